@@ -1,0 +1,135 @@
+/**
+ * thrift/transactions.thrift: what a service calls.
+ */
+namespace cpp troth.wire
+namespace py troth.transactions
+
+include "common.thrift"
+
+/** How many rows a statement must touch (or return, for a SELECT). Anything else is a no vote. */
+struct ExpectRows {
+  1: optional i64 exactly,
+  2: optional i64 at_least
+}
+
+/**
+ * One SQL statement with its parameters, bound by the database's driver and never pasted into the text.
+ * Placeholders are the database's own: $1, $2.. for Postgres, ? for MySQL and MariaDB.
+ * Transaction control, XA and several statements in one text are refused (FORBIDDEN_STATEMENT).
+ */
+struct Statement {
+  1: string sql,
+  2: list<common.Value> parameters,
+  3: optional ExpectRows expect_rows
+}
+
+/** The work in one resource. A branch's number is its place in the request, from 1. */
+struct BranchWork {
+  1: string resource,
+  2: list<Statement> statements,
+  3: bool read_only  // declared, and enforced by the database
+}
+
+enum Acknowledgement {
+  APPLIED = 1,  // every branch has committed and released its locks (the default)
+  DECIDED = 2   // the decision is durable; the branches commit in the background
+}
+
+enum Isolation {
+  SERVER_DEFAULT = 1,   // READ COMMITTED on MySQL and MariaDB branches, the server's own on Postgres
+  READ_COMMITTED = 2,
+  REPEATABLE_READ = 3,
+  SERIALIZABLE = 4
+}
+
+enum Protocol {
+  TWO_PHASE = 1
+}
+
+struct ExecuteOptions {
+  1: optional Acknowledgement acknowledgement,  // APPLIED when missing
+  2: optional Isolation isolation,              // SERVER_DEFAULT when missing
+  3: optional Protocol protocol,                // TWO_PHASE when missing
+  4: optional i64 timeout_ms,                   // of the whole call; the coordinator's default when missing
+  5: optional i64 statement_timeout_ms,         // of each statement; the agent's default when missing
+  6: optional i64 max_rows                      // returned by each statement; more is an error (INVALID_ARGUMENT), not a cut
+}
+
+struct ExecuteRequest {
+  1: list<BranchWork> branches,
+  2: optional ExecuteOptions options,
+  3: string client_name,           // part of the request key; at most 64 bytes
+  4: optional string request_id,   // UUIDv7: at most one commit for (client_name, request_id)
+  5: optional string label,        // for people: shown by `troth status`, never interpreted
+  6: optional string traceparent   // W3C trace context, passed through
+}
+
+struct StatementResult {
+  1: list<common.Column> columns,  // empty for a statement that returns no rows
+  2: list<common.Row> rows,
+  3: i64 affected_rows,            // for a SELECT: the rows returned
+  4: optional i64 generated_key    // MySQL and MariaDB: LAST_INSERT_ID() of the statement
+}
+
+struct BranchResult {
+  1: string resource,
+  2: list<StatementResult> statements
+}
+
+/** The transaction committed. Failures are TrothError; `effect` there says what is known. */
+struct ExecuteResult {
+  1: string transaction_id,
+  2: list<BranchResult> branches,        // empty when `already_committed`
+  3: bool already_committed,             // an earlier attempt with this request_id did it; its rows are not kept
+  4: Acknowledgement acknowledged,       // what is true at this moment
+  5: list<string> pending_resources      // decided, but not yet applied there
+}
+
+enum TransactionState {
+  ACTIVE = 1,
+  PREPARING = 2,
+  PENDING = 3,              // commit was proposed; only the store (or the resource) can tell
+  COMMITTED = 4,
+  NOT_COMMITTED = 5,        // aborted, or never begun; it never will
+  UNKNOWN = 6,              // cannot be told now: ask again, or send the same request_id again
+  TOO_OLD = 7,              // below the floor
+  HEURISTIC_MIXED = 8,      // some branch ended otherwise than decided: an operator must look
+  HEURISTIC_COMMIT = 9,
+  HEURISTIC_ROLLBACK = 10
+}
+
+struct StatusRequest {
+  1: optional string transaction_id,   // exactly one of transaction_id and request_id
+  2: optional string request_id,
+  3: string client_name,               // with request_id
+  4: bool bar,                         // with request_id: make sure that it never commits, then say so
+  5: list<string> bar_resources,       // resources the request may have touched in one phase
+  6: optional i64 timeout_ms
+}
+
+struct BranchStatus {
+  1: string resource,
+  2: i32 branch,
+  3: string state   // preparing, prepared, committing, committed, read-only, rolled back, lost, resolved
+}
+
+struct StatusReply {
+  1: TransactionState state,
+  2: optional string transaction_id,
+  3: list<BranchStatus> branches,
+  4: optional string detail,        // in words, for people
+  5: optional string label
+}
+
+service Transactions {
+  common.Hello hello(1: common.Hello hello) throws (1: common.TrothError error),
+
+  /**
+   * Everything in one call: runs all branches, commits all or none.
+   * Errors: effect `none` - nothing stands anywhere, and never will;
+   *         effect `unknown` - send the same request_id again, or ask `status`.
+   */
+  ExecuteResult execute(1: ExecuteRequest request) throws (1: common.TrothError error),
+
+  StatusReply status(1: StatusRequest request) throws (1: common.TrothError error)
+}
