@@ -74,7 +74,7 @@ enum BranchEnd {
 }
 
 struct FinishReply {
-  1: BranchEnd end,
+  1: BranchEnd outcome,
   2: optional string detail
 }
 
@@ -87,7 +87,7 @@ struct SettleRequest {
 }
 
 struct SettleReply {
-  1: BranchEnd end,                  // COMMITTED, ROLLED_BACK (the barrier is committed) or UNDECIDED
+  1: BranchEnd outcome,                  // COMMITTED, ROLLED_BACK (the barrier is committed) or UNDECIDED
   2: optional string committed_as,   // with a request key: the transaction that carried it
   3: optional string detail
 }
