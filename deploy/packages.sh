@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a set of work needs, and nothing where they are all there.
+#
+#   deploy/packages.sh build demo test check
+#
+# build  compiler, build tools and the libraries that Troth links
+# demo   database servers, as programs only: no system service is created or started
+# test   what the Python tests import
+# check  format, lint and shell checks (make verify)
+#
+# Needs root, or sudo.
+set -euo pipefail
+
+readonly build_set=(
+  g++ cmake ninja-build make ccache mold pkg-config thrift-compiler
+  libpqxx-dev libmysqlcppconn-dev libthrift-dev libfmt-dev libasio-dev libspdlog-dev libcli11-dev libtoml11-dev
+  nlohmann-json3-dev libisal-dev libsystemd-dev libssl-dev
+  libgtest-dev libgmock-dev librapidcheck-dev
+)
+readonly demo_set=(
+  python3 postgresql postgresql-client mariadb-server-core mariadb-client-core
+  # mysql-tree.sh checks the signature of what it fetches.
+  ca-certificates debian-archive-keyring
+)
+readonly test_set=(
+  git python3 python3-pytest python3-pytest-timeout python3-thrift python3-psycopg2 python3-pymysql python3-cryptography
+  thrift-compiler
+)
+readonly check_set=(git clang-format-19 clang-tidy-19 shellcheck)
+
+readonly attempts=3
+
+say() { printf 'packages: %s\n' "$*"; }
+fail() {
+  printf 'packages: %s\n' "$*" >&2
+  exit 1
+}
+
+packages_of() {
+  case "$1" in
+    build) printf '%s\n' "${build_set[@]}" ;;
+    demo) printf '%s\n' "${demo_set[@]}" ;;
+    test) printf '%s\n' "${test_set[@]}" ;;
+    check) printf '%s\n' "${check_set[@]}" ;;
+    *) fail "unknown set '$1': take build, demo, test or check" ;;
+  esac
+}
+
+is_installed() {
+  [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get --quiet --quiet --yes \
+    -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# Debian's postgresql creates and starts a cluster named "main" when it is first installed. Only the programs are
+# wanted here, so a drop-in says no for as long as our own installation runs.
+readonly cluster_drop_in=/etc/postgresql-common/createcluster.d/troth-no-main-cluster.conf
+forbid_main_cluster() {
+  as_root mkdir -p "$(dirname "$cluster_drop_in")"
+  printf 'create_main_cluster = false\n' | as_root tee "$cluster_drop_in" >/dev/null
+}
+allow_main_cluster() { as_root rm -f "$cluster_drop_in"; }
+
+install_missing() {
+  local attempt log
+  log=$(mktemp)
+  # shellcheck disable=SC2064 # the name of the log is wanted as it is now
+  trap "rm -f '$log'" EXIT
+  case " $* " in
+    *" postgresql "*)
+      forbid_main_cluster
+      # shellcheck disable=SC2064
+      trap "allow_main_cluster; rm -f '$log'" EXIT
+      ;;
+  esac
+  for ((attempt = 1; attempt <= attempts; attempt++)); do
+    if apt update >"$log" 2>&1 && apt install --no-install-recommends "$@" >"$log" 2>&1; then
+      return 0
+    fi
+    say "attempt $attempt of $attempts failed: $(grep -m1 '^E:' "$log" || tail -n1 "$log")"
+    sleep $((attempt * 2))
+  done
+  tail -n 20 "$log" >&2
+  return 1
+}
+
+[ $# -gt 0 ] || fail "name at least one set: build, demo, test, check"
+command -v apt-get >/dev/null || fail "this machine has no apt-get: install by hand what this script lists"
+
+wanted=()
+for set_name in "$@"; do
+  members=$(packages_of "$set_name")
+  mapfile -t -O "${#wanted[@]}" wanted <<<"$members"
+done
+
+missing=()
+while read -r package; do
+  is_installed "$package" || missing+=("$package")
+done < <(printf '%s\n' "${wanted[@]}" | sort -u)
+
+if [ ${#missing[@]} -eq 0 ]; then
+  say "all there ($*)"
+  exit 0
+fi
+if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+  fail "missing: ${missing[*]}; neither root nor sudo is at hand: run as root: apt-get install ${missing[*]}"
+fi
+say "installing ${#missing[@]}: ${missing[*]}"
+install_missing "${missing[@]}" || fail "could not install ${missing[*]} after $attempts attempts; the reason is above"
+say "installed"
