@@ -141,6 +141,16 @@ class Style(unittest.TestCase):
         self.assertEqual(set(), rules - kept, "rules that no code quotes")
         self.assertEqual(set(), rules - shown, "rules that no test quotes")
 
+    def test_each_attack_has_its_test(self):
+        """docs/attacks.md promises for each number a test that says `Attack N`."""
+        listed = set(re.findall(r"^\| (\d+) \|", (ROOT / "docs/attacks.md").read_text(), re.M))
+        shown = set()
+        for path in tracked(".h", ".cc", ".txt", ".py"):
+            if path.parts[0] == "tests":
+                for numbers in re.findall(r"[Aa]ttacks? ([\d, and]+)", (ROOT / path).read_text()):
+                    shown.update(re.findall(r"\d+", numbers))
+        self.assertEqual([], sorted(listed - shown, key=int), "attacks without a test")
+
 
 if __name__ == "__main__":
     unittest.main()
