@@ -1,0 +1,65 @@
+// base/runtime/data_directory.h
+//
+// The directory that a process remembers itself by: who it is (`identity`), that it runs (`lock`) and its log
+// (`log/`). Made once by `init`; a process never makes one by itself, because a mistyped path would then be a
+// new cluster, or an agent without its journal.
+//
+//   identity    who this is; text, with a checksum; replaced whole
+//   lock        locked while a process has the directory open
+//   log/        txlog segments
+//
+// Durability: init() and record_cluster() return after file and directory are synced.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/runtime/file_descriptor.h"
+
+namespace troth {
+
+enum class OwnerKind : std::uint8_t { kCoordinator, kAgent };
+
+[[nodiscard]] std::string_view name_of(OwnerKind kind);
+
+struct Identity {
+  OwnerKind kind = OwnerKind::kCoordinator;
+  AgentId agent;      // agents only
+  ClusterId cluster;  // of an agent: empty until its first registration names it
+  bool operator==(const Identity&) const = default;
+};
+
+class DataDirectory {
+ public:
+  // Makes the directory (mode 0700) with a new identity: `name`, '-' and six random characters. The name is
+  // 1 to 12 lower-case letters, digits and '-'. Refuses a directory that holds anything, and a missing
+  // parent.
+  [[nodiscard]] static Result<Identity> init(const std::string& path, OwnerKind kind, std::string_view name);
+
+  // Refuses, naming path and remedy: not there or never initialised, unreadable, damaged, made for the other
+  // kind of process, or in use (not_owner).
+  [[nodiscard]] static Result<DataDirectory> open(const std::string& path, OwnerKind kind);
+
+  [[nodiscard]] const Identity& identity() const { return identity_; }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string log_path() const { return path_ + "/log"; }
+
+  // What an agent learns at its first registration, and then for ever: another cluster is refused
+  // (not_owner).
+  [[nodiscard]] Status record_cluster(const ClusterId& cluster);
+
+ private:
+  DataDirectory(std::string path, Identity identity, FileDescriptor lock)
+      : path_(std::move(path)), identity_(std::move(identity)), lock_(std::move(lock)) {}
+
+  std::string path_;
+  Identity identity_;
+  FileDescriptor lock_;
+};
+
+// The identity of a directory without opening it for use: what the tool reads beside a running process.
+[[nodiscard]] Result<Identity> read_identity(const std::string& path);
+
+}  // namespace troth
