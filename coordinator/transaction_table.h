@@ -1,0 +1,88 @@
+// coordinator/transaction_table.h
+//
+// Every transaction of one reign: admits it, names it, lets its protocol machine decide it, and answers
+// whoever asks about it. Pure: one step takes one input and says, in order, what the runtime is to do.
+//
+//   execute -> admission -> (request key looked up) -> one-phase | two-phase -> answers, ended
+//
+// [T5] "No record" means abort only for a transaction without one-phase tag, of an epoch older than the
+// prefix's
+//      newest or of this reign and no longer in this table, and above the floor. Open records come first.
+// [T6] A record is ended only after every branch acknowledged it; then the agents are told.
+// [T7] Every message carries the agent's watermark: below it this reign begins nothing there any more.
+//
+// Durability: nothing of its own. What must survive is in the store, and an effect that depends on a durable
+// write comes out only with the store's answer to it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "coordinator/decision_store/decision_store.h"
+#include "coordinator/table_limits.h"
+#include "coordinator/table_messages.h"
+
+namespace troth::coordinator {
+
+// The clocks as read after an input left its queue.
+struct Clocks {
+  Instant now;
+  WallTime wall;
+};
+
+struct OpenTransactionReport {
+  TransactionId transaction;
+  TransactionState state = TransactionState::kUnknown;
+  Duration age{};  // since it was begun, or, for a redriven one, since its decision
+  std::vector<BranchReport> branches;
+  std::string label;
+};
+
+struct TableCounts {
+  std::uint64_t committed = 0;  // since this reign began
+  std::uint64_t aborted = 0;
+  std::uint64_t undecided = 0;  // now
+  std::uint64_t open = 0;       // now: undecided, and decided but not ended
+  std::uint64_t refused = 0;    // calls that admission turned away
+};
+
+struct ResourceReport {
+  store::ResourceRecord record;
+  bool connected = false;
+};
+
+class TransactionTable {
+ public:
+  // `reign` is the store's answer to the epoch's acquisition.
+  TransactionTable(ClusterId cluster, const store::EpochAcquired& reign, TableLimits limits,
+                   std::uint64_t seed);
+  TransactionTable(TransactionTable&&) noexcept;
+  TransactionTable& operator=(TransactionTable&&) noexcept;
+  ~TransactionTable();
+
+  [[nodiscard]] std::vector<TableEffect> step(Clocks clocks, TableInput input);
+
+  // When the table wants TimePassed; nullopt: nothing waits for time.
+  [[nodiscard]] std::optional<Instant> next_due() const;
+
+  // What a message that the runtime sends by itself, such as a heartbeat, carries.
+  [[nodiscard]] Epoch epoch() const;
+  [[nodiscard]] Position watermark(const AgentId& agent) const;
+  [[nodiscard]] store::Floors floors() const;
+  // Transactions whose every branch is acknowledged and of which this agent has not yet said EndedTaken.
+  [[nodiscard]] std::vector<TransactionId> ended_to_tell(const AgentId& agent, std::size_t limit) const;
+
+  [[nodiscard]] TableCounts counts() const;
+  [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;
+  [[nodiscard]] std::vector<ResourceReport> resources() const;
+
+ private:
+  class Reign;
+  std::unique_ptr<Reign> reign_;
+};
+
+}  // namespace troth::coordinator
