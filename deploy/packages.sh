@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a set of work needs, and nothing where they are all there.
 #
-#   deploy/packages.sh build demo test check
+#   deploy/packages.sh build demo test check fuzz
 #
 # build  compiler, build tools and the libraries that Troth links
 # demo   database servers, as programs only: no system service is created or started
 # test   what the Python tests import
 # check  format, lint and shell checks (make verify)
+# fuzz   clang with its fuzzer (make fuzz)
 #
 # Needs root, or sudo.
 set -euo pipefail
@@ -27,6 +28,7 @@ readonly test_set=(
   thrift-compiler
 )
 readonly check_set=(git clang-format-19 clang-tidy-19 shellcheck)
+readonly fuzz_set=(clang-19 libclang-rt-19-dev)
 
 readonly attempts=3
 
@@ -42,7 +44,8 @@ packages_of() {
     demo) printf '%s\n' "${demo_set[@]}" ;;
     test) printf '%s\n' "${test_set[@]}" ;;
     check) printf '%s\n' "${check_set[@]}" ;;
-    *) fail "unknown set '$1': take build, demo, test or check" ;;
+    fuzz) printf '%s\n' "${fuzz_set[@]}" ;;
+    *) fail "unknown set '$1': take build, demo, test, check or fuzz" ;;
   esac
 }
 
@@ -91,7 +94,7 @@ install_missing() {
   return 1
 }
 
-[ $# -gt 0 ] || fail "name at least one set: build, demo, test, check"
+[ $# -gt 0 ] || fail "name at least one set: build, demo, test, check, fuzz"
 command -v apt-get >/dev/null || fail "this machine has no apt-get: install by hand what this script lists"
 
 wanted=()
