@@ -113,7 +113,8 @@ struct ResourceHealth {
 struct HeartbeatReply {
   1: i64 incarnation,
   2: list<ResourceHealth> resources,
-  3: list<string> ended_taken   // of `ended`: durable in the journal, need not be told again
+  3: list<string> ended_taken,  // of `ended`: durable in the journal, need not be told again
+  4: string agent_id            // a caller that reached another agent than it meant must not use it
 }
 
 struct InDoubtBranch {
