@@ -1,0 +1,261 @@
+// Postgres' texts. A Postgres text may hold several statements, so a branch costs one round trip to begin and
+// one to prepare; an error ends the text, so that PREPARE TRANSACTION is reached only when all before it
+// held.
+#include <fmt/format.h>
+
+#include "participant_agent/dialect/dialects.h"
+#include "participant_agent/dialect/literals.h"
+#include "participant_agent/dialect/xid.h"
+
+namespace troth::agent {
+namespace {
+
+std::string text_value(std::string_view text) {
+  return fmt::format("convert_from(decode('{}','hex'),'UTF8')", hexadecimal(text));
+}
+
+std::string bytes_value(std::string_view octets) {
+  return fmt::format("decode('{}','hex')", hexadecimal(octets));
+}
+
+std::string uuid_value(const RequestId& id) {
+  return fmt::format("'{}'::uuid", id.text());
+}
+
+std::string_view isolation_clause(Isolation isolation) {
+  switch (isolation) {
+    case Isolation::kUnset: return "";
+    case Isolation::kReadCommitted: return " ISOLATION LEVEL READ COMMITTED";
+    case Isolation::kRepeatableRead: return " ISOLATION LEVEL REPEATABLE READ";
+    case Isolation::kSerializable: return " ISOLATION LEVEL SERIALIZABLE";
+  }
+  return "";
+}
+
+std::string limits(const BranchStart& start) {
+  std::string settings;
+  if (start.statement_timeout.count() > 0)
+    settings += fmt::format("SET LOCAL statement_timeout = {};", start.statement_timeout.count());
+  if (start.lock_timeout.count() > 0)
+    settings += fmt::format("SET LOCAL lock_timeout = {};", start.lock_timeout.count());
+  return settings;
+}
+
+// Read without a lock: a lock that a prepared branch kept would stop the next owner [attack 45].
+std::string guard_query(const ClusterId& cluster) {
+  return fmt::format(
+      "SELECT o.agent, o.incarnation, o.nonce, o.counter, coalesce(f.epoch, 0), coalesce(f.sequence, 0), "
+      "coalesce(f.request_ms, 0), CASE WHEN current_setting('fsync') <> 'on' THEN 'fsync is off' "
+      "WHEN current_setting('full_page_writes') <> 'on' THEN 'full_page_writes is off' ELSE '' END "
+      "FROM troth.troth_owner o LEFT JOIN troth.troth_floor f ON f.cluster = {} WHERE o.id = 1",
+      plain_literal(cluster.value));
+}
+
+// Fails (25P02) in a doomed transaction and (22P02) in any other than this branch's, and makes the local
+// commit durable, whatever the client's statements set. A stronger remote_apply stays.
+std::string still_inside(const BranchId& branch) {
+  return fmt::format(
+      "SELECT CAST(CASE current_setting('troth.branch', true) WHEN '{0}' THEN '1' "
+      "ELSE 'the session is not inside branch {0}' END AS integer), "
+      "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
+      "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true);",
+      postgres_gid_of(branch));
+}
+
+constexpr std::string_view kMarkerColumns =
+    "transaction, branch, state, client, replace(request_id::text, '-', ''), encode(digest, 'hex'), "
+    "leader_epoch";
+
+std::string barrier(const std::string& row, std::chrono::milliseconds wait) {
+  return fmt::format(
+      "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; "
+      "SET LOCAL synchronous_commit = on; INSERT INTO troth.troth_branch "
+      "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch) VALUES ({}); "
+      "COMMIT",
+      wait.count(), row);
+}
+
+class PostgresDialect final : public Dialect {
+ public:
+  DatabaseKind kind() const override { return DatabaseKind::kPostgres; }
+
+  // The pool's own settings; `standard_conforming_strings` is how tokens.h reads a string.
+  Texts set_up_session(const SessionSettings& settings) const override {
+    return {
+        fmt::format("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; "
+                    "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET bytea_output = 'hex'; "
+                    "SET extra_float_digits = 1; SELECT set_config('application_name', {}, false)",
+                    text_value(settings.application_name))};
+  }
+
+  Texts reset_session(const SessionSettings& settings) const override {
+    return {
+        "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; "
+        "SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; " +
+        set_up_session(settings).front()};
+  }
+
+  Texts read_session_identity() const override {
+    return {"SELECT pg_backend_pid(), floor(extract(epoch FROM pg_postmaster_start_time()))::bigint"};
+  }
+
+  Texts list_role_sessions() const override {
+    return {
+        "SELECT pid, state FROM pg_stat_activity WHERE usename = session_user AND pid <> pg_backend_pid() "
+        "ORDER BY pid"};
+  }
+
+  Texts end_session(ConnectionId session) const override {
+    return {fmt::format("SELECT pg_terminate_backend({})", session.value)};
+  }
+
+  Texts cancel_statement(ConnectionId session) const override {
+    return {fmt::format("SELECT pg_cancel_backend({})", session.value)};
+  }
+
+  Texts begin_branch(const BranchStart& start) const override {
+    const auto& id = start.id;
+    const std::string client = start.request ? text_value(start.request->client) : "NULL";
+    const std::string request = start.request ? uuid_value(start.request->id) : "NULL";
+    return {fmt::format(
+        "BEGIN{} READ WRITE; SET LOCAL troth.branch = '{}'; {}"
+        "INSERT INTO troth.troth_branch "
+        "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch) "
+        "VALUES ({}, {}, {}, {}, {}, {}, {}, 'committed', {}); {}",
+        isolation_clause(start.isolation), postgres_gid_of(id), limits(start), id.transaction.epoch.value,
+        id.transaction.sequence.value, id.branch.value, plain_literal(id.transaction.text()), client, request,
+        bytes_value(octets_of(start.digest)), start.epoch.value, guard_query(id.transaction.cluster))};
+  }
+
+  Texts begin_read_only(const BranchStart& start) const override {
+    return {fmt::format("BEGIN{} READ ONLY; {}{}", isolation_clause(start.isolation), limits(start),
+                        guard_query(start.id.transaction.cluster))};
+  }
+
+  Texts end_read_only() const override { return {"COMMIT"}; }
+
+  Texts prepare(const BranchId& branch) const override {
+    return {fmt::format("{} PREPARE TRANSACTION '{}'", still_inside(branch), postgres_gid_of(branch))};
+  }
+
+  Texts commit_one_phase(const BranchId& branch) const override { return {still_inside(branch) + " COMMIT"}; }
+
+  Texts roll_back_active(const BranchId& /*branch*/) const override { return {"ROLLBACK"}; }
+
+  Texts commit_prepared(const BranchId& branch) const override {
+    return {fmt::format("COMMIT PREPARED '{}'", postgres_gid_of(branch))};
+  }
+
+  Texts roll_back_prepared(const BranchId& branch) const override {
+    return {fmt::format("ROLLBACK PREPARED '{}'", postgres_gid_of(branch))};
+  }
+
+  bool ties_prepared_branches() const override { return false; }
+  bool begins_again_after_wait() const override { return false; }
+
+  Texts read_markers(const BranchId& branch, const std::optional<RequestKey>& request) const override {
+    std::string query = fmt::format(
+        "SELECT {} FROM troth.troth_branch WHERE epoch = {} AND sequence = {} AND branch = {} AND "
+        "transaction = {}",
+        kMarkerColumns, branch.transaction.epoch.value, branch.transaction.sequence.value,
+        branch.branch.value, plain_literal(branch.transaction.text()));
+    if (request) {
+      query += fmt::format(
+          " UNION SELECT {} FROM troth.troth_branch WHERE client = {} AND request_id = {} AND branch = {}",
+          kMarkerColumns, text_value(request->client), uuid_value(request->id), branch.branch.value);
+    }
+    return {query};
+  }
+
+  Texts insert_barrier(const BranchId& branch, EpochNumber epoch,
+                       std::chrono::milliseconds wait) const override {
+    const auto& id = branch.transaction;
+    return {
+        barrier(fmt::format("{}, {}, {}, {}, NULL, NULL, NULL, 'barred', {}", id.epoch.value,
+                            id.sequence.value, branch.branch.value, plain_literal(id.text()), epoch.value),
+                wait)};
+  }
+
+  Texts insert_request_barrier(const RequestKey& request, EpochNumber epoch,
+                               std::chrono::milliseconds wait) const override {
+    return {barrier(fmt::format("0, {}, 1, {}, {}, {}, NULL, 'barred', {}", request.id.unix_ms(),
+                                plain_literal(request_barrier_name(request)), text_value(request.client),
+                                uuid_value(request.id), epoch.value),
+                    wait)};
+  }
+
+  Texts list_prepared() const override {
+    return {
+        "SELECT gid, greatest(0, floor(extract(epoch FROM now() - prepared)))::bigint FROM pg_prepared_xacts "
+        "WHERE database = current_database() AND gid LIKE 'troth1.%' ORDER BY gid"};
+  }
+
+  std::optional<PreparedRow> parse_prepared(const TextRow& row) const override {
+    if (row.size() != 2 || !row[0]) return std::nullopt;
+    auto branch = branch_of_postgres_gid(*row[0]);
+    if (!branch) return std::nullopt;
+    const std::string age = row[1].value_or("0");
+    return PreparedRow{std::move(*branch), std::strtoll(age.c_str(), nullptr, 10)};
+  }
+
+  Texts read_server(const std::string& /*known_gtid*/) const override {
+    return {
+        "SELECT (SELECT system_identifier FROM pg_control_system()), "
+        "CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())::bigint "
+        "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint END, "
+        "'', NULL, pg_is_in_recovery()::int, "
+        "floor(extract(epoch FROM pg_postmaster_start_time()))::bigint, version(), "
+        "v.installation, v.version, "
+        "CASE WHEN current_setting('max_prepared_transactions') = '0' THEN "
+        "'max_prepared_transactions is 0, as shipped: set it to at least the number of sessions and restart' "
+        "ELSE '' END, o.agent, o.incarnation, o.nonce, o.counter "
+        "FROM troth.troth_owner o, troth.troth_schema_version v WHERE o.id = 1 AND v.id = 1"};
+  }
+
+  Texts claim_owner(const OwnerRow& expected, const OwnerRow& claimed) const override {
+    return {fmt::format(
+        "UPDATE troth.troth_owner SET agent = {}, incarnation = {}, nonce = {}, raised = now() WHERE id = 1 "
+        "AND agent = {} AND incarnation = {} AND nonce = {}",
+        text_value(claimed.agent.value), claimed.incarnation.value, nonce_literal(claimed.nonce),
+        text_value(expected.agent.value), expected.incarnation.value, nonce_literal(expected.nonce))};
+  }
+
+  Texts raise_counter(const OwnerRow& mine, std::uint64_t counter) const override {
+    return {fmt::format(
+        "UPDATE troth.troth_owner SET counter = {}, raised = now() WHERE id = 1 AND agent = {} "
+        "AND incarnation = {} AND nonce = {} AND counter < {}",
+        counter, text_value(mine.agent.value), mine.incarnation.value, nonce_literal(mine.nonce), counter)};
+  }
+
+  Texts raise_floors(const ClusterId& cluster, const Floors& floors) const override {
+    return {fmt::format(
+        "INSERT INTO troth.troth_floor AS f (cluster, epoch, sequence, request_ms) VALUES ({}, {}, {}, {}) "
+        "ON CONFLICT (cluster) DO UPDATE SET "
+        "epoch = (CASE WHEN (f.epoch, f.sequence) < (excluded.epoch, excluded.sequence) THEN excluded.epoch "
+        "ELSE f.epoch END), "
+        "sequence = (CASE WHEN (f.epoch, f.sequence) < (excluded.epoch, excluded.sequence) "
+        "THEN excluded.sequence ELSE f.sequence END), "
+        "request_ms = greatest(f.request_ms, excluded.request_ms)",
+        plain_literal(cluster.value), floors.position.epoch.value, floors.position.sequence.value,
+        floors.request_ms)};
+  }
+
+  Texts delete_markers(const ClusterId& cluster, const Floors& floors, std::uint32_t limit) const override {
+    return {fmt::format(
+        "DELETE FROM troth.troth_branch WHERE (epoch, sequence, branch, transaction) IN ("
+        "SELECT epoch, sequence, branch, transaction FROM troth.troth_branch "
+        "WHERE (epoch, sequence) < ({}, {}) AND (epoch = 0 OR starts_with(transaction, {})) "
+        "AND (request_id IS NULL OR request_id < {}) ORDER BY epoch, sequence LIMIT {})",
+        floors.position.epoch.value, floors.position.sequence.value, plain_literal(cluster.value + "."),
+        uuid_value(first_request_id_of(floors.request_ms)), limit)};
+  }
+};
+
+}  // namespace
+
+const Dialect& postgres_dialect() {
+  static const PostgresDialect kDialect;
+  return kDialect;
+}
+
+}  // namespace troth::agent

@@ -1,0 +1,137 @@
+#include "participant_agent/dialect/schema.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "participant_agent/dialect/literals.h"
+
+namespace troth::agent {
+namespace {
+
+// Names come from an operator's configuration: quoted, with the quote doubled.
+std::string quoted(std::string_view name, char quote) {
+  std::string text(1, quote);
+  for (const char c : name) {
+    if (c == quote) text += quote;
+    text += c;
+  }
+  return text + quote;
+}
+
+Texts install_postgres(const InstallOptions& options) {
+  const std::string role = quoted(options.role, '"');
+  return {
+      "CREATE SCHEMA IF NOT EXISTS troth",
+      "CREATE TABLE IF NOT EXISTS troth.troth_branch ("
+      "epoch bigint NOT NULL, sequence bigint NOT NULL, branch integer NOT NULL, "
+      "transaction text COLLATE \"C\" NOT NULL, client text COLLATE \"C\", request_id uuid, digest bytea, "
+      "state text COLLATE \"C\" NOT NULL "
+      "CHECK (state IN ('committed', 'local', 'undone', 'barred', 'repaired')), "
+      "leader_epoch bigint NOT NULL, created timestamptz NOT NULL DEFAULT now(), "
+      "PRIMARY KEY (epoch, sequence, branch, transaction), UNIQUE (client, request_id, branch))",
+      "CREATE TABLE IF NOT EXISTS troth.troth_owner ("
+      "id integer PRIMARY KEY CHECK (id = 1), agent text COLLATE \"C\" NOT NULL, incarnation bigint NOT "
+      "NULL, "
+      "nonce text COLLATE \"C\" NOT NULL, counter bigint NOT NULL, raised timestamptz NOT NULL) "
+      "WITH (fillfactor = 10)",
+      "INSERT INTO troth.troth_owner VALUES (1, '', 0, '0000000000000000', 0, now()) ON CONFLICT DO NOTHING",
+      "CREATE TABLE IF NOT EXISTS troth.troth_floor ("
+      "cluster text COLLATE \"C\" PRIMARY KEY, epoch bigint NOT NULL, sequence bigint NOT NULL, "
+      "request_ms bigint NOT NULL)",
+      "CREATE TABLE IF NOT EXISTS troth.troth_schema_version ("
+      "id integer PRIMARY KEY CHECK (id = 1), version integer NOT NULL, installation text COLLATE \"C\" NOT "
+      "NULL, "
+      "installed timestamptz NOT NULL)",
+      fmt::format("INSERT INTO troth.troth_schema_version VALUES (1, {}, {}, now()) ON CONFLICT DO NOTHING",
+                  kSchemaVersion, plain_literal(options.installation)),
+      fmt::format("GRANT USAGE ON SCHEMA troth TO {}", role),
+      fmt::format("GRANT SELECT, INSERT, DELETE ON troth.troth_branch TO {}", role),
+      fmt::format("GRANT SELECT, UPDATE ON troth.troth_owner TO {}", role),
+      fmt::format("GRANT SELECT, INSERT, UPDATE ON troth.troth_floor TO {}", role),
+      fmt::format("GRANT SELECT ON troth.troth_schema_version TO {}", role),
+  };
+}
+
+// A name's collation must not fold or pad: 'a' and 'A', 'a' and 'a ' are different clients.
+std::string exact_text(DatabaseKind kind, std::uint32_t length) {
+  return fmt::format("VARCHAR({}) CHARACTER SET utf8mb4 COLLATE {}", length,
+                     kind == DatabaseKind::kMariadb ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin");
+}
+
+Texts install_innodb(DatabaseKind kind, const InstallOptions& options) {
+  const std::string schema = quoted(options.database, '`');
+  const std::string account = fmt::format("{}@{}", quoted(options.role, '`'), quoted(options.role_host, '`'));
+  constexpr std::string_view kAscii = "CHARACTER SET ascii COLLATE ascii_bin";
+  Texts texts{
+      fmt::format(
+          "CREATE TABLE IF NOT EXISTS {}.troth_branch ("
+          "epoch INT UNSIGNED NOT NULL, sequence BIGINT UNSIGNED NOT NULL, branch INT UNSIGNED NOT NULL, "
+          "transaction VARCHAR(48) {} NOT NULL, client {}, request_id BINARY(16), digest BINARY(32), "
+          "state ENUM('committed', 'local', 'undone', 'barred', 'repaired') {} NOT NULL, "
+          "leader_epoch INT UNSIGNED NOT NULL, created DATETIME(6) NOT NULL, "
+          "PRIMARY KEY (epoch, sequence, branch, transaction), "
+          "UNIQUE KEY troth_request (client, request_id, branch)) ENGINE=InnoDB",
+          schema, kAscii, exact_text(kind, 64), kAscii),
+      fmt::format("CREATE TABLE IF NOT EXISTS {}.troth_owner ("
+                  "id INT NOT NULL PRIMARY KEY CHECK (id = 1), agent {} NOT NULL, "
+                  "incarnation BIGINT UNSIGNED NOT NULL, nonce CHAR(16) {} NOT NULL, "
+                  "counter BIGINT UNSIGNED NOT NULL, raised DATETIME(6) NOT NULL) ENGINE=InnoDB",
+                  schema, exact_text(kind, 64), kAscii),
+      fmt::format(
+          "INSERT IGNORE INTO {}.troth_owner VALUES (1, '', 0, '0000000000000000', 0, UTC_TIMESTAMP(6))",
+          schema),
+      fmt::format("CREATE TABLE IF NOT EXISTS {}.troth_floor ("
+                  "cluster VARCHAR(19) {} NOT NULL PRIMARY KEY, epoch INT UNSIGNED NOT NULL, "
+                  "sequence BIGINT UNSIGNED NOT NULL, request_ms BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
+                  schema, kAscii),
+      fmt::format("CREATE TABLE IF NOT EXISTS {}.troth_schema_version ("
+                  "id INT NOT NULL PRIMARY KEY CHECK (id = 1), version INT UNSIGNED NOT NULL, "
+                  "installation VARCHAR(64) {} NOT NULL, installed DATETIME(6) NOT NULL) ENGINE=InnoDB",
+                  schema, kAscii),
+      fmt::format("INSERT IGNORE INTO {}.troth_schema_version VALUES (1, {}, {}, UTC_TIMESTAMP(6))", schema,
+                  kSchemaVersion, plain_literal(options.installation)),
+      fmt::format("GRANT SELECT, INSERT, DELETE ON {}.troth_branch TO {}", schema, account),
+      fmt::format("GRANT SELECT, UPDATE ON {}.troth_owner TO {}", schema, account),
+      fmt::format("GRANT SELECT, INSERT, UPDATE ON {}.troth_floor TO {}", schema, account),
+      fmt::format("GRANT SELECT ON {}.troth_schema_version TO {}", schema, account),
+  };
+  if (kind == DatabaseKind::kMysql)
+    texts.push_back(fmt::format("GRANT XA_RECOVER_ADMIN ON *.* TO {}", account));
+  return texts;
+}
+
+}  // namespace
+
+Texts install_texts(DatabaseKind kind, const InstallOptions& options) {
+  return kind == DatabaseKind::kPostgres ? install_postgres(options) : install_innodb(kind, options);
+}
+
+Texts uninstall_texts(DatabaseKind kind, const InstallOptions& options) {
+  if (kind == DatabaseKind::kPostgres) return {"DROP SCHEMA IF EXISTS troth CASCADE"};
+  const std::string schema = quoted(options.database, '`');
+  return {
+      fmt::format("DROP TABLE IF EXISTS {0}.troth_branch, {0}.troth_owner, {0}.troth_floor, "
+                  "{0}.troth_schema_version",
+                  schema)};
+}
+
+std::string install_script(DatabaseKind kind, const InstallOptions& options) {
+  const bool postgres = kind == DatabaseKind::kPostgres;
+  std::string script = fmt::format(
+      "-- Troth's tables, version {}, for {}. Run it as an administrator{}.\n"
+      "-- Before it, make the agent's own role, used by nobody else, one per resource:\n",
+      kSchemaVersion, name_of(kind), postgres ? fmt::format(", connected to the resource's database") : "");
+  if (postgres) {
+    script += fmt::format("--   CREATE ROLE {} LOGIN PASSWORD '...';\n", quoted(options.role, '"'));
+  } else {
+    script += fmt::format("--   CREATE USER {}@{} IDENTIFIED BY '...';\n", quoted(options.role, '`'),
+                          quoted(options.role_host, '`'));
+  }
+  script += "-- and grant it what the services' statements need.\n";
+  for (const auto& text : install_texts(kind, options))
+    script += text + ";\n";
+  return script;
+}
+
+}  // namespace troth::agent

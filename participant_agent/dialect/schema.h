@@ -1,0 +1,35 @@
+// participant_agent/dialect/schema.h
+//
+// What `troth install RESOURCE` puts into a resource: on Postgres a schema `troth`, on MySQL and MariaDB
+// tables in the resource's own schema (two schemas on one server share nothing, attack 49).
+//
+//   troth_branch          one row per writing branch: its marker, or a barrier
+//   troth_owner           one row: the agent that may run branches here
+//   troth_floor           one row per cluster: below it, rows were deleted on purpose
+//   troth_schema_version  one row: version of this layout, and the installation's own random name
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "participant_agent/dialect/dialect.h"
+
+namespace troth::agent {
+
+inline constexpr std::uint32_t kSchemaVersion = 1;
+
+struct InstallOptions {
+  std::string role;          // the agent's database role, used by nobody else; MySQL: user part
+  std::string role_host;     // MySQL and MariaDB: host part of the account, e.g. "localhost" or "%"
+  std::string database;      // MySQL and MariaDB: the schema that is the resource
+  std::string installation;  // random name of this installation, lower-case hexadecimal
+};
+
+// Run by a DBA's role, once; a second run changes nothing. The role itself (and its password) is made before.
+[[nodiscard]] Texts install_texts(DatabaseKind kind, const InstallOptions& options);
+// Refuse beforehand if `list_prepared` or an owner's recent counter shows life.
+[[nodiscard]] Texts uninstall_texts(DatabaseKind kind, const InstallOptions& options);
+// The same as one file for DBAs who run DDL themselves: comments, role, grants, tables.
+[[nodiscard]] std::string install_script(DatabaseKind kind, const InstallOptions& options);
+
+}  // namespace troth::agent
