@@ -16,6 +16,7 @@ namespace {
 using apache::thrift::TConfiguration;
 using apache::thrift::protocol::TBinaryProtocolT;
 using apache::thrift::protocol::TCompactProtocolT;
+using apache::thrift::protocol::TMessageType;
 using apache::thrift::protocol::TProtocolException;
 using apache::thrift::protocol::TType;
 using apache::thrift::transport::TBufferBase;
@@ -75,6 +76,10 @@ class BoundedProtocol : public Base {
   BoundedProtocol(std::shared_ptr<Source> source, std::shared_ptr<State> state)
       : Base(source), source_(source.get()), state_(std::move(state)) {}
 
+  // Thrift reads the method's name under the limit that the last message left behind.
+  std::uint32_t readMessageBegin_virt(std::string& name, TMessageType& type, std::int32_t& seqid) override {
+    return bounded_string([&] { return Base::readMessageBegin(name, type, seqid); });
+  }
   std::uint32_t readListBegin_virt(TType& element, std::uint32_t& size) override {
     return bounded_container(size, [&] { return Base::readListBegin(element, size); });
   }

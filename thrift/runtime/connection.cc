@@ -1,0 +1,471 @@
+#include "thrift/runtime/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <asio/buffer.hpp>
+#include <asio/post.hpp>
+#include <fmt/format.h>
+#include <thrift/TApplicationException.h>
+#include <thrift/async/TAsyncProcessor.h>
+#include <thrift/protocol/TProtocol.h>
+
+#include "thrift/runtime/server_state.h"
+
+namespace troth::rpc {
+namespace {
+
+using apache::thrift::TApplicationException;
+
+constexpr std::size_t kFirstReadBytes = 2U << 10;
+constexpr std::size_t kMostReadBytes = 32U << 10;
+// A buffer above this is given back when it is empty.
+constexpr std::size_t kKeptOutputBytes = 64U << 10;
+// A half-received frame up to this size is kept even when memory is short, so that small calls (and the
+// operator's) get through.
+constexpr std::size_t kAlwaysHeldBytes = 64U << 10;
+// What an answer that waits for its turn costs beside its bytes.
+constexpr std::size_t kTurnBytes = 64;
+constexpr auto kLingerTime = std::chrono::seconds(1);
+constexpr auto kTurnedAwayTime = std::chrono::seconds(5);
+
+// The exception that every method declares has this field in every result (see thrift/common.thrift).
+constexpr std::int16_t kErrorField = 1;
+
+thread_local const CallContext* dispatched_call = nullptr;
+
+class DispatchScope {
+ public:
+  explicit DispatchScope(const CallContext& context) : outer_(std::exchange(dispatched_call, &context)) {}
+  ~DispatchScope() { dispatched_call = outer_; }
+  DispatchScope(const DispatchScope&) = delete;
+  DispatchScope& operator=(const DispatchScope&) = delete;
+
+ private:
+  const CallContext* outer_;
+};
+
+std::string peer_of(const Stream& stream) {
+  asio::error_code problem;
+  const auto endpoint = stream.remote_endpoint(problem);
+  return problem ? "a client that is gone" : Address{endpoint.address().to_string(), endpoint.port()}.text();
+}
+
+void clear(std::vector<std::uint8_t>& bytes) {
+  bytes.clear();
+  if (bytes.capacity() > kKeptOutputBytes) bytes.shrink_to_fit();
+}
+
+}  // namespace
+
+const CallContext* current_call() {
+  return dispatched_call;
+}
+
+Connection::Connection(std::shared_ptr<ServerState> server, std::uint64_t id, Stream stream, bool turned_away)
+    : server_(std::move(server)),
+      id_(id),
+      stream_(std::move(stream)),
+      peer_(peer_of(stream_)),
+      turned_away_(turned_away),
+      read_buffer_(kFirstReadBytes),
+      decoder_(server_->options().frame),
+      last_activity_(Clock::now()) {}
+
+void Connection::start() {
+  make_prompt(stream_);
+  continue_reading();
+}
+
+void Connection::close() {
+  if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
+  close_stream(stream_);
+  input_ = {};
+  output_.clear();
+  turns_.clear();
+  waiting_bytes_ = 0;
+  account();
+  server_->connection_closed(*this);
+}
+
+void Connection::break_off(const std::string& why) {
+  if (phase_ == Phase::kClosed) return;
+  server_->trouble(fmt::format("connection of {} closed: {}", peer_, why));
+  close();
+}
+
+// ---- what comes in
+
+void Connection::continue_reading() {
+  if (reading_ || end_of_stream_) return;
+  if (phase_ == Phase::kOpen) {
+    if (!input_.empty()) take_input();
+    if (phase_ == Phase::kOpen && is_paused()) return;
+  }
+  if (phase_ == Phase::kClosed) return;
+  reading_ = true;
+  stream_.async_read_some(asio::buffer(read_buffer_),
+                          [self = shared_from_this()](const asio::error_code& problem, std::size_t count) {
+                            self->on_read(problem, count);
+                          });
+}
+
+void Connection::on_read(const asio::error_code& problem, std::size_t count) {
+  reading_ = false;
+  if (phase_ == Phase::kClosed) return;
+  if (problem) {
+    end_of_stream_ = true;
+    // A client that half-closes still reads its answers; one that is gone makes the next write fail.
+    if (problem != asio::error::eof || phase_ == Phase::kLingering) return close();
+    if (decoder_.is_inside_frame()) {
+      ++server_->counts().malformed;
+      server_->trouble(fmt::format("{} ended its stream in the middle of a frame", peer_));
+    }
+    return begin_closing();
+  }
+  last_activity_ = Clock::now();
+  if (phase_ == Phase::kOpen) {
+    input_ = Bytes(read_buffer_).first(count);
+    take_input();
+    if (input_.empty() && count == read_buffer_.size() && count < kMostReadBytes)
+      read_buffer_.resize(count * 2);
+  }
+  continue_reading();
+}
+
+void Connection::take_input() {
+  taking_input_ = true;
+  bool began_inside = decoder_.is_inside_frame();
+  while (phase_ == Phase::kOpen && !is_paused()) {
+    const FrameEvent event = decoder_.next(input_);
+    if (std::holds_alternative<NeedMore>(event)) break;
+    began_inside = false;
+    if (const auto* frame = std::get_if<Frame>(&event)) on_frame(frame->content);
+    if (const auto* skipped = std::get_if<SkippedFrame>(&event)) on_skipped(*skipped);
+    if (const auto* broken = std::get_if<BrokenStream>(&event)) {
+      ++server_->counts().malformed;
+      break_off(fmt::format("it announced a frame of {} bytes: expected Thrift's framed transport",
+                            broken->length));
+    }
+  }
+  if (phase_ != Phase::kOpen) input_ = {};
+  if (decoder_.is_inside_frame() && !began_inside) frame_began_ = last_activity_;
+  taking_input_ = false;
+  account();
+  if (server_->is_out_of_memory() && decoder_.held_bytes() > kAlwaysHeldBytes) {
+    decoder_.give_up_frame();
+    account();
+  }
+  flush();
+}
+
+void Connection::on_frame(Bytes content) {
+  const auto header = read_message_header(content);
+  if (!header) {
+    ++server_->counts().malformed;
+    return break_off(header.error().message);
+  }
+  if (header->kind != MessageKind::kCall && header->kind != MessageKind::kOneway) {
+    ++server_->counts().malformed;
+    return break_off(fmt::format("it sent a reply named '{}': a server takes calls only", header->method));
+  }
+  Ticket ticket = open_ticket(*header);
+  if (accept_call(ticket)) dispatch(std::move(ticket), content);
+}
+
+void Connection::on_skipped(const SkippedFrame& skipped) {
+  const auto header = read_message_header(skipped.head);
+  if (!header || header->kind != MessageKind::kCall) {
+    ++server_->counts().malformed;
+    return break_off(fmt::format("a frame of {} bytes was skipped and holds no call", skipped.length));
+  }
+  const Ticket ticket = open_ticket(*header);
+  if (!skipped.over_limit) return refuse_overloaded(ticket, "the server's memory for requests is full");
+  ++server_->counts().malformed;
+  Error error;
+  error.code = ErrorCode::kInvalidArgument;
+  error.effect = Effect::kNone;
+  error.message =
+      fmt::format("'{}' came in a frame of {} bytes, the limit is {} (max_frame_bytes): send less at once",
+                  ticket.method, skipped.length, server_->options().frame.max_frame_bytes);
+  refuse(ticket, error);
+}
+
+Ticket Connection::open_ticket(const MessageHeader& header) {
+  Ticket ticket{header.encoding, header.kind, std::string(header.method), header.seqid, 0};
+  if (header.kind == MessageKind::kCall && header.seqid == 0) {
+    ticket.turn = first_turn_ + turns_.size();
+    turns_.emplace_back();
+    waiting_bytes_ += kTurnBytes;
+  }
+  return ticket;
+}
+
+bool Connection::accept_call(const Ticket& ticket) {
+  const auto& options = server_->options();
+  if (turned_away_) {
+    refuse_overloaded(ticket,
+                      fmt::format("all {} connections are taken (max_connections)", options.max_connections));
+    begin_closing();
+    return false;
+  }
+  if (server_->is_draining()) {
+    Error error;
+    error.code = ErrorCode::kUnavailable;
+    error.effect = Effect::kNone;
+    error.retryable = true;
+    error.retry_after = options.retry_after;
+    error.message = "the server is shutting down: call another one, or this one later";
+    refuse(ticket, error);
+    return false;
+  }
+  if (ticket.seqid != 0 && seqids_.contains(ticket.seqid)) {
+    refuse_exception(ticket, TApplicationException::BAD_SEQUENCE_ID,
+                     fmt::format("seqid {} of '{}' is still in flight on this connection: use another",
+                                 ticket.seqid, ticket.method));
+    return false;
+  }
+  if (calls_ >= options.max_calls_per_connection) {
+    refuse_overloaded(
+        ticket, fmt::format("{} calls are in flight on this connection (max_calls_per_connection)", calls_));
+    return false;
+  }
+  if (!server_->has_room_for_call()) {
+    refuse_overloaded(ticket, fmt::format("{} calls are in flight (max_calls)", options.max_calls));
+    return false;
+  }
+  if (server_->is_out_of_memory()) {
+    refuse_overloaded(ticket, "the server's memory for requests and replies is full (max_buffered_bytes)");
+    return false;
+  }
+  return true;
+}
+
+void Connection::dispatch(Ticket ticket, Bytes content) {
+  auto service = server_->find_service(ticket.method);
+  if (service == nullptr) {
+    return refuse_exception(
+        ticket, TApplicationException::UNKNOWN_METHOD,
+        fmt::format("no service here has a method '{}': is this the right address, and is the "
+                    "server as new as the client?",
+                    ticket.method));
+  }
+  ++calls_;
+  if (ticket.seqid != 0) seqids_.insert(ticket.seqid);
+  const std::string method = ticket.method;
+  auto& reader = server_->reader(ticket.encoding);
+  const auto call = std::make_shared<Call>(weak_from_this(), service, server_, std::move(ticket));
+  const CallContext context{method, peer_, id_};
+  const DispatchScope scope(context);
+  try {
+    service->process(
+        [call, &reader](bool was_read) {
+          // Thrift says false only before the service was called.
+          if (was_read)
+            call->answered();
+          else
+            call->unreadable(reader.refusal());
+        },
+        reader.begin(content), call->answer_protocol());
+  } catch (const std::exception& problem) {
+    call->failed(TApplicationException::INTERNAL_ERROR,
+                 fmt::format("'{}' failed: {}", method, problem.what()));
+  } catch (...) {
+    call->failed(TApplicationException::INTERNAL_ERROR, fmt::format("'{}' failed", method));
+  }
+}
+
+// ---- what goes out
+
+void Connection::finish_call(const Ticket& ticket, Bytes frame) {
+  --calls_;
+  seqids_.erase(ticket.seqid);
+  ++server_->counts().answered;
+  const std::size_t content_bytes = frame.size() - kFrameLengthBytes;
+  const std::size_t limit = server_->options().frame.max_frame_bytes;
+  if (content_bytes <= limit) return send_answer(ticket, frame);
+  Error error;
+  error.code = ErrorCode::kInvalidArgument;
+  error.effect = Effect::kUnknown;
+  error.message =
+      fmt::format("the answer of '{}' has {} bytes, the limit is {} (max_frame_bytes): ask for less at once",
+                  ticket.method, content_bytes, limit);
+  refuse(ticket, error);
+}
+
+void Connection::fail_call(const Ticket& ticket, int type, const std::string& message) {
+  --calls_;
+  seqids_.erase(ticket.seqid);
+  refuse_exception(ticket, type, message);
+}
+
+void Connection::refuse_overloaded(const Ticket& ticket, std::string what) {
+  ++server_->counts().overloaded;
+  const auto retry_after = server_->options().retry_after;
+  Error error;
+  error.code = ErrorCode::kOverloaded;
+  error.effect = Effect::kNone;
+  error.retryable = true;
+  error.retry_after = retry_after;
+  error.message = fmt::format("{}: retry '{}' in {} ms", what, ticket.method, retry_after.count());
+  refuse(ticket, error);
+}
+
+void Connection::refuse(const Ticket& ticket, const Error& error) {
+  const auto& write_error = server_->options().write_error;
+  if (!write_error) return refuse_exception(ticket, TApplicationException::INTERNAL_ERROR, error.message);
+  auto& writer = server_->refusal_writer(ticket.encoding);
+  auto& out = *writer.protocol();
+  out.writeMessageBegin(ticket.method, apache::thrift::protocol::T_REPLY, ticket.seqid);
+  out.writeStructBegin("result");
+  out.writeFieldBegin("error", apache::thrift::protocol::T_STRUCT, kErrorField);
+  write_error(out, error);
+  out.writeFieldEnd();
+  out.writeFieldStop();
+  out.writeStructEnd();
+  out.writeMessageEnd();
+  send_answer(ticket, writer.frame());
+}
+
+void Connection::refuse_exception(const Ticket& ticket, int type, const std::string& message) {
+  auto& writer = server_->refusal_writer(ticket.encoding);
+  write_application_exception(writer, ticket.method, ticket.seqid, type, message);
+  send_answer(ticket, writer.frame());
+}
+
+void Connection::send_answer(const Ticket& ticket, Bytes frame) {
+  if (phase_ == Phase::kClosed) return;
+  if (ticket.kind == MessageKind::kOneway) return linger_when_sent();
+  if (ticket.seqid != 0) {
+    append(frame);
+  } else if (ticket.turn == first_turn_) {
+    end_turn();
+    append(frame);
+    while (!turns_.empty() && turns_.front().ready) {
+      const auto waiting = std::move(turns_.front().frame);
+      waiting_bytes_ -= waiting.size();
+      end_turn();
+      append(waiting);
+    }
+  } else {
+    auto& turn = turns_[ticket.turn - first_turn_];
+    turn.frame.assign(frame.begin(), frame.end());
+    turn.ready = true;
+    waiting_bytes_ += frame.size();
+  }
+  if (unsent_bytes() > server_->options().max_unsent_bytes) {
+    ++server_->counts().closed_slow;
+    return break_off(fmt::format("it reads too slowly: {} bytes of answers wait for it", unsent_bytes()));
+  }
+  if (taking_input_) return;
+  account();
+  flush_soon();
+}
+
+void Connection::end_turn() {
+  turns_.pop_front();
+  ++first_turn_;
+  waiting_bytes_ -= kTurnBytes;
+}
+
+void Connection::append(Bytes frame) {
+  output_.insert(output_.end(), frame.begin(), frame.end());
+}
+
+// Answers that are given in one turn of the loop go out in one write.
+void Connection::flush_soon() {
+  if (flush_posted_ || !writing_.empty()) return;
+  flush_posted_ = true;
+  asio::post(server_->loop(), [self = shared_from_this()] {
+    self->flush_posted_ = false;
+    self->flush();
+  });
+}
+
+void Connection::flush() {
+  if (phase_ == Phase::kClosed || !writing_.empty()) return;
+  if (output_.empty()) return linger_when_sent();
+  writing_.swap(output_);
+  written_ = 0;
+  write_progress_ = Clock::now();
+  write_some();
+}
+
+void Connection::write_some() {
+  stream_.async_write_some(asio::buffer(writing_.data() + written_, writing_.size() - written_),
+                           [self = shared_from_this()](const asio::error_code& problem, std::size_t count) {
+                             self->on_written(problem, count);
+                           });
+}
+
+void Connection::on_written(const asio::error_code& problem, std::size_t count) {
+  if (phase_ == Phase::kClosed) return;
+  if (problem) return close();
+  written_ += count;
+  write_progress_ = last_activity_ = Clock::now();
+  if (written_ < writing_.size()) return write_some();
+  clear(writing_);
+  written_ = 0;
+  flush();
+  account();
+  continue_reading();
+}
+
+void Connection::begin_closing() {
+  if (phase_ != Phase::kOpen) return;
+  phase_ = Phase::kClosing;
+  linger_when_sent();
+}
+
+void Connection::linger_when_sent() {
+  if (phase_ != Phase::kClosing || is_owed_anything()) return;
+  if (end_of_stream_) return close();
+  end_writing(stream_);
+  phase_ = Phase::kLingering;
+  lingering_since_ = Clock::now();
+}
+
+// ---- limits
+
+void Connection::check_timeouts(Clock::time_point now) {
+  const auto& options = server_->options();
+  const bool is_idle = calls_ == 0 && !is_owed_anything() && !decoder_.is_inside_frame();
+  if (phase_ == Phase::kLingering && now - lingering_since_ > kLingerTime) return close();
+  if (turned_away_ && now - last_activity_ > kTurnedAwayTime) return close();
+  if (!writing_.empty() && now - write_progress_ > options.write_timeout) {
+    ++server_->counts().closed_slow;
+    return break_off("it has not read its answers for longer than the write timeout");
+  }
+  if (reading_ && decoder_.is_inside_frame() && now - frame_began_ > options.frame_timeout) {
+    ++server_->counts().closed_slow;
+    return break_off("it has not finished a frame within the frame timeout");
+  }
+  if (options.idle_timeout > Duration::zero() && is_idle && now - last_activity_ > options.idle_timeout) {
+    ++server_->counts().closed_idle;
+    close();
+  }
+}
+
+void Connection::account() {
+  const std::size_t held = phase_ == Phase::kClosed ? 0 : decoder_.held_bytes();
+  const std::size_t unsent = phase_ == Phase::kClosed ? 0 : unsent_bytes();
+  const auto change = [](std::size_t now, std::size_t& accounted) {
+    return static_cast<std::ptrdiff_t>(now) - static_cast<std::ptrdiff_t>(std::exchange(accounted, now));
+  };
+  const auto held_change = change(held, accounted_held_);
+  server_->change_buffered(held_change, change(unsent, accounted_unsent_));
+}
+
+std::size_t Connection::unsent_bytes() const {
+  return output_.size() + (writing_.size() - written_) + waiting_bytes_;
+}
+
+bool Connection::is_paused() const {
+  return unsent_bytes() > server_->options().pause_reading_bytes;
+}
+
+bool Connection::is_owed_anything() const {
+  return calls_ > 0 || unsent_bytes() > 0;
+}
+
+}  // namespace troth::rpc

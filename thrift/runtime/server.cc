@@ -1,0 +1,240 @@
+#include "thrift/runtime/server.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <asio/post.hpp>
+#include <fmt/format.h>
+#include <thrift/async/TAsyncProcessor.h>
+
+#include "base/check.h"
+#include "thrift/runtime/connection.h"
+#include "thrift/runtime/server_state.h"
+
+namespace troth::rpc {
+namespace {
+
+using asio::ip::tcp;
+
+constexpr std::size_t kMostTurnedAway = 64;  // connections that only wait to hear that there are too many
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+constexpr auto kShortestWatch = std::chrono::milliseconds(5);
+constexpr auto kLongestWatch = std::chrono::milliseconds(500);
+
+std::unexpected<Error> cannot_listen(const Address& address, const asio::error_code& problem) {
+  return fail(ErrorCode::kIo, Effect::kNone,
+              fmt::format("cannot listen on {}: {}; choose another address, or stop what listens there",
+                          address.text(), problem.message()));
+}
+
+Result<tcp::endpoint> resolve(asio::io_context& loop, const Address& address) {
+  asio::error_code problem;
+  tcp::resolver resolver(loop);
+  const auto found = resolver.resolve(address.host, std::to_string(address.port),
+                                      tcp::resolver::passive | tcp::resolver::numeric_service, problem);
+  if (problem || found.empty()) return cannot_listen(address, problem);
+  return found.begin()->endpoint();
+}
+
+}  // namespace
+
+struct ServerState::Listener {
+  explicit Listener(asio::io_context& loop) : acceptor(loop), pause(loop) {}
+  tcp::acceptor acceptor;
+  asio::steady_timer pause;
+};
+
+ServerState::ServerState(asio::io_context& loop, ServerOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      binary_reader_(Encoding::kBinary, options_.message),
+      compact_reader_(Encoding::kCompact, options_.message),
+      timeout_timer_(loop),
+      drain_timer_(loop) {}
+
+Result<Address> ServerState::listen(const Address& address) {
+  const auto endpoint = resolve(loop_, address);
+  if (!endpoint) return std::unexpected(endpoint.error());
+  const auto listener = std::make_shared<Listener>(loop_);
+  asio::error_code problem;
+  listener->acceptor.open(endpoint->protocol(), problem);
+  if (!problem) listener->acceptor.set_option(tcp::acceptor::reuse_address(true), problem);
+  if (!problem) listener->acceptor.bind(*endpoint, problem);
+  if (!problem) listener->acceptor.listen(asio::socket_base::max_listen_connections, problem);
+  if (problem) return cannot_listen(address, problem);
+  const auto bound = listener->acceptor.local_endpoint(problem);
+  if (problem) return cannot_listen(address, problem);
+  listeners_.push_back(listener);
+  accept(listener);
+  return Address{bound.address().to_string(), bound.port()};
+}
+
+void ServerState::accept(const std::shared_ptr<Listener>& listener) {
+  listener->acceptor.async_accept(
+      [self = shared_from_this(), listener](const asio::error_code& problem, Stream stream) {
+        if (!listener->acceptor.is_open()) return;
+        if (!problem) {
+          self->on_accepted(std::move(stream));
+          return self->accept(listener);
+        }
+        // Out of file descriptors, mostly: asking again at once would only spin.
+        self->trouble(fmt::format("cannot accept a connection: {}", problem.message()));
+        listener->pause.expires_after(kAcceptPause);
+        listener->pause.async_wait([self, listener](const asio::error_code&) {
+          if (listener->acceptor.is_open()) self->accept(listener);
+        });
+      });
+}
+
+void ServerState::on_accepted(Stream stream) {
+  ++counts_.accepted;
+  const bool is_full = connections_.size() - turned_away_ >= options_.max_connections;
+  if (is_full && turned_away_ >= kMostTurnedAway) {
+    ++counts_.overloaded;
+    return;
+  }
+  const auto connection =
+      std::make_shared<Connection>(shared_from_this(), ++last_connection_, std::move(stream), is_full);
+  if (is_full) ++turned_away_;
+  connections_.emplace(connection->id(), connection);
+  counts_.connections = connections_.size();
+  connection->start();
+  if (!std::exchange(watching_timeouts_, true)) watch_timeouts();
+}
+
+void ServerState::connection_closed(const Connection& connection) {
+  if (connections_.erase(connection.id()) > 0 && connection.was_turned_away()) --turned_away_;
+  counts_.connections = connections_.size();
+}
+
+// One timer looks after all connections, as long as there are any.
+void ServerState::watch_timeouts() {
+  Duration shortest = std::min(options_.frame_timeout, options_.write_timeout);
+  if (options_.idle_timeout > Duration::zero()) shortest = std::min(shortest, options_.idle_timeout);
+  timeout_timer_.expires_after(std::clamp<Duration>(shortest / 4, kShortestWatch, kLongestWatch));
+  timeout_timer_.async_wait([self = shared_from_this()](const asio::error_code& problem) {
+    if (problem || self->closed_) return;
+    const auto connections = self->connections_;  // closing one changes the map
+    const auto now = Connection::Clock::now();
+    for (const auto& [id, connection] : connections)
+      connection->check_timeouts(now);
+    self->watching_timeouts_ = !self->connections_.empty();
+    if (self->watching_timeouts_) self->watch_timeouts();
+  });
+}
+
+void ServerState::stop_accepting() {
+  for (const auto& listener : listeners_) {
+    asio::error_code ignored;
+    listener->acceptor.close(ignored);
+    listener->pause.cancel();
+  }
+  listeners_.clear();
+}
+
+void ServerState::drain(Duration limit, std::function<void(bool)> done) {
+  CHECK(!draining_, "a server is drained once");
+  stop_accepting();
+  draining_ = true;
+  drained_ = std::move(done);
+  drain_timer_.expires_after(limit);
+  drain_timer_.async_wait([self = shared_from_this()](const asio::error_code& problem) {
+    if (!problem) self->finish_drain(false);
+  });
+  finish_drain_when_quiet();
+}
+
+// Posted, because an answer is counted as given a moment before its bytes are counted as unsent.
+void ServerState::finish_drain_when_quiet() {
+  if (!drained_) return;
+  asio::post(loop_, [self = shared_from_this()] {
+    if (self->counts_.calls == 0 && self->unsent_bytes_ == 0) self->finish_drain(true);
+  });
+}
+
+void ServerState::finish_drain(bool all_answered) {
+  drain_timer_.cancel();
+  if (const auto done = std::exchange(drained_, nullptr)) done(all_answered);
+}
+
+void ServerState::close() {
+  if (std::exchange(closed_, true)) return;
+  stop_accepting();
+  timeout_timer_.cancel();
+  drain_timer_.cancel();
+  drained_ = nullptr;
+  for (const auto& [id, connection] : std::exchange(connections_, {}))
+    connection->close();
+  services_.clear();
+}
+
+MessageReader& ServerState::reader(Encoding encoding) {
+  return encoding == Encoding::kBinary ? binary_reader_ : compact_reader_;
+}
+
+MessageWriter& ServerState::refusal_writer(Encoding encoding) {
+  auto& writer = encoding == Encoding::kBinary ? binary_refusals_ : compact_refusals_;
+  writer.reset();
+  return writer;
+}
+
+void ServerState::add_methods(std::span<const std::string_view> methods,
+                              const std::shared_ptr<Processor>& processor) {
+  for (const auto method : methods) {
+    const bool is_new = services_.emplace(method, processor).second;
+    CHECK(is_new, "two services have a method '{}'", method);
+  }
+}
+
+std::shared_ptr<ServerState::Processor> ServerState::find_service(std::string_view method) const {
+  const auto found = services_.find(method);
+  return found == services_.end() ? nullptr : found->second;
+}
+
+void ServerState::change_buffered(std::ptrdiff_t held, std::ptrdiff_t unsent) {
+  held_bytes_ += static_cast<std::size_t>(held);
+  unsent_bytes_ += static_cast<std::size_t>(unsent);
+  if (unsent_bytes_ == 0 && unsent != 0) finish_drain_when_quiet();
+}
+
+void ServerState::call_ended() {
+  --counts_.calls;
+  finish_drain_when_quiet();
+}
+
+void ServerState::trouble(const std::string& line) const {
+  if (options_.on_trouble) options_.on_trouble(line);
+}
+
+Server::Server(asio::io_context& loop, ServerOptions options)
+    : state_(std::make_shared<ServerState>(loop, std::move(options))) {}
+
+Server::~Server() {
+  close();
+}
+
+void Server::add_methods(std::span<const std::string_view> methods, std::shared_ptr<Processor> processor) {
+  state_->add_methods(methods, processor);
+}
+
+Result<Address> Server::listen(const Address& address) {
+  return state_->listen(address);
+}
+
+void Server::stop_accepting() {
+  state_->stop_accepting();
+}
+
+void Server::drain(Duration limit, std::function<void(bool)> done) {
+  state_->drain(limit, std::move(done));
+}
+
+void Server::close() {
+  state_->close();
+}
+
+ServerCounts Server::counts() const {
+  return state_->counts();
+}
+
+}  // namespace troth::rpc

@@ -1,0 +1,92 @@
+// thrift/runtime/server_state.h
+//
+// What all connections of a server share: its services, limits, counters and listening sockets.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+
+#include "thrift/runtime/call.h"
+#include "thrift/runtime/codec.h"
+#include "thrift/runtime/server.h"
+#include "thrift/runtime/stream.h"
+
+namespace troth::rpc {
+
+class Connection;
+
+class ServerState : public std::enable_shared_from_this<ServerState> {
+ public:
+  using Processor = apache::thrift::async::TAsyncProcessor;
+
+  ServerState(asio::io_context& loop, ServerOptions options);
+
+  [[nodiscard]] Result<Address> listen(const Address& address);
+  void stop_accepting();
+  void drain(Duration limit, std::function<void(bool)> done);
+  void close();
+
+  // For connections.
+  [[nodiscard]] asio::io_context& loop() { return loop_; }
+  [[nodiscard]] const ServerOptions& options() const { return options_; }
+  [[nodiscard]] ServerCounts& counts() { return counts_; }
+  [[nodiscard]] WriterPool& writers() { return writers_; }
+  [[nodiscard]] MessageReader& reader(Encoding encoding);
+  // For an answer that is not a service's; begins empty.
+  [[nodiscard]] MessageWriter& refusal_writer(Encoding encoding);
+  [[nodiscard]] std::shared_ptr<Processor> find_service(std::string_view method) const;
+  [[nodiscard]] bool is_draining() const { return draining_; }
+  [[nodiscard]] bool is_out_of_memory() const {
+    return held_bytes_ + unsent_bytes_ > options_.max_buffered_bytes;
+  }
+  [[nodiscard]] bool has_room_for_call() const { return counts_.calls < options_.max_calls; }
+  void change_buffered(std::ptrdiff_t held, std::ptrdiff_t unsent);
+  void call_began() { ++counts_.calls; }
+  void call_ended();
+  void connection_closed(const Connection& connection);
+  void trouble(const std::string& line) const;
+
+  void add_methods(std::span<const std::string_view> methods, const std::shared_ptr<Processor>& processor);
+
+ private:
+  struct Listener;
+  void accept(const std::shared_ptr<Listener>& listener);
+  void on_accepted(Stream stream);
+  void watch_timeouts();
+  void finish_drain_when_quiet();
+  void finish_drain(bool all_answered);
+
+  asio::io_context& loop_;
+  ServerOptions options_;
+  ServerCounts counts_;
+  std::map<std::string, std::shared_ptr<Processor>, std::less<>> services_;
+  std::vector<std::shared_ptr<Listener>> listeners_;
+  std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
+  std::uint64_t last_connection_ = 0;
+  std::size_t turned_away_ = 0;  // of connections_
+  std::size_t held_bytes_ = 0;
+  std::size_t unsent_bytes_ = 0;
+
+  WriterPool writers_;
+  MessageReader binary_reader_;
+  MessageReader compact_reader_;
+  MessageWriter binary_refusals_{Encoding::kBinary};
+  MessageWriter compact_refusals_{Encoding::kCompact};
+
+  asio::steady_timer timeout_timer_;
+  bool watching_timeouts_ = false;
+  bool draining_ = false;
+  bool closed_ = false;
+  asio::steady_timer drain_timer_;
+  std::function<void(bool)> drained_;
+};
+
+}  // namespace troth::rpc
