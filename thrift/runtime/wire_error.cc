@@ -5,35 +5,35 @@
 
 #include <fmt/format.h>
 
-namespace troth::rpc {
+namespace troth::wire {
 namespace {
 
-using WireCode = wire::ErrorCode::type;
+using WireCode = ErrorCode::type;
 
 constexpr std::array kCodes = {
-    std::pair{ErrorCode::kInvalidArgument, WireCode::INVALID_ARGUMENT},
-    std::pair{ErrorCode::kUnknownResource, WireCode::UNKNOWN_RESOURCE},
-    std::pair{ErrorCode::kUnknownTransaction, WireCode::UNKNOWN_TRANSACTION},
-    std::pair{ErrorCode::kStatementFailed, WireCode::STATEMENT_FAILED},
-    std::pair{ErrorCode::kExpectationMissed, WireCode::EXPECTATION_MISSED},
-    std::pair{ErrorCode::kForbiddenStatement, WireCode::FORBIDDEN_STATEMENT},
-    std::pair{ErrorCode::kConflict, WireCode::CONFLICT},
-    std::pair{ErrorCode::kBusy, WireCode::BUSY},
-    std::pair{ErrorCode::kOverloaded, WireCode::OVERLOADED},
-    std::pair{ErrorCode::kTimeout, WireCode::TIMEOUT},
-    std::pair{ErrorCode::kUnavailable, WireCode::UNAVAILABLE},
-    std::pair{ErrorCode::kRequestIdReused, WireCode::REQUEST_ID_REUSED},
-    std::pair{ErrorCode::kRequestIdTooOld, WireCode::REQUEST_ID_TOO_OLD},
-    std::pair{ErrorCode::kRequestIdFromFuture, WireCode::REQUEST_ID_FROM_FUTURE},
-    std::pair{ErrorCode::kBarred, WireCode::BARRED},
-    std::pair{ErrorCode::kTooOld, WireCode::TOO_OLD},
-    std::pair{ErrorCode::kStale, WireCode::STALE},
-    std::pair{ErrorCode::kNotDurable, WireCode::NOT_DURABLE},
-    std::pair{ErrorCode::kSetBack, WireCode::SET_BACK},
-    std::pair{ErrorCode::kNotOwner, WireCode::NOT_OWNER},
-    std::pair{ErrorCode::kCorrupt, WireCode::CORRUPT},
-    std::pair{ErrorCode::kIo, WireCode::IO},
-    std::pair{ErrorCode::kInternal, WireCode::INTERNAL},
+    std::pair{troth::ErrorCode::kInvalidArgument, WireCode::INVALID_ARGUMENT},
+    std::pair{troth::ErrorCode::kUnknownResource, WireCode::UNKNOWN_RESOURCE},
+    std::pair{troth::ErrorCode::kUnknownTransaction, WireCode::UNKNOWN_TRANSACTION},
+    std::pair{troth::ErrorCode::kStatementFailed, WireCode::STATEMENT_FAILED},
+    std::pair{troth::ErrorCode::kExpectationMissed, WireCode::EXPECTATION_MISSED},
+    std::pair{troth::ErrorCode::kForbiddenStatement, WireCode::FORBIDDEN_STATEMENT},
+    std::pair{troth::ErrorCode::kConflict, WireCode::CONFLICT},
+    std::pair{troth::ErrorCode::kBusy, WireCode::BUSY},
+    std::pair{troth::ErrorCode::kOverloaded, WireCode::OVERLOADED},
+    std::pair{troth::ErrorCode::kTimeout, WireCode::TIMEOUT},
+    std::pair{troth::ErrorCode::kUnavailable, WireCode::UNAVAILABLE},
+    std::pair{troth::ErrorCode::kRequestIdReused, WireCode::REQUEST_ID_REUSED},
+    std::pair{troth::ErrorCode::kRequestIdTooOld, WireCode::REQUEST_ID_TOO_OLD},
+    std::pair{troth::ErrorCode::kRequestIdFromFuture, WireCode::REQUEST_ID_FROM_FUTURE},
+    std::pair{troth::ErrorCode::kBarred, WireCode::BARRED},
+    std::pair{troth::ErrorCode::kTooOld, WireCode::TOO_OLD},
+    std::pair{troth::ErrorCode::kStale, WireCode::STALE},
+    std::pair{troth::ErrorCode::kNotDurable, WireCode::NOT_DURABLE},
+    std::pair{troth::ErrorCode::kSetBack, WireCode::SET_BACK},
+    std::pair{troth::ErrorCode::kNotOwner, WireCode::NOT_OWNER},
+    std::pair{troth::ErrorCode::kCorrupt, WireCode::CORRUPT},
+    std::pair{troth::ErrorCode::kIo, WireCode::IO},
+    std::pair{troth::ErrorCode::kInternal, WireCode::INTERNAL},
 };
 // The table is in the order of both enums, so that a code's place is its number.
 static_assert([] {
@@ -44,30 +44,30 @@ static_assert([] {
   return true;
 }());
 
-wire::Effect::type to_wire(Effect effect) {
+Effect::type wire_effect(troth::Effect effect) {
   switch (effect) {
-    case Effect::kNone: return wire::Effect::NONE;
-    case Effect::kApplied: return wire::Effect::APPLIED;
-    case Effect::kUnknown: return wire::Effect::UNKNOWN;
+    case troth::Effect::kNone: return Effect::NONE;
+    case troth::Effect::kApplied: return Effect::APPLIED;
+    case troth::Effect::kUnknown: return Effect::UNKNOWN;
   }
-  return wire::Effect::UNKNOWN;
+  return Effect::UNKNOWN;
 }
 
-Effect from_wire(wire::Effect::type effect) {
+troth::Effect known_effect(Effect::type effect) {
   switch (effect) {
-    case wire::Effect::NONE: return Effect::kNone;
-    case wire::Effect::APPLIED: return Effect::kApplied;
-    case wire::Effect::UNKNOWN: return Effect::kUnknown;
+    case Effect::NONE: return troth::Effect::kNone;
+    case Effect::APPLIED: return troth::Effect::kApplied;
+    case Effect::UNKNOWN: return troth::Effect::kUnknown;
   }
-  return Effect::kUnknown;
+  return troth::Effect::kUnknown;
 }
 
 }  // namespace
 
-wire::TrothError to_wire(const Error& error) {
-  wire::TrothError out;
+TrothError from_error(const Error& error) {
+  TrothError out;
   out.code = kCodes[static_cast<std::size_t>(error.code)].second;
-  out.effect = to_wire(error.effect);
+  out.effect = wire_effect(error.effect);
   out.message = error.message;
   out.retryable = error.retryable;
   if (!error.resource.empty()) out.__set_resource(error.resource);
@@ -80,17 +80,17 @@ wire::TrothError to_wire(const Error& error) {
   return out;
 }
 
-Error from_wire(const wire::TrothError& error) {
+Error to_error(const TrothError& error) {
   Error out;
   out.message = error.message;
   const auto number = static_cast<std::int64_t>(error.code);
   if (number >= 1 && static_cast<std::size_t>(number) <= kCodes.size()) {
     out.code = kCodes[static_cast<std::size_t>(number) - 1].first;
   } else {
-    out.code = ErrorCode::kInternal;
+    out.code = troth::ErrorCode::kInternal;
     out.message += fmt::format(" (the peer's error code {} is not known to this version)", number);
   }
-  out.effect = from_wire(error.effect);
+  out.effect = known_effect(error.effect);
   out.retryable = error.retryable;
   if (error.__isset.resource) out.resource = error.resource;
   if (error.__isset.branch) out.branch = static_cast<std::uint32_t>(error.branch);
@@ -102,4 +102,4 @@ Error from_wire(const wire::TrothError& error) {
   return out;
 }
 
-}  // namespace troth::rpc
+}  // namespace troth::wire

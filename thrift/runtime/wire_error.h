@@ -7,12 +7,12 @@
 #include "base/result.h"
 #include "thrift/gen/common_types.h"
 
-namespace troth::rpc {
+namespace troth::wire {
 
-[[nodiscard]] wire::TrothError to_wire(const Error& error);
+[[nodiscard]] TrothError from_error(const Error& error);
 
 // A code or effect that this version does not know comes out as internal or unknown, with its number in the
-// message: never as a neighbour.
-[[nodiscard]] Error from_wire(const wire::TrothError& error);
+// message: never as a neighbour. rpc::Channel finds this function by its argument's namespace.
+[[nodiscard]] Error to_error(const TrothError& error);
 
-}  // namespace troth::rpc
+}  // namespace troth::wire

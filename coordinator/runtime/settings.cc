@@ -1,0 +1,81 @@
+#include "coordinator/runtime/settings.h"
+
+#include <limits>
+
+namespace troth::coordinator {
+namespace {
+
+constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
+
+void describe_limits(Schema& schema, CoordinatorSettings& settings) {
+  auto& table = settings.table;
+  schema.integer("undecided", table.undecided, {.min = 1, .max = 1'000'000},
+                 "Transactions that may be undecided at a time; a call beyond it is refused as overloaded.");
+  schema.integer("undecided_per_client", table.undecided_per_client, {.min = 1, .max = 1'000'000},
+                 "The same for one client_name.");
+  schema.size_bytes("request_bytes", table.bytes, {.min = 1 << 20, .max = 64LL << 30},
+                    "Statements and parameters of all undecided transactions together.");
+  schema.integer("open", table.open, {.min = 1, .max = 10'000'000},
+                 "Transactions not yet ended, decided ones that wait for an agent included.");
+  schema.integer("branches", table.branches, {.min = 1, .max = 256}, "Branches of one transaction.");
+  schema.integer("connections", settings.max_connections, {.min = 1, .max = 1'000'000},
+                 "Connections of services, agents and the tool together.");
+  schema.integer("calls", settings.max_calls, {.min = 1, .max = 1'000'000},
+                 "Calls in flight, over all connections.");
+  schema.integer("calls_per_connection", settings.max_calls_per_connection, {.min = 1, .max = 100'000},
+                 "Calls in flight on one connection.");
+  schema.size_bytes("frame_bytes", settings.max_frame_bytes, {.min = 4096, .max = 1 << 30},
+                    "The largest message that is taken.");
+}
+
+void describe_times(Schema& schema, CoordinatorSettings& settings) {
+  auto& table = settings.table;
+  schema.duration_ms("default_timeout_ms", table.default_timeout, {.min = 1, .max = kDayMs},
+                     "How long a transaction may take when the call does not say.");
+  schema.duration_ms("longest_timeout_ms", table.longest_timeout, {.min = 1, .max = kDayMs},
+                     "The longest timeout that a call may ask for; bounds what agents must remember.");
+  schema.duration_ms("heartbeat_interval_ms", settings.heartbeat_interval, {.min = 10, .max = 60'000},
+                     "How often each agent is told epoch, watermark and floors.");
+  schema.duration_ms("agent_call_timeout_ms", settings.agent_call_timeout, {.min = 10, .max = 600'000},
+                     "How long a commit, settle or heartbeat may go unanswered before it is sent again.");
+  schema.duration_ms("redrive_first_ms", table.redrive.first, {.min = 10, .max = 3'600'000},
+                     "The first wait before an unacknowledged commit is sent again; it doubles from there.");
+  schema.duration_ms("redrive_longest_ms", table.redrive.longest, {.min = 10, .max = 3'600'000},
+                     "The longest such wait. A commit is sent again for ever.");
+  schema.require(table.redrive.first <= table.redrive.longest, "redrive_longest_ms",
+                 "must be at least redrive_first_ms");
+  schema.duration_ms("shutdown_grace_ms", settings.shutdown_grace, {.min = 0, .max = 3'600'000},
+                     "After SIGTERM: how long running transactions may go on before they are answered.");
+}
+
+void describe_retention(Schema& schema, CoordinatorSettings& settings) {
+  auto& table = settings.table;
+  schema.duration_ms("keep_ms", table.retention, {.min = 1000, .max = 3650 * kDayMs},
+                     "How long an ended transaction and its request_id are remembered.");
+  schema.duration_ms("least_age_ms", table.least_age, {.min = 1000, .max = 3650 * kDayMs},
+                     "Below this age nothing is forgotten, whatever the count.");
+  schema.integer("keep_records", table.kept_records, {.min = 1000, .max = 1'000'000'000},
+                 "Ended transactions remembered at most; more raises the floor, never below least_age_ms.");
+  schema.require(table.least_age <= table.retention, "least_age_ms", "must be at most keep_ms");
+}
+
+}  // namespace
+
+void describe(Schema& schema, CoordinatorSettings& settings) {
+  schema.text("listen", settings.listen, {.max_bytes = 280},
+              "host:port where services, agents and the tool call; port 0 takes any free one.");
+  schema.section("limits", "What the coordinator refuses to exceed.",
+                 [&] { describe_limits(schema, settings); });
+  schema.section("times", "How long it waits.", [&] { describe_times(schema, settings); });
+  schema.section("retention", "What it remembers of ended transactions, and for how long.",
+                 [&] { describe_retention(schema, settings); });
+  schema.section("log", "The decision store's write-ahead log, in the data directory.", [&] {
+    schema.size_bytes("segment_bytes", settings.segment_bytes, {.min = 1 << 20, .max = 4LL << 30},
+                      "Length of one preallocated segment file.");
+    schema.size_bytes("log_bytes", settings.log_bytes,
+                      {.min = 4 << 20, .max = std::numeric_limits<std::int64_t>::max()},
+                      "Past this size the oldest segment is cleaned: what lives is copied forward.");
+  });
+}
+
+}  // namespace troth::coordinator
