@@ -12,6 +12,8 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 _LOG_LINES = 60
+# A run says which servers it used: name, then VERSION().
+_SERVER = re.compile(r"(postgres|mariadb|mysql)\d+: ")
 
 
 def count(out: Path, stage: str) -> dict:
@@ -40,12 +42,15 @@ def stage_line(out: Path, stage: str, status: int, seconds: int) -> int:
         found["failed"].append(f"{stage}: ended with exit code {status} (build, start, or nothing to run)")
     (out / f"{stage}.result").write_text(json.dumps({kind: len(names) for kind, names in found.items()}), encoding="utf-8")
     numbers = ", ".join(f"{len(names)} {kind}" for kind, names in found.items())
+    log = (out / f"{stage}.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in log:
+        if _SERVER.match(line):
+            print(f"   {line}")
     print(f"   {numbers}, {seconds} s")
     for name in found["skipped"]:
         print(f"   skipped: {name}")
     if not found["failed"]:
         return 0
-    log = (out / f"{stage}.log").read_text(encoding="utf-8", errors="replace").splitlines()
     print(f"   --- last lines of {out / f'{stage}.log'}")
     for line in log[-_LOG_LINES:]:
         print(f"   | {line}")

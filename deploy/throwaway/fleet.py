@@ -11,6 +11,7 @@ import concurrent.futures
 import json
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from throwaway.cache import cache_directory
@@ -42,6 +43,13 @@ class Fleet:
         self._owner = ProcessIdentity.of(owner) if owner is not None else None
         self._made_directory = False
 
+    @classmethod
+    def temporary(cls, owner: int | None = None) -> Fleet:
+        """In a new temporary directory, which goes with the servers."""
+        fleet = cls(Path(tempfile.mkdtemp(prefix="troth-servers-")), owner)
+        fleet._made_directory = True
+        return fleet
+
     def __enter__(self) -> Fleet:
         return self
 
@@ -53,7 +61,7 @@ class Fleet:
         stop_abandoned()
         if (self.directory / _FILE).exists():
             raise FleetError(f"{self.directory} holds servers already: stop them first, or choose another directory")
-        self._made_directory = not self.directory.exists()
+        self._made_directory = self._made_directory or not self.directory.exists()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.servers = [
             KINDS[kind](self.directory / f"{kind}{number}", database=database)

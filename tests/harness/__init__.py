@@ -1,0 +1,35 @@
+"""What tests of whole processes are made of. See tests/harness/README.md."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# The throwaway servers of the demo are the servers of the tests.
+sys.path.insert(0, str(ROOT / "deploy"))
+
+from throwaway import Fleet, MariaDb, MySql, Postgres, Server, ServerError  # noqa: E402
+from throwaway.ports import free_port  # noqa: E402
+
+from harness.bank import Bank, Vault  # noqa: E402
+from harness.frames import Message, parse_message  # noqa: E402
+from harness.processes import Process, ProcessError  # noqa: E402
+from harness.programs import Program, programs_directory  # noqa: E402
+from harness.proxy import Proxy  # noqa: E402
+from harness.sessions import (  # noqa: E402
+    connect,
+    connected,
+    create_account,
+    fresh_database,
+    prepared_branches,
+    roll_back_prepared,
+    rows,
+)
+from harness.thrift_api import Client, Remote, api, branch, statement, value  # noqa: E402
+from harness.waiting import eventually  # noqa: E402
+
+__all__ = [
+    "ROOT", "Bank", "Client", "Fleet", "MariaDb", "Message", "MySql", "Postgres", "Process", "ProcessError", "Program",
+    "Proxy", "Remote", "Server", "ServerError", "Vault", "api", "branch", "connect", "connected", "create_account",
+    "eventually", "free_port", "fresh_database", "parse_message", "prepared_branches", "programs_directory",
+    "roll_back_prepared", "rows", "statement", "value",
+]  # fmt: skip
