@@ -1,0 +1,146 @@
+#include "coordinator/runtime/administration_service.h"
+
+#include <chrono>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/runtime/log.h"
+#include "base/version.h"
+#include "coordinator/runtime/wire.h"
+#include "thrift/runtime/refusal.h"
+
+namespace troth::coordinator {
+namespace {
+
+constexpr std::size_t kReportedTransactions = 10'000;
+
+// Collects the agents' parts of an in-doubt report; answers when the last one is in.
+struct Gathering {
+  wire::InDoubtReport report;
+  std::size_t waiting = 1;  // one for the loop that asks
+  std::function<void(const wire::InDoubtReport&)> answer;
+
+  void one_done() {
+    if (--waiting == 0) answer(report);
+  }
+};
+
+wire::ResourceStatus status_of(const ResourceReport& resource, const AgentLink* link) {
+  wire::ResourceStatus status;
+  const auto& record = resource.record;
+  status.name = record.name.value;
+  status.number = static_cast<std::int32_t>(record.number.value);
+  status.kind = record.kind;
+  status.agent_id = record.agent.value;
+  status.incarnation = static_cast<std::int64_t>(record.incarnation.value);
+  status.address = record.address;
+  status.connected = resource.connected;
+  status.health.resource = record.name.value;
+  status.health.state = "unreachable";
+  status.health.detail = fmt::format("agent {} at {} does not answer", record.agent.value, record.address);
+  if (link == nullptr || !link->is_connected()) return status;
+  for (const auto& health : link->health().resources) {
+    if (health.resource == record.name.value) status.health = health;
+  }
+  return status;
+}
+
+}  // namespace
+
+void AdministrationService::cluster_status(Answer<wire::ClusterStatus> answer, Refusal) {
+  const auto& table = coordinator_.table();
+  const auto counts = table.counts();
+  const auto floors = table.floors();
+  wire::ClusterStatus status;
+  status.cluster = coordinator_.cluster().value;
+  status.epoch = coordinator_.header(AgentId{}).epoch;
+  status.open_transactions = static_cast<std::int64_t>(counts.open);
+  status.floor_epoch = floors.transactions.epoch.value;
+  status.floor_sequence = static_cast<std::int64_t>(floors.transactions.sequence.value);
+  status.request_floor_ms = static_cast<std::int64_t>(floors.request_ms);
+  for (const auto& resource : table.resources()) {
+    status.resources.push_back(status_of(resource, coordinator_.link(resource.record.agent)));
+  }
+  status.committed = static_cast<std::int64_t>(counts.committed);
+  status.aborted = static_cast<std::int64_t>(counts.aborted);
+  status.log_syncs = static_cast<std::int64_t>(log_syncs_());
+  status.version = troth_version();
+  answer(status);
+}
+
+std::vector<wire::OpenTransaction> AdministrationService::open_transactions() const {
+  std::vector<wire::OpenTransaction> open;
+  for (const auto& report : coordinator_.open_transactions(kReportedTransactions)) {
+    wire::OpenTransaction transaction;
+    transaction.transaction_id = report.transaction.text();
+    transaction.state = state_of(report.state);
+    transaction.age_ms = std::chrono::duration_cast<std::chrono::milliseconds>(report.age).count();
+    for (const auto& branch : report.branches)
+      transaction.branches.push_back(branch_of(branch));
+    if (!report.label.empty()) transaction.__set_label(report.label);
+    open.push_back(std::move(transaction));
+  }
+  return open;
+}
+
+void AdministrationService::in_doubt(Answer<wire::InDoubtReport> answer, Refusal) {
+  const auto gathering = std::make_shared<Gathering>();
+  gathering->answer = std::move(answer);
+  gathering->report.transactions = open_transactions();
+  for (const auto& [agent, link] : coordinator_.links()) {
+    if (!link->is_connected()) {
+      gathering->report.unreachable_agents.push_back(agent.value);
+      continue;
+    }
+    ++gathering->waiting;
+    link->status([gathering, agent = agent](Result<wire::AgentStatus> status) {
+      if (status) {
+        auto& branches = gathering->report.branches;
+        branches.insert(branches.end(), status->in_doubt.begin(), status->in_doubt.end());
+      } else {
+        gathering->report.unreachable_agents.push_back(agent.value);
+      }
+      gathering->one_done();
+    });
+  }
+  gathering->one_done();
+}
+
+void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal refuse,
+                                    const wire::ResolveRequest& request) {
+  auto id = TransactionId::parse(request.transaction_id);
+  if (!id) return rpc::refuse_with(refuse, id.error());
+  auto resource = parse_resource_name(request.resource);
+  if (!resource) return rpc::refuse_with(refuse, resource.error());
+  if (request.reason.empty() || request.operator_name.empty()) {
+    return rpc::refuse_with(refuse,
+                            fail(ErrorCode::kInvalidArgument, Effect::kNone,
+                                 "resolve needs a reason and an operator's name: both go to the audit trail")
+                                .error());
+  }
+  ResolveRequested resolution;
+  resolution.transaction = *std::move(id);
+  resolution.resource = *std::move(resource);
+  resolution.branch = BranchNumber{static_cast<std::uint32_t>(request.branch)};
+  resolution.commit = request.commit;
+  resolution.reason = request.reason;
+  resolution.operator_name = request.operator_name;
+  log_warning("audit: resolve", {{"transaction", request.transaction_id},
+                                 {"resource", request.resource},
+                                 {"branch", request.branch},
+                                 {"commit", request.commit},
+                                 {"operator", request.operator_name},
+                                 {"reason", request.reason}});
+  coordinator_.resolve(resolution,
+                       [answer = std::move(answer), refuse = std::move(refuse)](const auto& report) {
+                         if (!report) return rpc::refuse_with(refuse, report.error());
+                         wire::ResolveReply reply;
+                         reply.state = name_of(report->state);
+                         reply.detail = report->detail;
+                         answer(reply);
+                       });
+}
+
+}  // namespace troth::coordinator

@@ -1,0 +1,35 @@
+// coordinator/runtime/administration_service.h
+//
+// What operators call through the tool (thrift/administration.thrift).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "coordinator/runtime/coordinator.h"
+#include "thrift/gen/Administration.h"
+
+namespace troth::coordinator {
+
+class AdministrationService : public wire::AdministrationCobSvIf {
+ public:
+  AdministrationService(Coordinator& coordinator, std::function<std::uint64_t()> log_syncs)
+      : coordinator_(coordinator), log_syncs_(std::move(log_syncs)) {}
+
+  template <typename Reply>
+  using Answer = std::function<void(const Reply&)>;
+  using Refusal = std::function<void(apache::thrift::TDelayedException*)>;
+
+  void cluster_status(Answer<wire::ClusterStatus> answer, Refusal refuse) override;
+  void in_doubt(Answer<wire::InDoubtReport> answer, Refusal refuse) override;
+  void resolve(Answer<wire::ResolveReply> answer, Refusal refuse,
+               const wire::ResolveRequest& request) override;
+
+ private:
+  [[nodiscard]] std::vector<wire::OpenTransaction> open_transactions() const;
+
+  Coordinator& coordinator_;
+  std::function<std::uint64_t()> log_syncs_;
+};
+
+}  // namespace troth::coordinator

@@ -1,0 +1,46 @@
+// coordinator/runtime/calls.h
+//
+// The calls that wait for the transaction table's answer, by the CallId that the table knows them by.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "coordinator/table_messages.h"
+#include "coordinator/transaction.h"
+#include "thrift/gen/transactions_types.h"
+
+namespace troth::coordinator {
+
+template <typename Reply>
+class WaitingCalls {
+ public:
+  using Answer = std::function<void(Reply)>;
+
+  void add(CallId call, Answer answer) { waiting_.emplace(call.value, std::move(answer)); }
+
+  // Each call is answered once; an id that is not known has been answered by a shutdown.
+  void answer(CallId call, Reply reply) {
+    const auto found = waiting_.find(call.value);
+    if (found == waiting_.end()) return;
+    const auto answer = std::move(found->second);
+    waiting_.erase(found);
+    answer(std::move(reply));
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, Answer> waiting_;
+};
+
+// An execute call also keeps its work, for the prepares that are made of it.
+struct ExecuteCall {
+  std::shared_ptr<const wire::ExecuteRequest> request;
+  std::function<void(Answer)> answer;
+};
+
+}  // namespace troth::coordinator

@@ -1,0 +1,347 @@
+#include "coordinator/runtime/coordinator.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+
+#include "base/check.h"
+#include "base/runtime/clock.h"
+#include "base/runtime/entropy.h"
+#include "base/runtime/log.h"
+#include "coordinator/runtime/crash_points.h"
+#include "coordinator/runtime/wire.h"
+
+namespace troth::coordinator {
+namespace {
+
+constexpr store::Ticket kEpochTicket{0};
+constexpr std::size_t kEndedPerHeartbeat = 10'000;
+
+Clocks clocks_now() {
+  return {boot_now(), wall_now()};
+}
+
+}  // namespace
+
+Coordinator::Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings,
+                         Events events)
+    : loop_(loop),
+      cluster_(std::move(cluster)),
+      settings_(settings),
+      events_(std::move(events)),
+      timer_(loop) {}
+
+Coordinator::~Coordinator() = default;
+
+void Coordinator::start(store::DecisionStore& store, Nonce nonce) {
+  store_ = &store;
+  store_->submit({{kEpochTicket, store::AcquireEpoch{nonce, wall_now(), {}}}});
+}
+
+void Coordinator::store_answered(store::Answered answered) {
+  if (table_) {
+    const bool chosen = std::holds_alternative<store::Won>(answered.answer);
+    const bool ended = std::holds_alternative<store::EndRecorded>(answered.answer);
+    if (chosen) reach(CrashPoint::kAfterChooseDurable);
+    if (ended) reach(CrashPoint::kAfterEndDurable);
+    if (std::holds_alternative<store::ResourceRegistered>(answered.answer)) {
+      reach(CrashPoint::kAfterRegistrationDurable);
+    }
+    return step(StoreAnswered{answered.ticket, std::move(answered.answer)});
+  }
+  CHECK(answered.ticket == kEpochTicket, "the store answered {} before the reign began",
+        answered.ticket.value);
+  if (const auto* reign = std::get_if<store::EpochAcquired>(&answered.answer)) return begin_reign(*reign);
+  Error reason;
+  reason.code = ErrorCode::kUnavailable;
+  reason.effect = Effect::kUnknown;
+  reason.message = "the decision store gave no epoch; look at its log directory, then start again";
+  if (const auto* unknown = std::get_if<store::Unknown>(&answered.answer)) reason = unknown->reason;
+  events_.on_stop(reason);
+}
+
+void Coordinator::begin_reign(const store::EpochAcquired& reign) {
+  table_.emplace(cluster_, reign, settings_.table, random_nonce());
+  log_info("reign begins", {{"cluster", cluster_},
+                            {"epoch", reign.epoch.number},
+                            {"open", reign.counts.open},
+                            {"ended", reign.counts.ended}});
+  for (const auto& resource : reign.resources)
+    link_agent(resource.agent, resource.address);
+  step(ServingStarted{});
+  events_.on_serving();
+}
+
+void Coordinator::shut_down(Duration grace) {
+  if (!table_) return events_.on_drained();
+  step(ShutdownRequested{grace});
+}
+
+void Coordinator::execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
+                          std::function<void(Answer)> answer) {
+  const auto call = next_call();
+  executes_.emplace(call.value, ExecuteCall{std::move(request), std::move(answer)});
+  step(ExecuteRequested{call, std::move(work)});
+}
+
+void Coordinator::status(StatusRequested request, std::function<void(Result<StatusReport>)> answer) {
+  request.call = next_call();
+  statuses_.add(request.call, std::move(answer));
+  step(std::move(request));
+}
+
+void Coordinator::register_agent(RegistrationRequested request,
+                                 std::function<void(Result<std::map<ResourceName, ResourceNumber>>)> answer) {
+  request.call = next_call();
+  registrations_.add(request.call, [this, agent = request.agent, address = request.address,
+                                    answer = std::move(answer)](auto numbers) {
+    if (numbers) link_agent(agent, address);
+    answer(std::move(numbers));
+  });
+  step(std::move(request));
+}
+
+void Coordinator::inquire(BranchId branch, std::function<void(InquiryDecision)> answer) {
+  const auto call = next_call();
+  inquiries_.add(call, std::move(answer));
+  step(InquiryReceived{call, std::move(branch)});
+}
+
+void Coordinator::resolve(ResolveRequested request, std::function<void(Result<ResolveReport>)> answer) {
+  request.call = next_call();
+  resolves_.add(request.call, std::move(answer));
+  step(std::move(request));
+}
+
+std::vector<OpenTransactionReport> Coordinator::open_transactions(std::size_t limit) const {
+  return table_->open_transactions(clocks_now(), limit);
+}
+
+AgentLink* Coordinator::link(const AgentId& agent) {
+  const auto found = links_.find(agent);
+  return found == links_.end() ? nullptr : found->second.get();
+}
+
+void Coordinator::link_agent(const AgentId& agent, const std::string& address) {
+  const auto parsed = rpc::Address::parse(address);
+  if (!parsed) {
+    log_error("agent registered an address that cannot be called", {{"agent", agent}, {"address", address}});
+    return;
+  }
+  auto& link = links_[agent];
+  if (link && link->address() == *parsed) return;
+  AgentLink::Owner owner;
+  owner.cluster = cluster_;
+  owner.heartbeat_interval = settings_.heartbeat_interval;
+  owner.call_timeout = settings_.agent_call_timeout;
+  owner.heartbeat = [this, agent] { return heartbeat(agent); };
+  owner.on_connected = [this, agent](Incarnation incarnation) { step(AgentConnected{agent, incarnation}); };
+  owner.on_lost = [this, agent] { step(AgentLost{agent}); };
+  owner.on_heartbeat = [this, agent](const wire::HeartbeatReply& reply) {
+    EndedTaken taken{agent, {}};
+    for (const auto& text : reply.ended_taken) {
+      if (auto id = TransactionId::parse(text)) taken.transactions.push_back(*std::move(id));
+    }
+    if (!taken.transactions.empty()) step(std::move(taken));
+  };
+  // An agent that moved: the old link goes after the running callback, which may be its own.
+  if (link) {
+    if (link->is_connected()) step(AgentLost{agent});
+    asio::post(loop_, [old = std::shared_ptr<AgentLink>(std::move(link))] {});
+  }
+  link = std::make_unique<AgentLink>(loop_, agent, *parsed, std::move(owner));
+}
+
+wire::HeartbeatRequest Coordinator::heartbeat(const AgentId& agent) const {
+  wire::HeartbeatRequest request;
+  request.header = header(agent);
+  const auto floors = table_->floors();
+  request.floor_epoch = floors.transactions.epoch.value;
+  request.floor_sequence = static_cast<std::int64_t>(floors.transactions.sequence.value);
+  request.request_floor_ms = static_cast<std::int64_t>(floors.request_ms);
+  for (const auto& ended : table_->ended_to_tell(agent, kEndedPerHeartbeat))
+    request.ended.push_back(ended.text());
+  if (!request.ended.empty()) reach(CrashPoint::kAfterEndedTold);
+  return request;
+}
+
+wire::LeaderHeader Coordinator::header(const AgentId& agent) const {
+  return header(table_->watermark(agent));
+}
+
+wire::LeaderHeader Coordinator::header(const Position& watermark) const {
+  return header_of(cluster_, table_->epoch(), watermark);
+}
+
+// ---- the table's step and what it says
+
+void Coordinator::step(TableInput input) {
+  CHECK(table_.has_value());
+  inputs_.push_back(std::move(input));
+  if (stepping_) return;  // the effects of the running step come first [D1]
+  stepping_ = true;
+  while (!inputs_.empty()) {
+    auto next = std::move(inputs_.front());
+    inputs_.pop_front();
+    auto effects = table_->step(clocks_now(), std::move(next));
+    for (auto& effect : effects)
+      std::visit([this](auto& one) { carry_out_one(one); }, effect);
+    submit_asked();
+  }
+  stepping_ = false;
+  set_timer();
+}
+
+// What a step asks of the store goes there as one batch.
+void Coordinator::submit_asked() {
+  if (asked_.empty()) return;
+  const auto asks_for = [this]<typename Request>(std::type_identity<Request>) {
+    return std::ranges::any_of(
+        asked_, [](const auto& asked) { return std::holds_alternative<Request>(asked.request); });
+  };
+  const bool choosing = asks_for(std::type_identity<store::Choose>());
+  if (choosing) reach(CrashPoint::kBeforeChoose);
+  if (asks_for(std::type_identity<store::End>())) reach(CrashPoint::kBeforeEnd);
+  store_->submit(std::exchange(asked_, {}));
+  if (choosing) reach(CrashPoint::kAfterChooseSubmitted);
+}
+
+void Coordinator::set_timer() {
+  const auto due = table_->next_due();
+  if (due == timer_due_) return;
+  timer_due_ = due;
+  if (!due) {
+    timer_.cancel();
+    return;
+  }
+  timer_.expires_after(std::max(*due - boot_now(), Duration::zero()));
+  timer_.async_wait([this](const asio::error_code& stopped) {
+    if (stopped) return;
+    timer_due_.reset();
+    step(TimePassed{});
+  });
+}
+
+void Coordinator::carry_out_one(SendPrepare& send) {
+  reach(CrashPoint::kAfterAdmission);
+  const auto branch = send.to.branch;
+  const auto call = executes_.find(send.work_of.value);
+  CHECK(call != executes_.end(), "the work of {} is gone before its answer", branch.transaction.text());
+  auto* agent = link(send.to.agent);
+  CHECK(agent != nullptr, "work for agent {}, which was never linked", send.to.agent.value);
+  agent->prepare(prepare_of(*call->second.request, send, header(send.to.watermark)), send.timeout,
+                 [this, branch, one_phase = send.one_phase](Result<wire::PrepareReply> reply) {
+                   reach(one_phase ? CrashPoint::kAfterOnePhaseReply : CrashPoint::kAfterFirstVote);
+                   if (!reply) {
+                     const bool never_sent = reply.error().effect == Effect::kNone;
+                     return step(PrepareFailed{branch, never_sent, std::move(reply.error())});
+                   }
+                   auto vote = vote_of(*std::move(reply));
+                   if (!vote) return step(PrepareFailed{branch, false, std::move(vote.error())});
+                   step(PrepareReplied{branch, *std::move(vote)});
+                 });
+  if (send.one_phase) return reach(CrashPoint::kAfterOnePhaseSent);
+  const auto last = call->second.request->branches.size();
+  if (branch.branch.value == 1) reach(CrashPoint::kAfterFirstPrepareSent);
+  if (branch.branch.value == last) reach(CrashPoint::kAfterPreparesSent);
+}
+
+void Coordinator::carry_out_one(SendCommit& send) {
+  auto* agent = link(send.to.agent);
+  if (agent == nullptr) return;  // not registered since this start: the table sends it again
+  agent->commit(finish_of(send.to, header(send.to.watermark)),
+                [this, branch = send.to.branch](Result<wire::FinishReply> reply) {
+                  if (!reply) return;
+                  reach(CrashPoint::kAfterFirstAcknowledgement);
+                  step(CommitReplied{branch, end_of(reply->outcome), reply->detail});
+                });
+  reach(send.to.branch.branch.value == 1 ? CrashPoint::kAfterFirstCommitSent : CrashPoint::kAfterCommitsSent);
+}
+
+void Coordinator::carry_out_one(SendRollback& send) {
+  reach(CrashPoint::kBeforeRollbackSent);
+  if (auto* agent = link(send.to.agent)) agent->rollback(finish_of(send.to, header(send.to.watermark)));
+  reach(CrashPoint::kAfterRollbackSent);
+}
+
+void Coordinator::carry_out_one(SendRelease& send) {
+  if (auto* agent = link(send.to.agent)) agent->rollback(finish_of(send.to, header(send.to.watermark)));
+}
+
+void Coordinator::carry_out_one(SendSettle& send) {
+  const auto answer = [this, ticket = send.ticket](Result<wire::SettleReply> reply) {
+    SettleReplied settled;
+    settled.ticket = ticket;
+    if (reply) {
+      reach(CrashPoint::kAfterSettleReply);
+      settled.end = end_of(reply->outcome);
+      settled.detail = reply->detail;
+      if (reply->__isset.committed_as) {
+        auto as = TransactionId::parse(reply->committed_as);
+        if (as) settled.committed_as = *std::move(as);
+      }
+    } else {
+      settled.detail = reply.error().message;
+    }
+    step(std::move(settled));
+  };
+  auto* agent = link(send.agent);
+  if (agent == nullptr) {
+    asio::post(loop_, [answer] {
+      answer(fail(ErrorCode::kUnavailable, Effect::kNone,
+                  "the resource's agent has not registered since this start"));
+    });
+    return;
+  }
+  agent->settle(settle_of(send, header(send.watermark)), answer);
+  reach(CrashPoint::kAfterSettleSent);
+}
+
+void Coordinator::carry_out_one(AskStore& ask) {
+  asked_.push_back({ask.ticket, std::move(ask.request)});
+}
+
+void Coordinator::carry_out_one(AnswerExecute& answer) {
+  const auto found = executes_.find(answer.call.value);
+  CHECK(found != executes_.end(), "call {} is answered twice", answer.call.value);
+  if (const auto* committed = std::get_if<Committed>(&answer.answer)) {
+    reach(committed->acknowledged == Acknowledgement::kApplied ? CrashPoint::kBeforeAppliedAnswer
+                                                               : CrashPoint::kBeforeDecidedAnswer);
+  } else {
+    reach(CrashPoint::kBeforeAbortAnswer);
+  }
+  const auto call = std::move(found->second);
+  executes_.erase(found);
+  call.answer(std::move(answer.answer));
+  // The answer is on its way when the loop turns next.
+  asio::post(loop_, [] { reach(CrashPoint::kAfterAnswer); });
+}
+
+void Coordinator::carry_out_one(AnswerStatus& answer) {
+  statuses_.answer(answer.call, std::move(answer.report));
+}
+
+void Coordinator::carry_out_one(AnswerInquiry& answer) {
+  inquiries_.answer(answer.call, answer.decision);
+}
+
+void Coordinator::carry_out_one(AnswerRegistration& answer) {
+  registrations_.answer(answer.call, std::move(answer.numbers));
+}
+
+void Coordinator::carry_out_one(AnswerResolve& answer) {
+  resolves_.answer(answer.call, std::move(answer.report));
+}
+
+void Coordinator::carry_out_one(StopServing& stop) {
+  events_.on_stop(stop.reason);
+}
+
+void Coordinator::carry_out_one(DrainFinished&) {
+  events_.on_drained();
+}
+
+}  // namespace troth::coordinator

@@ -1,0 +1,107 @@
+// coordinator/runtime/coordinator.h
+//
+// One reign in a running process: feeds the pure transaction table with calls, messages, the store's answers
+// and time, and carries out what it says. Everything here runs on the event loop's thread.
+//
+// It keeps the table's duties D1 to D6 (coordinator/table_messages.h).
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <asio/steady_timer.hpp>
+
+#include "coordinator/decision_store/decision_store.h"
+#include "coordinator/runtime/agent_link.h"
+#include "coordinator/runtime/calls.h"
+#include "coordinator/runtime/settings.h"
+#include "coordinator/transaction_table.h"
+#include "thrift/gen/administration_types.h"
+
+namespace troth::coordinator {
+
+class Coordinator {
+ public:
+  struct Events {
+    std::function<void()> on_serving;           // the epoch is durable, what is open is known
+    std::function<void(const Error&)> on_stop;  // this reign is over for a reason: the process must end
+    std::function<void()> on_drained;
+  };
+
+  Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings, Events events);
+  ~Coordinator();
+  Coordinator(const Coordinator&) = delete;
+  Coordinator& operator=(const Coordinator&) = delete;
+
+  // Acquires an epoch and begins to serve; the store's answers come to store_answered().
+  void start(store::DecisionStore& store, Nonce nonce);
+  void store_answered(store::Answered answered);
+  void shut_down(Duration grace);
+
+  void execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
+               std::function<void(Answer)> answer);
+  void status(StatusRequested request, std::function<void(Result<StatusReport>)> answer);
+  void register_agent(RegistrationRequested request,
+                      std::function<void(Result<std::map<ResourceName, ResourceNumber>>)> answer);
+  void inquire(BranchId branch, std::function<void(InquiryDecision)> answer);
+  void resolve(ResolveRequested request, std::function<void(Result<ResolveReport>)> answer);
+
+  [[nodiscard]] const ClusterId& cluster() const { return cluster_; }
+  [[nodiscard]] const TransactionTable& table() const { return *table_; }
+  [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(std::size_t limit) const;
+  [[nodiscard]] wire::LeaderHeader header(const AgentId& agent) const;
+  // Null while the agent was never registered.
+  [[nodiscard]] AgentLink* link(const AgentId& agent);
+  [[nodiscard]] const std::map<AgentId, std::unique_ptr<AgentLink>>& links() const { return links_; }
+
+ private:
+  void begin_reign(const store::EpochAcquired& reign);
+  void step(TableInput input);
+  void submit_asked();
+  void set_timer();
+  void link_agent(const AgentId& agent, const std::string& address);
+  [[nodiscard]] wire::HeartbeatRequest heartbeat(const AgentId& agent) const;
+  [[nodiscard]] CallId next_call() { return CallId{++last_call_}; }
+
+  void carry_out_one(SendPrepare& send);
+  void carry_out_one(SendCommit& send);
+  void carry_out_one(SendRollback& send);
+  void carry_out_one(SendRelease& send);
+  void carry_out_one(SendSettle& send);
+  void carry_out_one(AskStore& ask);
+  void carry_out_one(AnswerExecute& answer);
+  void carry_out_one(AnswerStatus& answer);
+  void carry_out_one(AnswerInquiry& answer);
+  void carry_out_one(AnswerRegistration& answer);
+  void carry_out_one(AnswerResolve& answer);
+  void carry_out_one(StopServing& stop);
+  void carry_out_one(DrainFinished& drained);
+  [[nodiscard]] wire::LeaderHeader header(const Position& watermark) const;
+
+  asio::io_context& loop_;
+  ClusterId cluster_;
+  CoordinatorSettings settings_;
+  Events events_;
+  store::DecisionStore* store_ = nullptr;
+  std::optional<TransactionTable> table_;
+  std::vector<store::Asked> asked_;  // of the running step, submitted together
+
+  std::uint64_t last_call_ = 0;
+  std::unordered_map<std::uint64_t, ExecuteCall> executes_;
+  WaitingCalls<Result<StatusReport>> statuses_;
+  WaitingCalls<InquiryDecision> inquiries_;
+  WaitingCalls<Result<std::map<ResourceName, ResourceNumber>>> registrations_;
+  WaitingCalls<Result<ResolveReport>> resolves_;
+
+  std::map<AgentId, std::unique_ptr<AgentLink>> links_;
+  asio::steady_timer timer_;
+  std::optional<Instant> timer_due_;
+  std::deque<TableInput> inputs_;
+  bool stepping_ = false;
+};
+
+}  // namespace troth::coordinator

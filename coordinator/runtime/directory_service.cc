@@ -1,0 +1,67 @@
+#include "coordinator/runtime/directory_service.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/runtime/log.h"
+#include "coordinator/runtime/wire.h"
+#include "thrift/runtime/refusal.h"
+
+namespace troth::coordinator {
+
+Status DirectoryService::check_cluster(const std::string& cluster) const {
+  const auto& own = coordinator_.cluster().value;
+  if (cluster.empty() || cluster == own) return {};
+  return fail(ErrorCode::kNotOwner, Effect::kNone,
+              fmt::format("the agent belongs to cluster {}, this coordinator to {}: check the agent's "
+                          "`coordinators`, or give this cluster an agent of its own",
+                          cluster, own));
+}
+
+void DirectoryService::register_agent(Answer<wire::RegisterReply> answer, Refusal refuse,
+                                      const wire::RegisterRequest& request) {
+  if (const auto ours = check_cluster(request.cluster); !ours) return rpc::refuse_with(refuse, ours.error());
+  auto registration = registration_of(request);
+  if (!registration) return rpc::refuse_with(refuse, registration.error());
+  const auto agent = registration->agent;
+  coordinator_.register_agent(*std::move(registration), [this, agent, answer = std::move(answer),
+                                                         refuse = std::move(refuse)](auto numbers) {
+    if (!numbers) {
+      log_warning("registration refused", {{"agent", agent}, {"why", numbers.error().message}});
+      return rpc::refuse_with(refuse, numbers.error());
+    }
+    wire::RegisterReply reply;
+    reply.cluster = coordinator_.cluster().value;
+    for (const auto& [name, number] : *numbers) {
+      reply.resource_numbers[name.value] = static_cast<std::int32_t>(number.value);
+    }
+    reply.epoch = coordinator_.header(agent).epoch;
+    log_info("agent registered", {{"agent", agent}, {"resources", numbers->size()}});
+    answer(reply);
+  });
+}
+
+void DirectoryService::inquire(Answer<wire::InquireReply> answer, Refusal refuse,
+                               const wire::InquireRequest& request) {
+  if (const auto ours = check_cluster(request.cluster); !ours) return rpc::refuse_with(refuse, ours.error());
+  auto id = TransactionId::parse(request.transaction_id);
+  if (!id) return rpc::refuse_with(refuse, id.error());
+  if (id->cluster != coordinator_.cluster()) {
+    return rpc::refuse_with(refuse, check_cluster(id->cluster.value).error());
+  }
+  const BranchId branch{*std::move(id), BranchNumber{static_cast<std::uint32_t>(request.branch)}};
+  coordinator_.inquire(branch,
+                       [this, agent = AgentId{request.agent_id}, answer = std::move(answer)](auto decision) {
+                         wire::InquireReply reply;
+                         reply.decision = decision_of(decision);
+                         reply.header = coordinator_.header(agent);
+                         answer(reply);
+                       });
+}
+
+void DirectoryService::current_epoch(Answer<wire::Epoch> answer, Refusal) {
+  answer(coordinator_.header(AgentId{}).epoch);
+}
+
+}  // namespace troth::coordinator

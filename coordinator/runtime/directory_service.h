@@ -1,0 +1,31 @@
+// coordinator/runtime/directory_service.h
+//
+// What agents call (thrift/agents.thrift): they register, and ask how a branch in doubt ended.
+#pragma once
+
+#include "coordinator/runtime/coordinator.h"
+#include "thrift/gen/Directory.h"
+
+namespace troth::coordinator {
+
+class DirectoryService : public wire::DirectoryCobSvIf {
+ public:
+  explicit DirectoryService(Coordinator& coordinator) : coordinator_(coordinator) {}
+
+  template <typename Reply>
+  using Answer = std::function<void(const Reply&)>;
+  using Refusal = std::function<void(apache::thrift::TDelayedException*)>;
+
+  void register_agent(Answer<wire::RegisterReply> answer, Refusal refuse,
+                      const wire::RegisterRequest& request) override;
+  void inquire(Answer<wire::InquireReply> answer, Refusal refuse,
+               const wire::InquireRequest& request) override;
+  void current_epoch(Answer<wire::Epoch> answer, Refusal refuse) override;
+
+ private:
+  [[nodiscard]] Status check_cluster(const std::string& cluster) const;
+
+  Coordinator& coordinator_;
+};
+
+}  // namespace troth::coordinator
