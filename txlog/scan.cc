@@ -172,16 +172,16 @@ Result<bool> LogScan::feed(const SegmentHeader& segment, const SegmentHeader* su
   return true;
 }
 
-Verdict LogScan::finish(SegmentNumber oldest) const {
+Verdict LogScan::finish(const SegmentHeader& oldest) const {
   if (refusal_) return *refusal_;
   if (!tail_) {
-    return Refusal{RefusalReason::kMissingSegment, oldest, 0,
-                   "no segment holds a batch: the files before this one are gone"};
+    return Refusal{RefusalReason::kMissingSegment, oldest.predecessor, 0,
+                   "this segment is gone, and those that follow it hold no batch"};
   }
-  if (tail_->frame.oldest_segment < oldest) {
-    return Refusal{RefusalReason::kMissingSegment, tail_->frame.oldest_segment, 0,
-                   fmt::format("segments {} to {} are gone although the log still needs them",
-                               tail_->frame.oldest_segment.value, oldest.value - 1)};
+  if (tail_->frame.oldest_segment < oldest.number) {
+    return Refusal{RefusalReason::kMissingSegment, oldest.predecessor, 0,
+                   fmt::format("this segment is gone, and the log needs all from segment {} on",
+                               tail_->frame.oldest_segment.value)};
   }
   if (suspect_) return *suspect_;
   return CleanEnd{};

@@ -65,7 +65,7 @@ class LogScan {
                                   const Sink& sink);
 
   // After the last feed. `oldest`: the first segment of the chain.
-  [[nodiscard]] Verdict finish(SegmentNumber oldest) const;
+  [[nodiscard]] Verdict finish(const SegmentHeader& oldest) const;
 
   // The last good batch: which, where, and whether it is the first of its segment. Nothing before the first.
   struct Tail {

@@ -97,7 +97,7 @@ Result<InspectReport> verify_once(const SegmentDirectory& directory) {
   }
   report.segments = chain->live.size();
   report.oldest_segment = chain->live.front().number;
-  report.verdict = scan.finish(report.oldest_segment);
+  report.verdict = scan.finish(chain->live.front());
   if (scan.tail()) {
     report.next_sequence = scan.tail()->frame.next_sequence();
     report.unsettled_cut = scan.tail()->frame.unsettled_cut;

@@ -8,6 +8,12 @@
 #include "txlog/runtime/refusals.h"
 
 namespace troth::txlog {
+namespace {
+
+// What a log is opened with if there is no room for a whole segment: enough to append what cleaning copies.
+constexpr std::size_t kSmallSegmentBytes = 64 * kBlockBytes;
+
+}  // namespace
 
 Result<SegmentChain> LogOpening::link(const SegmentDirectory::Listing& listing) const {
   std::vector<SegmentHeader> headers;
@@ -64,7 +70,7 @@ Status LogOpening::scan(const SegmentChain& chain) {
     if (!more) return std::unexpected(more.error());
     if (!*more) break;
   }
-  const auto verdict = scan_.finish(chain.live.front().number);
+  const auto verdict = scan_.finish(chain.live.front());
   if (const auto* refusal = std::get_if<Refusal>(&verdict))
     return std::unexpected(to_error(*refusal, directory_));
   if (const auto* cut = std::get_if<CutTail>(&verdict)) opened_.cut_tail = *cut;
@@ -116,6 +122,11 @@ Result<PreparedSegment> LogOpening::make_segment(Random& random, Bytes& first_ba
   CHECK(sealed);
   restated_ = *sealed;
   auto file = directory_.make({.header = header, .first_batch = first_batch, .stop = {}});
+  const auto small = round_up(2 * kBlockBytes + first_batch.size(), kSmallSegmentBytes);
+  if (!file && small < header.file_bytes) {
+    header.file_bytes = small;
+    file = directory_.make({.header = header, .first_batch = first_batch, .stop = {}});
+  }
   if (!file) return std::unexpected(std::move(file.error()));
   return PreparedSegment{header, std::move(*file)};
 }
@@ -134,10 +145,22 @@ Status LogOpening::drop_zeros(SegmentNumber segment) const {
   return (*file)->truncate(end * kBlockBytes);
 }
 
-Status LogOpening::clean_up(const SegmentDirectory::Listing& listing) const {
+// Unfinished files, and segments behind the log's end, which hold nothing but zeros: the space may be needed.
+Status LogOpening::remove_unused(SegmentDirectory::Listing& listing) const {
   for (const auto& path : listing.unfinished) {
     if (auto done = directory_.files().remove(path); !done) return done;
   }
+  SegmentNumber last_used;
+  if (scan_.tail()) last_used = scan_.tail()->segment;
+  if (opened_.cut_tail) last_used = std::max(last_used, opened_.cut_tail->segment);
+  while (!listing.segments.empty() && listing.segments.back() > last_used) {
+    if (auto done = directory_.remove(listing.segments.back()); !done) return done;
+    listing.segments.pop_back();
+  }
+  return {};
+}
+
+Status LogOpening::clean_up(const SegmentDirectory::Listing& listing) const {
   for (const auto number : listing.segments) {
     if (std::ranges::find(kept_, number, &SegmentHeader::number) != kept_.end()) continue;
     if (auto done = directory_.remove(number); !done) return done;
@@ -149,7 +172,7 @@ Status LogOpening::clean_up(const SegmentDirectory::Listing& listing) const {
 }
 
 Result<LogOpening::Opened> LogOpening::run(Random& random) {
-  const auto listing = directory_.list();
+  auto listing = directory_.list();
   if (!listing) return std::unexpected(listing.error());
   new_number_ = {listing->segments.empty() ? 1 : listing->segments.back().value + 1};
   opened_.created = listing->segments.empty();
@@ -159,6 +182,7 @@ Result<LogOpening::Opened> LogOpening::run(Random& random) {
     if (auto done = scan(*chain); !done) return std::unexpected(std::move(done.error()));
     choose_predecessor(*chain);
   }
+  if (auto done = remove_unused(*listing); !done) return std::unexpected(std::move(done.error()));
   Bytes first_batch;
   auto segment = make_segment(random, first_batch);
   if (!segment) return std::unexpected(std::move(segment.error()));

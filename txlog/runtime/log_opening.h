@@ -37,6 +37,7 @@ class LogOpening {
   [[nodiscard]] Status scan(const SegmentChain& chain);
   [[nodiscard]] Status take(const BatchView& batch, SegmentNumber reported_as);
   void choose_predecessor(const SegmentChain& chain);
+  [[nodiscard]] Status remove_unused(SegmentDirectory::Listing& listing) const;
   [[nodiscard]] Result<PreparedSegment> make_segment(Random& random, Bytes& first_batch);
   [[nodiscard]] Status clean_up(const SegmentDirectory::Listing& listing) const;
   [[nodiscard]] Status drop_zeros(SegmentNumber segment) const;

@@ -127,7 +127,7 @@ inline ScanResult scan(const std::vector<ImageSegment>& segments) {
     const auto more = scan.feed(segments[i].header, successor, segments[i].bytes, sink);
     if (!more || !*more) break;
   }
-  result.verdict = scan.finish(segments.front().header.number);
+  result.verdict = scan.finish(segments.front().header);
   result.tail = scan.tail();
   return result;
 }
