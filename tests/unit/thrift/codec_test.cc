@@ -78,7 +78,8 @@ TEST(MessageReader, AHugeContainerClaimIsRefusedBeforeAnythingIsAllocated) {
 
 TEST(MessageReader, AHugeStringClaimIsRefusedBeforeAnythingIsAllocated) {
   for (const auto encoding : kEncodings) {
-    for (const auto field : std::to_array<std::int16_t>({2, 8, 99})) {  // a string, a binary, one that is only skipped
+    for (const auto field :
+         std::to_array<std::int16_t>({2, 8, 99})) {  // a string, a binary, one that is only skipped
       auto bytes = struct_bytes(encoding, [&](auto& out) {
         out.writeFieldBegin("name", T_STRING, field);
         // The length, as each encoding writes it, without the string.
