@@ -58,8 +58,9 @@ class Scanner {
     if (c == '`' && !postgres_) return read_quoted_name('`');
     if (c == '$' && postgres_) return read_dollar();
     if (c == '?' && !postgres_) {
-      add(Token::Kind::kPlaceholder, "?").placeholder = ++question_marks_;
-      ++at_;
+      Token& token = add(Token::Kind::kPlaceholder, "?");
+      token.placeholder = ++question_marks_;
+      token.at = at_++;
       return {};
     }
     if (c == '@' && !postgres_) return read_variable();
@@ -74,7 +75,7 @@ class Scanner {
   }
 
   Token& add(Token::Kind kind, std::string text) {
-    tokens_.push_back({kind, std::move(text), 0});
+    tokens_.push_back({kind, std::move(text), 0, 0});
     return tokens_.back();
   }
 

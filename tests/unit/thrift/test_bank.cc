@@ -35,13 +35,9 @@ void TestBank::hold(Answer<const std::int64_t&> answer, Throw, const Ticket& tic
 }
 
 void TestBank::release(Answer<const bool&> answer, Throw, const Ticket& ticket) {
-  answer(release_held(ticket.number));
-}
-
-bool TestBank::release_held(std::int64_t ticket) {
-  const auto held = held_.extract(ticket);
-  if (!held.empty()) held.mapped()(ticket);
-  return !held.empty();
+  const auto held = held_.extract(ticket.number);
+  if (!held.empty()) held.mapped()(ticket.number);
+  answer(!held.empty());
 }
 
 void TestBank::fail(Answer<> answer, Throw fail, const Text& how) {
@@ -113,10 +109,6 @@ ServerCounts BankServer::counts() {
   ServerCounts counts;
   on_loop([&counts](Server& server) { counts = server.counts(); });
   return counts;
-}
-
-void BankServer::release_held(std::int64_t ticket) {
-  on_loop([&](Server&) { CHECK(bank_->release_held(ticket)); });
 }
 
 bool BankServer::wait_for(const std::function<bool(const ServerCounts&)>& condition) {

@@ -1,0 +1,169 @@
+// participant_agent/runtime/database_connection.h
+//
+// What an agent can do with one session of a resource. Blocking; one thread at a time.
+//
+// Every answer is data: nothing here throws. [T12] No connection ever reconnects by itself; one that is lost
+// stays lost, and says so by its condition. [T11] `Refused` is told only when nothing of the branch stands
+// and nothing can still run for it; where the connection went, `Lost` leaves that to whoever ends the
+// backend.
+//
+// Behind it: Postgres (libpqxx), MySQL and MariaDB (MySQL Connector/C++), and do-nothing ones in tests/.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "participant_agent/dialect/database_error.h"
+#include "participant_agent/dialect/dialect.h"
+#include "participant_agent/dialect/resource_rows.h"
+#include "participant_agent/dialect/statement.h"
+#include "participant_agent/runtime/cancellation.h"
+
+namespace troth::agent {
+
+struct ConnectOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::string socket;  // a Unix socket's path (Postgres: its directory); used instead of host when not empty
+  std::string user;
+  std::string password;
+  std::string database;  // MySQL and MariaDB: the schema that is the resource
+  SessionSettings settings;
+  std::chrono::seconds connect_timeout{5};
+  // Longest silence of the server inside one call; must be longer than any branch's deadline. Past it the
+  // connection counts as lost.
+  std::chrono::seconds read_timeout{300};
+  std::size_t statement_cache = 128;  // prepared statements kept per session
+};
+
+enum class ConnectionCondition : std::uint8_t {
+  kIdle,      // nothing open: clean it up and use it again
+  kTied,      // holds a prepared branch until that ends (MariaDB)
+  kDoubtful,  // alive, but may hold something of the last branch: close it
+  kLost,      // the connection broke; the server's end of it may still run
+};
+
+enum class BranchEnding : std::uint8_t { kPrepare, kCommitOnePhase, kReadOnly };
+
+struct ResultLimits {
+  std::uint64_t rows_per_statement = 10'000;
+  std::uint64_t bytes_per_branch = 16U << 20;
+};
+
+// The work of one branch, from begin to its vote. `statements` have passed `check_statements`.
+struct BranchWork {
+  BranchStart start;
+  std::vector<Statement> statements;
+  BranchEnding ending = BranchEnding::kPrepare;
+  OwnerRow mine;
+  bool durability_required = true;
+  ResultLimits limits;
+};
+
+// The yes vote. `tied`: the session is held until the branch ends.
+struct Prepared {
+  bool tied = false;
+};
+struct ReadOnlyDone {};
+struct CommittedOnePhase {};
+// Nothing of the branch stands, and nothing can still run for it.
+struct Refused {
+  Error error;
+};
+// Somebody holds the marker's key: these rows, read after the branch was rolled back.
+struct MarkerTaken {
+  std::vector<MarkerRow> rows;
+};
+// The connection went. Once its backend is gone: without `ending_sent` nothing of the branch stands; with it
+// the branch may be prepared (or committed, in one phase), and only the resource can tell.
+struct Lost {
+  Error error;
+  bool ending_sent = false;
+};
+
+struct WorkResult {
+  std::variant<Refused, Prepared, ReadOnlyDone, CommittedOnePhase, MarkerTaken, Lost> outcome;
+  std::vector<StatementResult> results;  // only with the three good outcomes
+  SessionIdentity session;               // where it ran; journalled for a tied branch
+};
+
+// What was answered, or what the database's refusal means.
+template <typename T>
+using Answer = std::expected<T, ClassifiedError>;
+
+enum class PreparedEnding : std::uint8_t { kCommit, kRollBack };
+
+struct PreparedList {
+  std::vector<PreparedRow> branches;
+  std::size_t strangers = 0;  // prepared transactions that are not Troth's
+};
+
+class DatabaseConnection {
+ public:
+  DatabaseConnection() = default;
+  DatabaseConnection(const DatabaseConnection&) = delete;
+  DatabaseConnection& operator=(const DatabaseConnection&) = delete;
+  // Closes the session. A tied branch stays prepared, and any session may end it then.
+  virtual ~DatabaseConnection() = default;
+
+  [[nodiscard]] virtual DatabaseKind kind() const = 0;
+  [[nodiscard]] virtual SessionIdentity session_identity() const = 0;
+  [[nodiscard]] virtual std::shared_ptr<Cancellation> cancellation() const = 0;
+  [[nodiscard]] virtual ConnectionCondition condition() const = 0;
+  // Takes away what the last branch may have left; false: that cannot be told or done, close it.
+  [[nodiscard]] virtual bool clean_up() = 0;
+
+  [[nodiscard]] virtual WorkResult run_branch(const BranchWork& work) = 0;
+  // kUnknownXid is neither success nor failure [T9].
+  [[nodiscard]] virtual Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) = 0;
+
+  [[nodiscard]] virtual Answer<std::vector<MarkerRow>> read_markers(
+      const BranchId& branch, const std::optional<RequestKey>& request) = 0;
+  // kDuplicateKey: read the markers. kLockTimeout: undecided.
+  [[nodiscard]] virtual Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch,
+                                                    std::chrono::milliseconds wait) = 0;
+  [[nodiscard]] virtual Answer<void> insert_request_barrier(const RequestKey& request, EpochNumber epoch,
+                                                            std::chrono::milliseconds wait) = 0;
+  [[nodiscard]] virtual Answer<PreparedList> list_prepared() = 0;
+
+  // Every other session of this role, whatever its name.
+  [[nodiscard]] virtual Answer<std::vector<RoleSession>> list_role_sessions() = 0;
+  // Tells the server to end that session; true: it is gone (also when the server was restarted since).
+  [[nodiscard]] virtual Answer<bool> end_session(const SessionIdentity& session) = 0;
+
+  [[nodiscard]] virtual Answer<ServerRow> read_server(const std::string& known_gtid) = 0;
+  // False: the row is another's by now.
+  [[nodiscard]] virtual Answer<bool> claim_owner(const OwnerRow& expected, const OwnerRow& claimed) = 0;
+  [[nodiscard]] virtual Answer<bool> raise_counter(const OwnerRow& mine, std::uint64_t counter) = 0;
+  [[nodiscard]] virtual Answer<void> raise_floors(const ClusterId& cluster, const Floors& floors) = 0;
+  // How many rows went; fewer than `limit` is the last time.
+  [[nodiscard]] virtual Answer<std::uint64_t> delete_markers(const ClusterId& cluster, const Floors& floors,
+                                                             std::uint32_t limit) = 0;
+  // Install and uninstall: each text on its own, until the first error.
+  [[nodiscard]] virtual Answer<void> run_texts(const Texts& texts) = 0;
+};
+
+// Opens a session: logs in, sets it up, reads its identity. The password is in no message. The error's effect
+// is none.
+[[nodiscard]] Result<std::unique_ptr<DatabaseConnection>> connect_to(DatabaseKind kind,
+                                                                     const ConnectOptions& options);
+
+// What a thread that uses connections must hold for as long as it does (the MySQL driver keeps state per
+// thread).
+class DriverThread {
+ public:
+  DriverThread();
+  ~DriverThread();
+  DriverThread(const DriverThread&) = delete;
+  DriverThread& operator=(const DriverThread&) = delete;
+};
+
+}  // namespace troth::agent

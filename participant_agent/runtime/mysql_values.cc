@@ -1,0 +1,99 @@
+#include "participant_agent/runtime/mysql_values.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "participant_agent/dialect/tokens.h"
+
+namespace troth::agent {
+namespace {
+
+constexpr std::size_t kMostScale = 30;
+
+std::size_t scale_of(std::string_view decimal) {
+  const std::size_t point = decimal.find('.');
+  if (decimal.find_first_of("eE") != std::string_view::npos) return kMostScale;
+  if (point == std::string_view::npos) return 0;
+  return std::min(decimal.size() - point - 1, kMostScale);
+}
+
+std::optional<int> number_at(std::string_view text, std::size_t at, std::size_t size) {
+  if (text.size() < at + size) return std::nullopt;
+  int number = 0;
+  const char* end = text.data() + at + size;
+  const auto [stop, problem] = std::from_chars(text.data() + at, end, number);
+  if (problem != std::errc{} || stop != end) return std::nullopt;
+  return number;
+}
+
+// Z, +HH, +HH:MM.
+std::optional<std::chrono::minutes> offset_of(std::string_view zone) {
+  if (zone == "Z") return std::chrono::minutes(0);
+  if (zone.size() != 3 && zone.size() != 6) return std::nullopt;
+  const std::optional<int> hours = number_at(zone, 1, 2);
+  const std::optional<int> minutes = zone.size() == 6 ? number_at(zone, 4, 2) : 0;
+  if (!hours.has_value() || !minutes.has_value()) return std::nullopt;
+  const auto offset = std::chrono::hours(*hours) + std::chrono::minutes(*minutes);
+  return zone.front() == '-' ? -offset : offset;
+}
+
+}  // namespace
+
+std::string cast_decimals(DatabaseKind kind, const std::string& sql, const std::vector<Value>& parameters) {
+  const bool any = std::ranges::any_of(
+      parameters, [](const Value& value) { return std::holds_alternative<Decimal>(value.is); });
+  if (!any) return sql;
+  const auto tokens = tokens_of(kind, sql);
+  if (!tokens.has_value()) return sql;
+  std::string cast;
+  std::size_t copied = 0;
+  for (const Token& token : *tokens) {
+    if (token.kind != Token::Kind::kPlaceholder || token.placeholder > parameters.size()) continue;
+    const auto* decimal = std::get_if<Decimal>(&parameters[token.placeholder - 1].is);
+    if (decimal == nullptr) continue;
+    cast += sql.substr(copied, token.at - copied);
+    cast += fmt::format("CAST(? AS DECIMAL(65,{}))", scale_of(decimal->text));
+    copied = token.at + 1;
+  }
+  return cast + sql.substr(copied);
+}
+
+std::optional<std::string> timestamp_in_utc(std::string_view text) {
+  const std::size_t zone_at = text.find_first_of("Z+-", 19);
+  if (zone_at == std::string_view::npos) return std::nullopt;
+  const auto year = number_at(text, 0, 4);
+  const auto month = number_at(text, 5, 2);
+  const auto day = number_at(text, 8, 2);
+  const auto hour = number_at(text, 11, 2);
+  const auto minute = number_at(text, 14, 2);
+  const auto second = number_at(text, 17, 2);
+  const auto offset = offset_of(text.substr(zone_at));
+  if (!year || !month || !day || !hour || !minute || !second || !offset) return std::nullopt;
+
+  using namespace std::chrono;
+  const year_month_day date{std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
+                            std::chrono::day(static_cast<unsigned>(*day))};
+  if (!date.ok()) return std::nullopt;
+  const sys_seconds instant = sys_days(date) + hours(*hour) + minutes(*minute) + seconds(*second) - *offset;
+  const auto midnight = floor<days>(instant);
+  const year_month_day utc_date(midnight);
+  const hh_mm_ss time(instant - midnight);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}{}", static_cast<int>(utc_date.year()),
+                     static_cast<unsigned>(utc_date.month()), static_cast<unsigned>(utc_date.day()),
+                     time.hours().count(), time.minutes().count(), time.seconds().count(),
+                     text.substr(19, zone_at - 19));
+}
+
+std::string with_fraction(std::string text, unsigned digits) {
+  const std::size_t point = text.find('.');
+  std::string fraction = point == std::string::npos ? "" : text.substr(point + 1);
+  if (point != std::string::npos) text.resize(point);
+  if (digits == 0) return text;
+  fraction.resize(digits, '0');
+  return text + "." + fraction;
+}
+
+}  // namespace troth::agent

@@ -1,0 +1,366 @@
+#include "participant_agent/runtime/postgres_connection.h"
+
+#include <charconv>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "participant_agent/runtime/postgres_values.h"
+#include "participant_agent/runtime/sql_connection.h"
+#include "participant_agent/runtime/statement_cache.h"
+
+namespace troth::agent {
+namespace {
+
+// Opens once: libpqxx asks its policy for a connection whenever it finds none.
+class OpensOnce final : public pqxx::connectionpolicy {
+ public:
+  explicit OpensOnce(const std::string& options) : connectionpolicy(options) {}
+
+  handle do_startconnect(handle original) override {
+    if (original != nullptr) return original;
+    if (opened_ != nullptr) throw pqxx::broken_connection("the session was lost");
+    opened_ = normalconnect(original);
+    return opened_;
+  }
+
+  [[nodiscard]] handle opened() const { return opened_; }
+
+ private:
+  handle opened_ = nullptr;
+};
+
+class PinnedConnection final : public pqxx::connection_base {
+ public:
+  explicit PinnedConnection(const std::string& options) : connection_base(policy_), policy_(options) {
+    init();
+  }
+  ~PinnedConnection() { close(); }
+  PinnedConnection(const PinnedConnection&) = delete;
+  PinnedConnection& operator=(const PinnedConnection&) = delete;
+
+  // libpq's connection; gone once libpqxx has let go of it.
+  [[nodiscard]] PGconn* libpq() const { return policy_.opened(); }
+
+ private:
+  OpensOnce policy_;
+};
+
+class PostgresCancellation final : public Cancellation {
+ public:
+  explicit PostgresCancellation(PGconn* connection)
+      : cancel_(PQgetCancel(connection), &PQfreeCancel), socket_(PQsocket(connection)) {}
+
+  void interrupt() noexcept override {
+    char reason[256];
+    // Nothing follows from a failure: the request is repeated.
+    static_cast<void>(PQcancel(cancel_.get(), reason, sizeof(reason)));
+  }
+
+  void break_off() noexcept override {
+    const std::lock_guard lock(mutex_);
+    if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
+  }
+
+  // The socket's number is about to become somebody else's.
+  void forget_socket() {
+    const std::lock_guard lock(mutex_);
+    socket_ = -1;
+  }
+
+ private:
+  const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel_;
+  std::mutex mutex_;
+  int socket_;
+};
+
+using PostgresResult = std::unique_ptr<PGresult, decltype(&PQclear)>;
+
+std::string field_of(const PGresult* result, int field) {
+  const char* text = PQresultErrorField(result, field);
+  return text == nullptr ? std::string() : std::string(text);
+}
+
+std::string first_line(std::string_view message) {
+  if (message.starts_with("ERROR:  ")) message.remove_prefix(8);
+  if (message.starts_with("FATAL:  ")) message.remove_prefix(8);
+  return std::string(message.substr(0, message.find('\n')));
+}
+
+std::string quoted(std::string_view value) {
+  std::string text = "'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + "'";
+}
+
+// The keepalives find a server whose machine has gone; a server that hangs is broken off by the cancellation.
+std::string connection_string(const ConnectOptions& options) {
+  std::string text = fmt::format(
+      "host={} user={} password={} dbname={} connect_timeout={} client_encoding=UTF8 application_name={} "
+      "keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=30000",
+      quoted(options.socket.empty() ? options.host : options.socket), quoted(options.user),
+      quoted(options.password), quoted(options.database), options.connect_timeout.count(),
+      quoted(options.settings.application_name));
+  if (options.port != 0) text += fmt::format(" port={}", options.port);
+  return text;
+}
+
+class PostgresConnection final : public SqlConnection {
+ public:
+  // Throws what libpqxx throws.
+  explicit PostgresConnection(const ConnectOptions& options)
+      : SqlConnection(DatabaseKind::kPostgres, options.settings),
+        connection_(connection_string(options)),
+        texts_(std::in_place, connection_),
+        cancellation_(std::make_shared<PostgresCancellation>(libpq())),
+        prepared_(options.statement_cache) {}
+
+  ~PostgresConnection() override {
+    cancellation_->forget_socket();
+    texts_.reset();
+  }
+
+  using SqlConnection::set_up;
+
+  [[nodiscard]] std::shared_ptr<Cancellation> cancellation() const override { return cancellation_; }
+
+ protected:
+  Answer<TextAnswer> call(const Texts& texts) override {
+    TextAnswer answer;
+    try {
+      pqxx::result result;
+      for (const std::string& text : texts)
+        result = texts_->exec(text);
+      answer.changed = result.affected_rows();
+      for (const auto& row : result) {
+        TextRow& copy = answer.rows.emplace_back();
+        for (const auto& field : row)
+          copy.push_back(field.is_null() ? std::nullopt
+                                         : std::optional(std::string(field.c_str(), field.size())));
+      }
+    } catch (const pqxx::sql_error& error) {
+      return call_failed(Speaker::kAgent, error.sqlstate(), error.what());
+    } catch (const std::exception& error) {
+      // A loss may come without a SQLSTATE ("Could not obtain client encoding"); whatever else libpqxx throws
+      // leaves a session that nobody understands.
+      return failed(Speaker::kAgent, {.sqlstate = {},
+                                      .vendor_code = 0,
+                                      .message = first_line(error.what()),
+                                      .constraint = {},
+                                      .connection_lost = true});
+    }
+    return answer;
+  }
+
+  // [T9] PREPARE TRANSACTION in a doomed transaction rolls back and reports success, of ROLLBACK: the
+  // command's tag would tell, which libpqxx hides. The transaction's status before and after tells the same:
+  // a text that began inside a sound transaction, raised no error (an error ends the text) and left none
+  // open, prepared it.
+  Answer<void> end_branch(const Texts& texts, BranchEnding /*ending*/,
+                          std::vector<StatementResult>& /*results*/) override {
+    if (PQtransactionStatus(libpq()) != PQTRANS_INTRANS) {
+      return failed(Speaker::kAgent, {.sqlstate = "25P02",
+                                      .vendor_code = 0,
+                                      .message = "the branch's transaction is not sound any more",
+                                      .constraint = {},
+                                      .connection_lost = false});
+    }
+    if (const auto answer = call(texts); !answer.has_value()) return std::unexpected(answer.error());
+    CHECK(PQtransactionStatus(libpq()) == PQTRANS_IDLE, "Postgres left a transaction open behind `{}`",
+          texts.back());
+    return {};
+  }
+
+  [[nodiscard]] bool inside_transaction() const override {
+    return PQtransactionStatus(libpq()) == PQTRANS_INTRANS;
+  }
+
+  Answer<StatementResult> execute(const Statement& statement, ResultBudget& budget) override {
+    const Answer<std::string> name = prepare(statement.sql);
+    if (!name.has_value()) return std::unexpected(name.error());
+    std::vector<std::optional<std::string>> texts;
+    std::vector<const char*> values;
+    texts.reserve(statement.parameters.size());
+    for (const Value& parameter : statement.parameters) {
+      texts.push_back(to_postgres(parameter));
+      values.push_back(texts.back().has_value() ? texts.back()->c_str() : nullptr);
+    }
+    if (PQsendQueryPrepared(libpq(), name->c_str(), static_cast<int>(values.size()), values.data(), nullptr,
+                            nullptr, 0) == 0 ||
+        PQsetSingleRowMode(libpq()) == 0)
+      return libpq_failed();
+    return read_results(budget);
+  }
+
+ private:
+  [[nodiscard]] PGconn* libpq() const { return connection_.libpq(); }
+
+  std::unexpected<ClassifiedError> call_failed(Speaker speaker, const std::string& sqlstate,
+                                               const std::string& message) {
+    return failed(speaker, {.sqlstate = sqlstate,
+                            .vendor_code = 0,
+                            .message = first_line(message),
+                            .constraint = {},
+                            .connection_lost = PQstatus(libpq()) != CONNECTION_OK});
+  }
+
+  std::unexpected<ClassifiedError> libpq_failed() {
+    return call_failed(Speaker::kClient, {}, PQerrorMessage(libpq()));
+  }
+
+  std::unexpected<ClassifiedError> result_failed(const PGresult* result) {
+    DatabaseError reported{.sqlstate = field_of(result, PG_DIAG_SQLSTATE),
+                           .vendor_code = 0,
+                           .message = field_of(result, PG_DIAG_MESSAGE_PRIMARY),
+                           .constraint = field_of(result, PG_DIAG_CONSTRAINT_NAME),
+                           .connection_lost = PQstatus(libpq()) != CONNECTION_OK};
+    if (reported.message.empty()) reported.message = first_line(PQresultErrorMessage(result));
+    // "cached plan must not change result type": a table was altered under a prepared statement.
+    const bool outdated_plan = reported.sqlstate == "0A000" || reported.sqlstate == "26000";
+    if (outdated_plan) doubt();
+    return failed(Speaker::kClient, reported);
+  }
+
+  // The name under which the server keeps the statement.
+  Answer<std::string> prepare(const std::string& sql) {
+    if (const std::string* name = prepared_.find(sql); name != nullptr) return *name;
+    const std::string name = fmt::format("troth_{}", ++last_prepared_);
+    const PostgresResult result(PQprepare(libpq(), name.c_str(), sql.c_str(), 0, nullptr), &PQclear);
+    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) return result_failed(result.get());
+    if (const std::optional<std::string> gone = prepared_.insert(sql, name); gone.has_value()) {
+      const PostgresResult dropped(PQexec(libpq(), fmt::format("DEALLOCATE {}", *gone).c_str()), &PQclear);
+      if (PQresultStatus(dropped.get()) != PGRES_COMMAND_OK) return result_failed(dropped.get());
+    }
+    return name;
+  }
+
+  // Every result must be read to its end before the session can be used again, also past the limit.
+  Answer<StatementResult> read_results(ResultBudget& budget) {
+    StatementResult read;
+    std::optional<ClassifiedError> refusal;
+    for (;;) {
+      const PostgresResult result(PQgetResult(libpq()), &PQclear);
+      if (result == nullptr) break;
+      switch (PQresultStatus(result.get())) {
+        case PGRES_SINGLE_TUPLE:
+          if (refusal.has_value()) break;
+          if (Status taken = take_row(result.get(), budget, read); !taken.has_value()) {
+            refusal = ClassifiedError{.meaning = Meaning::kStatementRefused, .error = taken.error()};
+            cancellation_->interrupt();
+            doubt();
+          }
+          break;
+        case PGRES_TUPLES_OK:
+          if (read.columns.empty()) read_columns(result.get(), read);
+          read.affected = read.rows.size();
+          break;
+        case PGRES_COMMAND_OK: read.affected = changed_rows(result.get()); break;
+        case PGRES_FATAL_ERROR:
+          if (!refusal.has_value()) refusal = result_failed(result.get()).error();
+          break;
+        default:
+          // COPY and its kind: there is no way back that is worth it.
+          return failed(Speaker::kClient, {.sqlstate = "0A000",
+                                           .vendor_code = 0,
+                                           .message = "the statement wants to copy data over the connection",
+                                           .constraint = {},
+                                           .connection_lost = true});
+      }
+    }
+    if (PQstatus(libpq()) != CONNECTION_OK && !refusal.has_value()) return libpq_failed();
+    if (refusal.has_value()) return std::unexpected(std::move(*refusal));
+    if (!inside_transaction()) return read;
+    if (Answer<void> named = name_columns(read); !named.has_value()) return std::unexpected(named.error());
+    return read;
+  }
+
+  static std::uint64_t changed_rows(PGresult* result) {
+    const std::string_view text = PQcmdTuples(result);
+    std::uint64_t changed = 0;
+    std::from_chars(text.data(), text.data() + text.size(), changed);
+    return changed;
+  }
+
+  void read_columns(const PGresult* result, StatementResult& read) const {
+    for (int column = 0; column < PQnfields(result); ++column) {
+      const std::uint32_t type = PQftype(result, column);
+      std::string name(postgres_type_name(type).value_or(""));
+      if (name.empty()) name = std::to_string(type);
+      read.columns.push_back({PQfname(result, column), std::move(name)});
+    }
+  }
+
+  Status take_row(const PGresult* result, ResultBudget& budget, StatementResult& read) const {
+    if (read.columns.empty()) read_columns(result, read);
+    std::size_t bytes = 0;
+    const int columns = PQnfields(result);
+    for (int column = 0; column < columns; ++column)
+      bytes += sizeof(Value) + static_cast<std::size_t>(PQgetlength(result, 0, column));
+    if (Status taken = budget.take_row(bytes); !taken.has_value()) return taken;
+    std::vector<Value>& row = read.rows.emplace_back();
+    row.reserve(static_cast<std::size_t>(columns));
+    for (int column = 0; column < columns; ++column) {
+      if (PQgetisnull(result, 0, column) != 0) {
+        row.push_back({Null{}});
+      } else {
+        row.push_back(from_postgres(
+            PQftype(result, column),
+            {PQgetvalue(result, 0, column), static_cast<std::size_t>(PQgetlength(result, 0, column))}));
+      }
+    }
+    return {};
+  }
+
+  // A type that is not built in (an enum, an extension's) has a name only in the database; asked once.
+  Answer<void> name_columns(StatementResult& read) {
+    for (Column& column : read.columns) {
+      if (column.type.empty() || column.type.front() < '0' || column.type.front() > '9') continue;
+      auto known = other_types_.find(column.type);
+      if (known == other_types_.end()) {
+        const auto answer = call({fmt::format("SELECT {}::regtype::text", column.type)});
+        if (!answer.has_value()) return std::unexpected(answer.error());
+        known = other_types_.emplace(column.type, answer->rows.at(0).at(0).value_or(column.type)).first;
+      }
+      column.type = known->second;
+    }
+    return {};
+  }
+
+  PinnedConnection connection_;
+  std::optional<pqxx::nontransaction> texts_;
+  const std::shared_ptr<PostgresCancellation> cancellation_;
+  StatementCache<std::string> prepared_;
+  std::uint64_t last_prepared_ = 0;
+  std::map<std::string, std::string> other_types_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<DatabaseConnection>> connect_to_postgres(const ConnectOptions& options) {
+  try {
+    auto connection = std::make_unique<PostgresConnection>(options);
+    if (const Answer<void> ready = connection->set_up(); !ready.has_value())
+      return std::unexpected(ready.error().error);
+    return connection;
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::kUnavailable, Effect::kNone,
+                fmt::format("Postgres at {}:{}, database {}, user {}: {}",
+                            options.socket.empty() ? options.host : options.socket, options.port,
+                            options.database, options.user, first_line(error.what())));
+  }
+}
+
+}  // namespace troth::agent

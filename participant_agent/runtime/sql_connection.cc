@@ -1,0 +1,329 @@
+#include "participant_agent/runtime/sql_connection.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "base/runtime/clock.h"
+
+namespace troth::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Attack 50: an InnoDB marker insert that had to wait keeps a gap lock that stops every other marker. Nobody
+// tells whether it waited, so a begin that took this long is taken for one; a false alarm costs one more
+// trip.
+constexpr Duration kBeginHadToWait = 20ms;
+constexpr int kMostBegins = 3;
+
+ClassifiedError unreadable(Error error) {
+  return {.meaning = Meaning::kStatementRefused, .error = std::move(error)};
+}
+
+template <typename T>
+Answer<T> read_only_row(const TextRows& rows, Result<T> (*parse)(const TextRow&), std::string_view what) {
+  if (rows.size() != 1) {
+    Error error;
+    error.code = ErrorCode::kCorrupt;
+    error.effect = Effect::kNone;
+    error.message =
+        fmt::format("the {} has {} rows instead of one; run `troth install` and look at Troth's tables", what,
+                    rows.size());
+    return std::unexpected(unreadable(std::move(error)));
+  }
+  Result<T> read = parse(rows.front());
+  if (!read.has_value()) return std::unexpected(unreadable(std::move(read.error())));
+  return std::move(*read);
+}
+
+template <typename T>
+Answer<std::vector<T>> read_rows(const TextRows& rows, Result<T> (*parse)(const TextRow&)) {
+  std::vector<T> all;
+  all.reserve(rows.size());
+  for (const TextRow& row : rows) {
+    Result<T> read = parse(row);
+    if (!read.has_value()) return std::unexpected(unreadable(std::move(read.error())));
+    all.push_back(std::move(*read));
+  }
+  return all;
+}
+
+}  // namespace
+
+Status ResultBudget::take_row(std::size_t bytes) {
+  if (rows_left_ == 0) {
+    return fail(ErrorCode::kInvalidArgument, Effect::kNone,
+                fmt::format("the statement returns more than {} rows; select fewer, or raise `max_rows`",
+                            limits_.rows_per_statement));
+  }
+  if (bytes > bytes_left_) {
+    return fail(
+        ErrorCode::kInvalidArgument, Effect::kNone,
+        fmt::format("the branch's results are larger than {} bytes; select less", limits_.bytes_per_branch));
+  }
+  --rows_left_;
+  bytes_left_ -= bytes;
+  return {};
+}
+
+SqlConnection::SqlConnection(DatabaseKind kind, SessionSettings settings)
+    : dialect_(dialect_of(kind)), settings_(std::move(settings)) {}
+
+Answer<void> SqlConnection::set_up() {
+  if (const auto done = call(dialect_.set_up_session(settings_)); !done.has_value())
+    return std::unexpected(done.error());
+  const auto answer = call(dialect_.read_session_identity());
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  const auto identity = read_only_row(answer->rows, &parse_session_identity, "session's identity");
+  if (!identity.has_value()) return std::unexpected(identity.error());
+  identity_ = *identity;
+  return {};
+}
+
+bool SqlConnection::clean_up() {
+  return condition_ == ConnectionCondition::kIdle && call(dialect_.reset_session(settings_)).has_value();
+}
+
+std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const DatabaseError& reported) {
+  ClassifiedError classified = classify_error(kind(), speaker, reported);
+  if (reported.connection_lost || classified.meaning == Meaning::kConnectionLost)
+    condition_ = ConnectionCondition::kLost;
+  return std::unexpected(std::move(classified));
+}
+
+// -- A branch
+// -------------------------------------------------------------------------------------------------
+
+WorkResult SqlConnection::run_branch(const BranchWork& work) {
+  CHECK(condition_ == ConnectionCondition::kIdle, "a branch needs an idle session");
+  if (std::optional<WorkResult> ended = begin(work); ended.has_value()) return std::move(*ended);
+  std::vector<StatementResult> results;
+  if (std::optional<Error> error = run_statements(work, results); error.has_value())
+    return refuse(work, std::move(*error));
+
+  const BranchId& branch = work.start.id;
+  Texts texts;
+  switch (work.ending) {
+    case BranchEnding::kPrepare: texts = dialect_.prepare(branch); break;
+    case BranchEnding::kCommitOnePhase: texts = dialect_.commit_one_phase(branch); break;
+    case BranchEnding::kReadOnly: texts = dialect_.end_read_only(); break;
+  }
+  if (const Answer<void> ended = end_branch(texts, work.ending, results); !ended.has_value())
+    return refuse(work, ended.error().error, /*ending_sent=*/true);
+
+  WorkResult result{.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
+  if (work.ending == BranchEnding::kCommitOnePhase) result.outcome = CommittedOnePhase{};
+  if (work.ending == BranchEnding::kPrepare) {
+    result.outcome = Prepared{.tied = dialect_.ties_prepared_branches()};
+    if (dialect_.ties_prepared_branches()) condition_ = ConnectionCondition::kTied;
+  }
+  return result;
+}
+
+std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
+  const bool writes = work.ending != BranchEnding::kReadOnly;
+  const Texts texts = writes ? dialect_.begin_branch(work.start) : dialect_.begin_read_only(work.start);
+  for (int attempt = 1;; ++attempt) {
+    const Instant sent = boot_now();
+    const Answer<TextAnswer> begun = call(texts);
+    if (!begun.has_value()) {
+      // Only the marker can meet a duplicate key here.
+      if (begun.error().meaning == Meaning::kDuplicateKey) return marker_taken(work, begun.error());
+      return refuse(work, begun.error().error);
+    }
+    const Answer<GuardRow> guard = read_only_row(begun->rows, &parse_guard, "guard of a branch");
+    if (!guard.has_value()) return refuse(work, guard.error().error);
+    const bool must_last = writes && work.durability_required;
+    if (Status passed = check_guard(*guard, work.mine, work.start, must_last); !passed.has_value())
+      return refuse(work, std::move(passed.error()));
+
+    const bool waited = writes && dialect_.begins_again_after_wait() && boot_now() - sent > kBeginHadToWait;
+    if (!waited || attempt == kMostBegins) return std::nullopt;
+    if (!roll_back(work)) return refuse(work, {});
+  }
+}
+
+std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
+                                                   std::vector<StatementResult>& results) {
+  begin_statements();
+  ResultBudget budget(work.limits);
+  std::uint32_t number = 0;
+  for (const Statement& statement : work.statements) {
+    ++number;
+    std::optional<Error> error;
+    if (cancellation()->requested()) {
+      error.emplace();
+      error->code = ErrorCode::kTimeout;
+      error->effect = Effect::kNone;
+      error->message = "the branch's time was up before this statement";
+    } else {
+      budget.next_statement();
+      Answer<StatementResult> result = execute(statement, budget);
+      if (!result.has_value()) {
+        error = std::move(result.error().error);
+        // [T11] What the statement did goes with the branch.
+        if (condition_ != ConnectionCondition::kLost) error->effect = Effect::kNone;
+      } else if (!inside_transaction()) {
+        condition_ = ConnectionCondition::kDoubtful;
+        error.emplace();
+        error->code = ErrorCode::kForbiddenStatement;
+        error->effect = Effect::kUnknown;
+        error->message = "the statement ended the branch's transaction; a branch must leave that to Troth";
+      } else if (Status met = check_expectation(statement, number, *result); !met.has_value()) {
+        error = std::move(met.error());
+      } else {
+        results.push_back(std::move(*result));
+        continue;
+      }
+    }
+    error->statement = number;
+    return error;
+  }
+  return std::nullopt;
+}
+
+WorkResult SqlConnection::refuse(const BranchWork& work, Error error, bool ending_sent) {
+  const bool cancelled = cancellation()->requested();
+  if (cancelled && error.code != ErrorCode::kTimeout) {
+    error.code = ErrorCode::kTimeout;
+    error.message = fmt::format("the branch's time was up: {}", error.message);
+  }
+  error.branch = work.start.id.branch.value;
+  WorkResult result{.outcome = Refused{}, .results = {}, .session = identity_};
+  if (roll_back(work)) {
+    error.effect = Effect::kNone;
+    result.outcome = Refused{.error = std::move(error)};
+  } else {
+    // Whether the rollback happened cannot be seen from here; only the end of the server's session is sure.
+    condition_ = ConnectionCondition::kLost;
+    error.effect = Effect::kUnknown;
+    result.outcome = Lost{.error = std::move(error), .ending_sent = ending_sent};
+  }
+  return result;
+}
+
+WorkResult SqlConnection::marker_taken(const BranchWork& work, const ClassifiedError& why) {
+  if (!roll_back(work)) return refuse(work, why.error);
+  Answer<std::vector<MarkerRow>> rows = read_markers(work.start.id, work.start.request);
+  if (!rows.has_value()) return refuse(work, rows.error().error);
+  return {.outcome = MarkerTaken{.rows = std::move(*rows)}, .results = {}, .session = identity_};
+}
+
+bool SqlConnection::roll_back(const BranchWork& work) {
+  const bool is_branch = work.ending != BranchEnding::kReadOnly;
+  const Texts texts = is_branch ? dialect_.roll_back_active(work.start.id) : Texts{"ROLLBACK"};
+  bool last_succeeded = false;
+  for (const std::string& text : texts) {
+    if (condition_ == ConnectionCondition::kLost) return false;
+    last_succeeded = call({text}).has_value();
+  }
+  return last_succeeded;
+}
+
+// -- Everything else
+// ------------------------------------------------------------------------------------------
+
+Answer<void> SqlConnection::call_for_success(const Texts& texts) {
+  if (const auto answer = call(texts); !answer.has_value()) return std::unexpected(answer.error());
+  return {};
+}
+
+Answer<void> SqlConnection::finish_prepared(const BranchId& branch, PreparedEnding ending) {
+  const bool commits = ending == PreparedEnding::kCommit;
+  const Answer<void> finished =
+      call_for_success(commits ? dialect_.commit_prepared(branch) : dialect_.roll_back_prepared(branch));
+  if (condition_ == ConnectionCondition::kTied) {
+    // Ended, or in a state that only the end of the session resolves: then any session can finish the branch.
+    condition_ = finished.has_value() ? ConnectionCondition::kIdle : ConnectionCondition::kDoubtful;
+  }
+  return finished;
+}
+
+Answer<std::vector<MarkerRow>> SqlConnection::read_markers(const BranchId& branch,
+                                                           const std::optional<RequestKey>& request) {
+  const auto answer = call(dialect_.read_markers(branch, request));
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  return read_rows(answer->rows, &parse_marker);
+}
+
+Answer<void> SqlConnection::insert_barrier(const BranchId& branch, EpochNumber epoch,
+                                           std::chrono::milliseconds wait) {
+  return call_for_success(dialect_.insert_barrier(branch, epoch, wait));
+}
+
+Answer<void> SqlConnection::insert_request_barrier(const RequestKey& request, EpochNumber epoch,
+                                                   std::chrono::milliseconds wait) {
+  return call_for_success(dialect_.insert_request_barrier(request, epoch, wait));
+}
+
+Answer<PreparedList> SqlConnection::list_prepared() {
+  const auto answer = call(dialect_.list_prepared());
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  PreparedList list;
+  for (const TextRow& row : answer->rows) {
+    if (std::optional<PreparedRow> prepared = dialect_.parse_prepared(row); prepared.has_value()) {
+      list.branches.push_back(std::move(*prepared));
+    } else {
+      ++list.strangers;
+    }
+  }
+  return list;
+}
+
+Answer<std::vector<RoleSession>> SqlConnection::list_role_sessions() {
+  const auto answer = call(dialect_.list_role_sessions());
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  return read_rows(answer->rows, &parse_session);
+}
+
+Answer<bool> SqlConnection::end_session(const SessionIdentity& session) {
+  // Attack 52: numbers start again with the server; after its restart this one may be a stranger's.
+  if (!same_start(session.server_start, identity_.server_start)) return true;
+  const auto ended = call(dialect_.end_session(session.connection));
+  if (!ended.has_value() && ended.error().meaning != Meaning::kUnknownSession)
+    return std::unexpected(ended.error());
+  const Answer<std::vector<RoleSession>> others = list_role_sessions();
+  if (!others.has_value()) return std::unexpected(others.error());
+  for (const RoleSession& other : *others)
+    if (other.connection == session.connection) return false;
+  return true;
+}
+
+Answer<ServerRow> SqlConnection::read_server(const std::string& known_gtid) {
+  const auto answer = call(dialect_.read_server(known_gtid));
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  return read_only_row(answer->rows, &parse_server, "server's identity");
+}
+
+Answer<bool> SqlConnection::claim_owner(const OwnerRow& expected, const OwnerRow& claimed) {
+  const auto answer = call(dialect_.claim_owner(expected, claimed));
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  return answer->changed == 1;
+}
+
+Answer<bool> SqlConnection::raise_counter(const OwnerRow& mine, std::uint64_t counter) {
+  const auto answer = call(dialect_.raise_counter(mine, counter));
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  return answer->changed == 1;
+}
+
+Answer<void> SqlConnection::raise_floors(const ClusterId& cluster, const Floors& floors) {
+  return call_for_success(dialect_.raise_floors(cluster, floors));
+}
+
+Answer<std::uint64_t> SqlConnection::delete_markers(const ClusterId& cluster, const Floors& floors,
+                                                    std::uint32_t limit) {
+  const auto answer = call(dialect_.delete_markers(cluster, floors, limit));
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  return answer->changed;
+}
+
+Answer<void> SqlConnection::run_texts(const Texts& texts) {
+  for (const std::string& text : texts)
+    if (const Answer<void> done = call_for_success({text}); !done.has_value()) return done;
+  return {};
+}
+
+}  // namespace troth::agent

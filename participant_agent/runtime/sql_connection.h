@@ -1,0 +1,113 @@
+// participant_agent/runtime/sql_connection.h
+//
+// A connection that speaks through a dialect: the order of a branch's steps is here, once for all three
+// databases; how texts and statements reach the server is the driver's business (the protected methods).
+//
+//   begin + marker + guard --> statements --> prove, make durable, prepare --> yes
+//        |                        |                     |
+//        '--- any failure: roll back, see it rolled back ---> no
+//
+// Round trips: one for the begin, one for each statement, one for the end (the texts of a step travel
+// together). runtime/README.md has the table.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "participant_agent/runtime/database_connection.h"
+
+namespace troth::agent {
+
+// What is left of a branch's limits; taken by every row that comes back.
+class ResultBudget {
+ public:
+  explicit ResultBudget(const ResultLimits& limits) : limits_(limits), bytes_left_(limits.bytes_per_branch) {}
+
+  void next_statement() { rows_left_ = limits_.rows_per_statement; }
+  // invalid_argument, effect none, naming the limit that the row is past.
+  [[nodiscard]] Status take_row(std::size_t bytes);
+
+ private:
+  ResultLimits limits_;
+  std::uint64_t rows_left_ = 0;
+  std::uint64_t bytes_left_ = 0;
+};
+
+class SqlConnection : public DatabaseConnection {
+ public:
+  [[nodiscard]] DatabaseKind kind() const final { return dialect_.kind(); }
+  [[nodiscard]] SessionIdentity session_identity() const final { return identity_; }
+  [[nodiscard]] ConnectionCondition condition() const final { return condition_; }
+  [[nodiscard]] bool clean_up() override;
+
+  [[nodiscard]] WorkResult run_branch(const BranchWork& work) final;
+  [[nodiscard]] Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) final;
+  [[nodiscard]] Answer<std::vector<MarkerRow>> read_markers(const BranchId& branch,
+                                                            const std::optional<RequestKey>& request) final;
+  [[nodiscard]] Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch,
+                                            std::chrono::milliseconds wait) final;
+  [[nodiscard]] Answer<void> insert_request_barrier(const RequestKey& request, EpochNumber epoch,
+                                                    std::chrono::milliseconds wait) final;
+  [[nodiscard]] Answer<PreparedList> list_prepared() final;
+  [[nodiscard]] Answer<std::vector<RoleSession>> list_role_sessions() final;
+  [[nodiscard]] Answer<bool> end_session(const SessionIdentity& session) final;
+  [[nodiscard]] Answer<ServerRow> read_server(const std::string& known_gtid) final;
+  [[nodiscard]] Answer<bool> claim_owner(const OwnerRow& expected, const OwnerRow& claimed) final;
+  [[nodiscard]] Answer<bool> raise_counter(const OwnerRow& mine, std::uint64_t counter) final;
+  [[nodiscard]] Answer<void> raise_floors(const ClusterId& cluster, const Floors& floors) final;
+  [[nodiscard]] Answer<std::uint64_t> delete_markers(const ClusterId& cluster, const Floors& floors,
+                                                     std::uint32_t limit) final;
+  [[nodiscard]] Answer<void> run_texts(const Texts& texts) final;
+
+ protected:
+  SqlConnection(DatabaseKind kind, SessionSettings settings);
+
+  // The answer of the last text: its rows, or how many rows it changed.
+  struct TextAnswer {
+    TextRows rows;
+    std::uint64_t changed = 0;
+  };
+
+  // Sends the texts in as few trips as the driver allows; the first error ends the list.
+  [[nodiscard]] virtual Answer<TextAnswer> call(const Texts& texts) = 0;
+  // The branch stands; its statements follow.
+  virtual void begin_statements() {}
+  [[nodiscard]] virtual Answer<StatementResult> execute(const Statement& statement, ResultBudget& budget) = 0;
+  // The same as `call`, for the texts that prepare or commit a branch: success means that it is so.
+  [[nodiscard]] virtual Answer<void> end_branch(const Texts& texts, BranchEnding ending,
+                                                std::vector<StatementResult>& results) = 0;
+  // Is the session still inside the transaction that `begin` opened, as far as the driver can tell for free?
+  [[nodiscard]] virtual bool inside_transaction() const = 0;
+
+  [[nodiscard]] const Dialect& dialect() const { return dialect_; }
+  // After the login: sets the session up and reads its identity.
+  [[nodiscard]] Answer<void> set_up();
+  // What the driver caught, in Troth's words; notes when the connection went.
+  [[nodiscard]] std::unexpected<ClassifiedError> failed(Speaker speaker, const DatabaseError& reported);
+  // The session is closed after this branch.
+  void doubt() {
+    if (condition_ == ConnectionCondition::kIdle) condition_ = ConnectionCondition::kDoubtful;
+  }
+
+ private:
+  // The marker stands and the guard is passed, or how the branch ended.
+  [[nodiscard]] std::optional<WorkResult> begin(const BranchWork& work);
+  [[nodiscard]] std::optional<Error> run_statements(const BranchWork& work,
+                                                    std::vector<StatementResult>& results);
+  // Rolls back and says so; or that the connection went before that could be seen.
+  [[nodiscard]] WorkResult refuse(const BranchWork& work, Error error, bool ending_sent = false);
+  [[nodiscard]] WorkResult marker_taken(const BranchWork& work, const ClassifiedError& why);
+  [[nodiscard]] bool roll_back(const BranchWork& work);
+  [[nodiscard]] Answer<void> call_for_success(const Texts& texts);
+
+  const Dialect& dialect_;
+  const SessionSettings settings_;
+  SessionIdentity identity_;
+  ConnectionCondition condition_ = ConnectionCondition::kIdle;
+};
+
+}  // namespace troth::agent

@@ -1,0 +1,117 @@
+// A resource of its own for one test: a database (Postgres) or schema (MySQL, MariaDB) with Troth installed,
+// a role that nobody else uses, and a table of accounts. It is on the servers that the file named by
+// TROTH_TEST_DATABASES lists (deploy/databases.py writes it), and goes with the test.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "participant_agent/runtime/database_connection.h"
+
+namespace troth::agent {
+
+class TestResource {
+ public:
+  // Null: TROTH_TEST_DATABASES names no server of this kind.
+  static std::unique_ptr<TestResource> create(DatabaseKind kind);
+  ~TestResource();
+
+  [[nodiscard]] DatabaseKind kind() const { return kind_; }
+  [[nodiscard]] const ConnectOptions& options() const { return options_; }
+  [[nodiscard]] const OwnerRow& owner() const { return owner_; }
+
+  // As the administrator, outside of every branch.
+  void run(const std::string& sql);
+  TextRows rows(const std::string& sql);
+  std::string value(const std::string& sql);
+  std::string balance(int account);
+  // The agent's sessions that the server knows.
+  std::size_t sessions();
+  // Ends a session of the agent, as a DBA or a crash would, and waits until it is gone.
+  void kill(const SessionIdentity& session);
+
+  [[nodiscard]] std::unique_ptr<DatabaseConnection> connect() const;
+  [[nodiscard]] std::unique_ptr<DatabaseConnection> connect(const ConnectOptions& options) const;
+
+  // A branch of a new transaction.
+  [[nodiscard]] BranchWork work(std::vector<Statement> statements,
+                                BranchEnding ending = BranchEnding::kPrepare);
+  [[nodiscard]] BranchWork transfer(int account, std::int64_t amount,
+                                    BranchEnding ending = BranchEnding::kPrepare);
+  // With the database's own placeholders for the `?` of `sql`.
+  [[nodiscard]] Statement statement(const std::string& sql, std::vector<Value> parameters = {}) const;
+  // The state of the marker at the branch's key as everybody sees it; empty: none.
+  std::string marker(const BranchId& branch);
+  [[nodiscard]] bool is_postgres() const { return kind_ == DatabaseKind::kPostgres; }
+
+ private:
+  struct Administrator;
+
+  TestResource(DatabaseKind kind, ConnectOptions administrator, std::string name);
+  void install();
+
+  const DatabaseKind kind_;
+  const std::string name_;
+  ConnectOptions administrator_options_;
+  ConnectOptions options_;
+  OwnerRow owner_;
+  std::uint64_t last_sequence_ = 0;
+  std::unique_ptr<Administrator> administrator_;
+};
+
+// Runs a test against one kind of database, or skips it with the reason.
+class DatabaseTest : public testing::TestWithParam<DatabaseKind> {
+ protected:
+  void SetUp() override {
+    resource_ = TestResource::create(GetParam());
+    if (resource_ == nullptr) {
+      GTEST_SKIP() << "no " << name_of(GetParam())
+                   << " server: start some with deploy/databases.py and name their databases.json in "
+                      "TROTH_TEST_DATABASES (tests/run.sh database does both)";
+    }
+  }
+
+  [[nodiscard]] TestResource& resource() { return *resource_; }
+
+  const DriverThread driver_thread_;
+  std::unique_ptr<TestResource> resource_;
+};
+
+inline std::string kind_name(const testing::TestParamInfo<DatabaseKind>& info) {
+  return std::string(name_of(info.param));
+}
+
+#define TROTH_FOR_EVERY_DATABASE(suite) \
+  INSTANTIATE_TEST_SUITE_P(             \
+      Databases, suite,                 \
+      testing::Values(DatabaseKind::kPostgres, DatabaseKind::kMysql, DatabaseKind::kMariadb), kind_name)
+
+// What a result came to, for messages: "prepared", "refused: ...".
+[[nodiscard]] std::string describe(const WorkResult& result);
+
+template <typename Outcome>
+[[nodiscard]] testing::AssertionResult ended_as(const WorkResult& result) {
+  if (std::holds_alternative<Outcome>(result.outcome)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << describe(result);
+}
+
+// The error of a refusal; a code of kInternal where the result is none.
+[[nodiscard]] Error refusal_of(const WorkResult& result);
+
+// Waits until `condition` holds, at most `limit`; says whether it did.
+template <typename Condition>
+bool holds_within(std::chrono::milliseconds limit, Condition condition) {
+  const auto give_up = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > give_up) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+}  // namespace troth::agent
