@@ -15,6 +15,7 @@ verify:
 
 fix:
 	git ls-files -z '*.h' '*.cc' | xargs -0 -r clang-format-19 -i
+	git ls-files -z '*.py' | xargs -0 -r black --quiet --line-length 110
 
 fuzz:
 	tests/run.sh fuzz

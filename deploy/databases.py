@@ -28,7 +28,9 @@ def start(options: argparse.Namespace) -> None:
     fleet = Fleet(options.dir, owner=options.owner)
     fleet.start(counts, database=options.database)
     for server in fleet.servers:
-        print(f"{server.name}: {server.version} at {server.host}:{server.port}, process {server.identity.pid}")
+        print(
+            f"{server.name}: {server.version} at {server.host}:{server.port}, process {server.identity.pid}"
+        )
 
 
 def status(options: argparse.Namespace) -> None:
@@ -58,7 +60,9 @@ def stop(options: argparse.Namespace) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run, summary: str) -> argparse.ArgumentParser:
@@ -69,9 +73,16 @@ def arguments() -> argparse.Namespace:
 
     sub = command("start", start, "start servers")
     for kind in ("postgres", "mariadb", "mysql"):
-        sub.add_argument(f"--{kind}", type=int, default=0, metavar="N", help=f"how many {kind} servers (default 0)")
+        sub.add_argument(
+            f"--{kind}", type=int, default=0, metavar="N", help=f"how many {kind} servers (default 0)"
+        )
     sub.add_argument("--database", default="bank", help="database made in each server (default bank)")
-    sub.add_argument("--owner", type=int, metavar="PID", help="process the servers belong to: when it is gone, the next start ends them")
+    sub.add_argument(
+        "--owner",
+        type=int,
+        metavar="PID",
+        help="process the servers belong to: when it is gone, the next start ends them",
+    )
     sub = command("status", status, "say what runs")
     sub.add_argument("--json", action="store_true", help="as JSON, with ports, sockets and password files")
     sub = command("sql", sql, "run SQL as the administrator")
@@ -85,7 +96,7 @@ def main() -> int:
     options = arguments()
     try:
         options.run(options)
-    except (FleetError, ServerError) as error:
+    except (FleetError, ServerError, OSError) as error:
         print(f"databases: {error}", file=sys.stderr)
         return 1
     return 0

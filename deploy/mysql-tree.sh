@@ -16,7 +16,9 @@ set -euo pipefail
 
 readonly least_version=8.4
 readonly attempts=3
-readonly cache=${TROTH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/troth}/mysql
+# A tilde finds the home directory even where HOME is not set.
+home=~
+readonly cache=${TROTH_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/troth}/mysql
 
 say() { printf 'mysql-tree: %s\n' "$*" >&2; }
 fail() {

@@ -27,7 +27,7 @@ readonly test_set=(
   git python3 python3-pytest python3-pytest-timeout python3-thrift python3-psycopg2 python3-pymysql python3-cryptography
   thrift-compiler
 )
-readonly check_set=(git clang-format-19 clang-tidy-19 shellcheck)
+readonly check_set=(git clang-format-19 clang-tidy-19 black shellcheck)
 readonly fuzz_set=(clang-19 libclang-rt-19-dev)
 
 readonly attempts=3

@@ -40,7 +40,9 @@ def stage_line(out: Path, stage: str, status: int, seconds: int) -> int:
     found = count(out, stage)
     if status != 0 and not found["failed"]:
         found["failed"].append(f"{stage}: ended with exit code {status} (build, start, or nothing to run)")
-    (out / f"{stage}.result").write_text(json.dumps({kind: len(names) for kind, names in found.items()}), encoding="utf-8")
+    (out / f"{stage}.result").write_text(
+        json.dumps({kind: len(names) for kind, names in found.items()}), encoding="utf-8"
+    )
     numbers = ", ".join(f"{len(names)} {kind}" for kind, names in found.items())
     log = (out / f"{stage}.log").read_text(encoding="utf-8", errors="replace").splitlines()
     for line in log:

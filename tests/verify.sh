@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Read-only and quick, before a commit: format, shell checks, style, build, unit tests and scripts, and clang-tidy on what
-# changed since main (or since the commit given).
+# Read-only and quick, before a commit: format, shell checks, style, build, unit tests and scripts, and clang-tidy on
+# what changed since main (or since the commit given).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +8,8 @@ deploy/packages.sh build test check
 
 echo "== format"
 git ls-files -z --cached --others --exclude-standard '*.h' '*.cc' | xargs -0 -r clang-format-19 --dry-run --Werror
+
+git ls-files -z --cached --others --exclude-standard '*.py' | xargs -0 -r black --quiet --check --line-length 110
 
 echo "== shell"
 git ls-files -z --cached --others --exclude-standard '*.sh' .ci/run | xargs -0 -r shellcheck

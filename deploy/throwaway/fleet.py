@@ -31,8 +31,8 @@ class FleetError(Exception):
 
 class Fleet:
     """
-        with Fleet(Path("/tmp/x"), owner=os.getpid()) as fleet:
-            postgres, mysql = fleet.start({"postgres": 1, "mysql": 1})
+    with Fleet(Path("/tmp/x"), owner=os.getpid()) as fleet:
+        postgres, mysql = fleet.start({"postgres": 1, "mysql": 1})
     """
 
     def __init__(self, directory: Path, owner: int | None = None) -> None:
@@ -60,7 +60,9 @@ class Fleet:
         """Starts servers in parallel, `postgres1`, `postgres2`, `mysql1` ...; all of them run, or none."""
         stop_abandoned()
         if (self.directory / _FILE).exists():
-            raise FleetError(f"{self.directory} holds servers already: stop them first, or choose another directory")
+            raise FleetError(
+                f"{self.directory} holds servers already: stop them first, or choose another directory"
+            )
         self._made_directory = self._made_directory or not self.directory.exists()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.servers = [

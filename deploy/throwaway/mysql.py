@@ -83,8 +83,7 @@ class _MySqlFamily(Server):
         self._account_statements.write_text(
             f"CREATE USER IF NOT EXISTS '{self.admin}'@'%' IDENTIFIED BY '{self.password}';\n"
             f"GRANT ALL PRIVILEGES ON *.* TO '{self.admin}'@'%' WITH GRANT OPTION;\n"
-            f"CREATE DATABASE IF NOT EXISTS `{self.database}`;\n"
-            + self.drop_root,
+            f"CREATE DATABASE IF NOT EXISTS `{self.database}`;\n" + self.drop_root,
             encoding="utf-8",
         )
 
@@ -101,7 +100,9 @@ class _MySqlFamily(Server):
 
 @functools.cache
 def _mysql_tree() -> dict[str, str]:
-    found = subprocess.run([str(_MYSQL_TREE)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    found = subprocess.run(
+        [str(_MYSQL_TREE)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False
+    )
     if found.returncode != 0:
         raise ServerError(found.stderr.strip())
     return dict(line.split("=", 1) for line in found.stdout.splitlines())

@@ -46,7 +46,9 @@ class Postgres(Server):
                 return pwd.getpwnam(name).pw_name
             except KeyError:
                 continue
-        raise ServerError("PostgreSQL refuses to run as root, and there is no account postgres or nobody to run it under")
+        raise ServerError(
+            "PostgreSQL refuses to run as root, and there is no account postgres or nobody to run it under"
+        )
 
     def remove(self) -> None:
         self.stop()
@@ -112,7 +114,9 @@ class Postgres(Server):
         }
         lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
         self._write("postgresql.conf", lines)
-        self._write("pg_hba.conf", f"local all all scram-sha-256\nhost all all {self.host}/32 scram-sha-256\n")
+        self._write(
+            "pg_hba.conf", f"local all all scram-sha-256\nhost all all {self.host}/32 scram-sha-256\n"
+        )
         self._write("pgpass", f"*:*:*:{self.admin}:{self.password}\n", owner_only_reader=True)
 
     def _write(self, name: str, text: str, owner_only_reader: bool = False) -> None:

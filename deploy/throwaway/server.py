@@ -31,17 +31,19 @@ class ServerError(Exception):
 class Server(abc.ABC):
     """A server with its data in `directory`, on 127.0.0.1.
 
-        server = Postgres(Path("/tmp/x/postgres1"))
-        server.start()
-        server.sql("SELECT 1")       -> [["1"]]
-        server.kill()                # SIGKILL, its children too
-        server.restart()             # same data, same port
-        server.stop()
+    server = Postgres(Path("/tmp/x/postgres1"))
+    server.start()
+    server.sql("SELECT 1")       -> [["1"]]
+    server.kill()                # SIGKILL, its children too
+    server.restart()             # same data, same port
+    server.stop()
     """
 
     kind: str
 
-    def __init__(self, directory: Path, database: str = "bank", settings: dict[str, object] | None = None) -> None:
+    def __init__(
+        self, directory: Path, database: str = "bank", settings: dict[str, object] | None = None
+    ) -> None:
         self.directory = Path(directory).absolute()
         self.name = self.directory.name
         self.database = database
@@ -57,24 +59,28 @@ class Server(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def socket(self) -> Path: ...
+    def socket(self) -> Path:
+        ...
 
     @abc.abstractmethod
     def _check_programs(self) -> None:
         """Raises ServerError with the remedy where a program is missing or is another product."""
 
     @abc.abstractmethod
-    def _create_data(self) -> None: ...
+    def _create_data(self) -> None:
+        ...
 
     @abc.abstractmethod
-    def _write_configuration(self) -> None: ...
+    def _write_configuration(self) -> None:
+        ...
 
     @abc.abstractmethod
     def _create_accounts(self) -> None:
         """Arranges that the server knows the administrator and the database once it is up."""
 
     @abc.abstractmethod
-    def _command(self) -> list[str]: ...
+    def _command(self) -> list[str]:
+        ...
 
     @abc.abstractmethod
     def _mark(self) -> str:
@@ -129,7 +135,9 @@ class Server(abc.ABC):
             else:
                 self._check_version()
                 return
-        raise ServerError(f"{self.name}: {_PORT_ATTEMPTS} free ports were taken before the server had them: {reason}")
+        raise ServerError(
+            f"{self.name}: {_PORT_ATTEMPTS} free ports were taken before the server had them: {reason}"
+        )
 
     def restart(self) -> None:
         """Starts the server on the data and the port it had; returns when it answers SQL."""
@@ -156,7 +164,9 @@ class Server(abc.ABC):
                 return
             if time.monotonic() > deadline:
                 self.kill()
-                raise ServerError(f"{self.name} did not answer within {_START_TIMEOUT_S} s: {self._tail(log_start)}")
+                raise ServerError(
+                    f"{self.name} did not answer within {_START_TIMEOUT_S} s: {self._tail(log_start)}"
+                )
             time.sleep(0.02)
 
     def runs(self) -> bool:
@@ -211,7 +221,8 @@ class Server(abc.ABC):
         return [line.split("\t") for line in done.stdout.splitlines() if line]
 
     @abc.abstractmethod
-    def create_database(self, name: str) -> None: ...
+    def create_database(self, name: str) -> None:
+        ...
 
     # Records: what another process needs to use or to stop this server.
 
@@ -279,10 +290,18 @@ class Server(abc.ABC):
     def _run(self, command: list[str], stdin: str = "") -> None:
         """One of the server's own tools, under the server's account."""
         done = subprocess.run(
-            command, cwd=self.directory, input=stdin, capture_output=True, text=True, check=False, **self._drop_privileges()
+            command,
+            cwd=self.directory,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._drop_privileges(),
         )
         if done.returncode != 0:
-            raise ServerError(f"{self.name}: {command[0]} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+            raise ServerError(
+                f"{self.name}: {command[0]} failed: {(done.stderr or done.stdout).strip()[-2000:]}"
+            )
 
     def _signal_family(self, number: signal.Signals) -> None:
         if self.runs():

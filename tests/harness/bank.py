@@ -57,7 +57,9 @@ class Bank:
 
     # Work for Troth.
 
-    def transfer(self, transfer: str, source: str, source_account: int, target: str, target_account: int, amount: int) -> list:
+    def transfer(
+        self, transfer: str, source: str, source_account: int, target: str, target_account: int, amount: int
+    ) -> list:
         """The two branches of a transfer, for Client.run()."""
         return [
             branch(source, *self.move(source, transfer, source_account, -amount)),
@@ -66,7 +68,9 @@ class Bank:
 
     def move(self, resource: str, transfer: str, account: int, amount: int) -> list:
         """The statements of one side: exactly one account changes, or the branch votes no."""
-        one, two, three = ("$1", "$2", "$3") if self.vaults[resource].server.kind == "postgres" else ("?", "?", "?")
+        one, two, three = (
+            ("$1", "$2", "$3") if self.vaults[resource].server.kind == "postgres" else ("?", "?", "?")
+        )
         return [
             statement(f"UPDATE account SET balance = balance + {one} WHERE id = {two}", amount, account, exactly=1),
             statement(
@@ -78,7 +82,10 @@ class Bank:
     # Looking.
 
     def totals(self) -> dict[str, int]:
-        return {name: int(self._read(vault, "SELECT sum(balance) FROM account")[0][0]) for name, vault in self.vaults.items()}
+        return {
+            name: int(self._read(vault, "SELECT sum(balance) FROM account")[0][0])
+            for name, vault in self.vaults.items()
+        }
 
     def total(self) -> int:
         return sum(self.totals().values())
@@ -111,7 +118,9 @@ class Bank:
 
     def check_money(self) -> None:
         totals = self.totals()
-        assert sum(totals.values()) == self.opening_total, f"{self.opening_total} became {sum(totals.values())}: {totals}"
+        assert (
+            sum(totals.values()) == self.opening_total
+        ), f"{self.opening_total} became {sum(totals.values())}: {totals}"
         self.check_transfers_whole()
         self.check_books()
 

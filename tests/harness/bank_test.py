@@ -17,7 +17,9 @@ def bank(servers):
 def move(bank, resource, transfer, account, amount, line=True):
     vault = bank.vaults[resource]
     lines = f"INSERT INTO transfer_line VALUES ('{transfer}', {account}, {amount});" if line else ""
-    vault.server.sql(f"UPDATE account SET balance = balance + {amount} WHERE id = {account};{lines}", vault.database)
+    vault.server.sql(
+        f"UPDATE account SET balance = balance + {amount} WHERE id = {account};{lines}", vault.database
+    )
 
 
 def test_a_whole_transfer_passes(bank):
@@ -50,7 +52,9 @@ def test_money_that_moved_without_a_line_is_found(bank):
 
 def test_a_branch_in_doubt_is_found(bank):
     vault = bank.vaults["mysql"]
-    vault.server.sql("XA START 'x'; UPDATE account SET balance = balance - 1; XA END 'x'; XA PREPARE 'x'", vault.database)
+    vault.server.sql(
+        "XA START 'x'; UPDATE account SET balance = balance - 1; XA END 'x'; XA PREPARE 'x'", vault.database
+    )
     with pytest.raises(AssertionError, match="not within 0.1 s: nothing is in doubt: prepared: .*mysql1"):
         bank.check(within_s=0.1)
 

@@ -54,7 +54,11 @@ def test_what_was_committed_survives_kill_9_and_what_was_open_does_not(server):
 
 
 def test_settings_are_durable(servers):
-    assert servers["postgres"].sql("SHOW fsync; SHOW synchronous_commit; SHOW max_prepared_transactions") == [["on"], ["on"], ["200"]]
+    assert servers["postgres"].sql("SHOW fsync; SHOW synchronous_commit; SHOW max_prepared_transactions") == [
+        ["on"],
+        ["on"],
+        ["200"],
+    ]
     durable = "SELECT @@innodb_flush_log_at_trx_commit, @@sync_binlog"
     assert servers["mysql"].sql(durable + ", @@log_bin") == [["1", "1", "1"]]
     assert servers["mariadb"].sql(durable) == [["1", "1"]]
@@ -66,8 +70,14 @@ def test_mysql_is_mysql_and_mariadb_is_mariadb(servers):
 
 
 def test_they_listen_on_loopback_only_and_want_a_password(server):
-    listening = subprocess.run(["cat", "/proc/net/tcp", "/proc/net/tcp6"], capture_output=True, text=True, check=True).stdout
-    addresses = {line.split()[1] for line in listening.splitlines() if f":{server.port:04X} " in line and " 0A " in line}
+    listening = subprocess.run(
+        ["cat", "/proc/net/tcp", "/proc/net/tcp6"], capture_output=True, text=True, check=True
+    ).stdout
+    addresses = {
+        line.split()[1]
+        for line in listening.splitlines()
+        if f":{server.port:04X} " in line and " 0A " in line
+    }
     assert addresses == {f"0100007F:{server.port:04X}"}
     with pytest.raises(Exception, match="(?i)password|denied"):
         harness.connect(server, password="wrong")
@@ -76,7 +86,9 @@ def test_they_listen_on_loopback_only_and_want_a_password(server):
 def test_no_two_servers_share_an_identity(workspace):
     with harness.Fleet(workspace / "s") as fleet:
         fleet.start({"postgres": 2, "mysql": 2})
-        systems = [s.sql("SELECT system_identifier FROM pg_control_system()") for s in fleet.of_kind("postgres")]
+        systems = [
+            s.sql("SELECT system_identifier FROM pg_control_system()") for s in fleet.of_kind("postgres")
+        ]
         uuids = [s.sql("SELECT @@server_uuid") for s in fleet.of_kind("mysql")]
     assert systems[0] != systems[1]
     assert uuids[0] != uuids[1]
@@ -146,7 +158,9 @@ def test_an_account_of_one_database_can_prepare_and_see_it(server, workspace):
     database = harness.fresh_database(server)
     name = f"agent_{database}"
     harness.create_account(server, database, name, workspace / "password")
-    session = harness.connect(server, database, user=name, password=(workspace / "password").read_text().strip())
+    session = harness.connect(
+        server, database, user=name, password=(workspace / "password").read_text().strip()
+    )
     rows(session, "CREATE TABLE t (a INT PRIMARY KEY)")
     for statement in PREPARE[server.kind].split("; "):
         rows(session, statement)

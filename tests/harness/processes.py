@@ -20,11 +20,11 @@ class ProcessError(AssertionError):
 
 class Process:
     """
-        agent = Process("agent", ["build/dev/bin/troth-agent", "--config", "agent.toml"], tmp_path, ready=r"^ready ")
-        agent.start()
-        agent.kill()                       # SIGKILL
-        agent.start()                      # the same command again
-        agent.stop()                       # SIGTERM; fails unless the exit code is 0
+    agent = Process("agent", ["build/dev/bin/troth-agent", "--config", "agent.toml"], tmp_path, ready=r"^ready ")
+    agent.start()
+    agent.kill()                       # SIGKILL
+    agent.start()                      # the same command again
+    agent.stop()                       # SIGTERM; fails unless the exit code is 0
     """
 
     def __init__(
@@ -78,7 +78,9 @@ class Process:
             if match := self._ready.search(self.output()):
                 return match
             if ended:
-                raise ProcessError(f"{self.name} ended with {self._process.returncode} before it was ready:\n{self.tail()}")
+                raise ProcessError(
+                    f"{self.name} ended with {self._process.returncode} before it was ready:\n{self.tail()}"
+                )
             if time.monotonic() > deadline:
                 raise ProcessError(f"{self.name} was not ready within {within_s} s:\n{self.tail()}")
             time.sleep(_POLL_S)

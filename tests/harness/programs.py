@@ -18,15 +18,17 @@ def programs_directory() -> Path:
 
 class Program(Process):
     """
-        coordinator = Program("troth-coordinator", tmp_path / "c", {"listen": "127.0.0.1:0"})
-        coordinator.init("bank")
-        coordinator.start()
-        coordinator.address               # "127.0.0.1:40123"
-        coordinator.arm("coordinator.after_choose_durable")
-        coordinator.restart()             # dies at that point
+    coordinator = Program("troth-coordinator", tmp_path / "c", {"listen": "127.0.0.1:0"})
+    coordinator.init("bank")
+    coordinator.start()
+    coordinator.address               # "127.0.0.1:40123"
+    coordinator.arm("coordinator.after_choose_durable")
+    coordinator.restart()             # dies at that point
     """
 
-    def __init__(self, program: str, directory: Path, settings: dict, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, program: str, directory: Path, settings: dict, environment: dict[str, str] | None = None
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.program = programs_directory() / program
         self.configuration = directory / "config.toml"

@@ -57,7 +57,9 @@ class Rule:
 
     def wait(self, count: int = 1, within_s: float = 20) -> list[Message]:
         """Returns once it was used `count` times."""
-        what = f"{count} {self._method or 'message'} {self._kind}s at proxy rule {self._act.__name__.strip('_')}"
+        what = (
+            f"{count} {self._method or 'message'} {self._kind}s at proxy rule {self._act.__name__.strip('_')}"
+        )
         eventually(lambda: len(self.messages) >= count, what, within_s)
         return list(self.messages)
 
@@ -119,7 +121,9 @@ class Proxy:
 
         return self._add(drop, method, kind, times)
 
-    def delay(self, seconds: float, method: str | None = None, kind: str = "call", times: int | None = None) -> Rule:
+    def delay(
+        self, seconds: float, method: str | None = None, kind: str = "call", times: int | None = None
+    ) -> Rule:
         async def delay(_rule: Rule, connection: _Connection, message: Message) -> None:
             self._later(seconds, self._deliver_late(connection, message))
 
@@ -194,8 +198,12 @@ class Proxy:
         wanted = ("call", "oneway") if kind == "call" else ("reply", "exception")
         return [m for m in list(self._seen) if m.kind in wanted and method in (None, m.method)]
 
-    def wait_seen(self, method: str, kind: str = "call", count: int = 1, within_s: float = 20) -> list[Message]:
-        eventually(lambda: len(self.seen(method, kind)) >= count, f"{count} {method} {kind}s at the proxy", within_s)
+    def wait_seen(
+        self, method: str, kind: str = "call", count: int = 1, within_s: float = 20
+    ) -> list[Message]:
+        eventually(
+            lambda: len(self.seen(method, kind)) >= count, f"{count} {method} {kind}s at the proxy", within_s
+        )
         return self.seen(method, kind)
 
     def connections(self) -> int:
@@ -203,7 +211,9 @@ class Proxy:
 
     def replay(self, message: Message) -> Message:
         """Sends an old call again, on a connection of its own behind its connection's greeting; returns the answer."""
-        greeting = next((m for m in self._seen if m.connection == message.connection and m.method in _GREETINGS), None)
+        greeting = next(
+            (m for m in self._seen if m.connection == message.connection and m.method in _GREETINGS), None
+        )
         return self._run(self._replay(message, greeting))
 
     def close(self) -> None:
@@ -254,7 +264,9 @@ class Proxy:
         connection = _Connection(self._count, writer, server_writer)
         self._connections.add(connection)
         try:
-            await asyncio.gather(self._pump(connection, reader, True), self._pump(connection, server_reader, False))
+            await asyncio.gather(
+                self._pump(connection, reader, True), self._pump(connection, server_reader, False)
+            )
         finally:
             connection.reset()
             self._connections.discard(connection)

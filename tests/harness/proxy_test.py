@@ -23,7 +23,11 @@ class Directory:
         self._socket.listen()
         self.port = self._socket.handle.getsockname()[1]
         self._server = TServer.TThreadedServer(
-            service("Directory").Processor(self), self._socket, TTransport.TFramedTransportFactory(), protocol, daemon=True
+            service("Directory").Processor(self),
+            self._socket,
+            TTransport.TFramedTransportFactory(),
+            protocol,
+            daemon=True,
         )
         self._socket.listen = lambda: None  # it listens already
         threading.Thread(target=self._server.serve, daemon=True).start()
@@ -44,7 +48,10 @@ def protocol(request):
 
 @pytest.fixture
 def directory(protocol):
-    factories = {"compact": TCompactProtocol.TCompactProtocolFactory, "binary": TBinaryProtocol.TBinaryProtocolFactory}
+    factories = {
+        "compact": TCompactProtocol.TCompactProtocolFactory,
+        "binary": TBinaryProtocol.TBinaryProtocolFactory,
+    }
     return Directory(factories[protocol]())
 
 
@@ -196,7 +203,17 @@ def test_a_server_that_is_away_ends_the_connection(directory, protocol):
         remote.current_epoch()
 
 
-@pytest.mark.parametrize("frame", [b"", b"\x80", b"\x80\x01\x00\x01\x7f\xff\xff\xff", b"\x82\x21\xff", b"GET / HTTP/1.1", b"\x82\xe1\x00\x00"])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\x80",
+        b"\x80\x01\x00\x01\x7f\xff\xff\xff",
+        b"\x82\x21\xff",
+        b"GET / HTTP/1.1",
+        b"\x82\xe1\x00\x00",
+    ],
+)
 def test_what_is_no_message_has_no_method_and_keeps_its_bytes(frame):
     message = parse_message(frame)
     assert (message.method, message.frame) == ("", frame)

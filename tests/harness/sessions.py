@@ -67,9 +67,13 @@ def create_account(server: Server, database: str, name: str, password_file: Path
     password_file.touch(mode=0o600)
     password_file.write_text(password + "\n", encoding="ascii")
     if server.kind == "postgres":
-        server.sql(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'; ALTER DATABASE \"{database}\" OWNER TO {name}")
+        server.sql(
+            f"CREATE ROLE {name} LOGIN PASSWORD '{password}'; ALTER DATABASE \"{database}\" OWNER TO {name}"
+        )
         return
-    server.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY '{password}'; GRANT ALL ON `{database}`.* TO '{name}'@'%'")
+    server.sql(
+        f"CREATE USER '{name}'@'%' IDENTIFIED BY '{password}'; GRANT ALL ON `{database}`.* TO '{name}'@'%'"
+    )
     if server.kind == "mysql":
         # Without it the account cannot list what is prepared.
         server.sql(f"GRANT XA_RECOVER_ADMIN ON *.* TO '{name}'@'%'")
@@ -86,7 +90,10 @@ def prepared_branches(server: Server) -> list[PreparedBranch]:
     """All that the server holds prepared, whoever prepared it."""
     with connected(server) as session:
         if server.kind == "postgres":
-            return [PreparedBranch(server.name, *row) for row in rows(session, "SELECT database, gid FROM pg_prepared_xacts")]
+            return [
+                PreparedBranch(server.name, *row)
+                for row in rows(session, "SELECT database, gid FROM pg_prepared_xacts")
+            ]
         return [
             PreparedBranch(server.name, "", _xid(format_id, gtrid_length, data))
             for format_id, gtrid_length, _, data in _recovered(session, server.kind)

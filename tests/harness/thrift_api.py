@@ -49,11 +49,13 @@ def service(name: str) -> types.ModuleType:
 class Remote:
     """A connection on which the methods of a service are called.
 
-        with Remote(port, "Agent") as agent:
-            agent.agent_status()
+    with Remote(port, "Agent") as agent:
+        agent.agent_status()
     """
 
-    def __init__(self, port: int, service_name: str, protocol: str = "compact", timeout_s: float = 30) -> None:
+    def __init__(
+        self, port: int, service_name: str, protocol: str = "compact", timeout_s: float = 30
+    ) -> None:
         socket = TSocket.TSocket("127.0.0.1", port)
         socket.setTimeout(timeout_s * 1000)
         self._transport = TTransport.TFramedTransport(socket)
@@ -76,7 +78,9 @@ class Remote:
 class Client(Remote):
     """A service's view of a coordinator."""
 
-    def __init__(self, port: int, name: str = "harness", protocol: str = "compact", timeout_s: float = 30) -> None:
+    def __init__(
+        self, port: int, name: str = "harness", protocol: str = "compact", timeout_s: float = 30
+    ) -> None:
         super().__init__(port, "Transactions", protocol, timeout_s)
         self.name = name
 

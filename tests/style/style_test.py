@@ -29,17 +29,25 @@ RUNTIME_SEES = {
 IMPURE_INCLUDES = re.compile(
     r"#include\s+<(thread|mutex|shared_mutex|atomic|condition_variable|future|semaphore|latch|barrier|fstream|"
     r"iostream|filesystem|random|unistd\.h|fcntl\.h|sys/.*|netinet/.*|poll\.h|signal\.h|csignal|ctime|time\.h|"
-    r"asio.*|thrift/.*|pqxx.*|libpq.*|mysql.*|cppconn.*|spdlog.*|toml.*|CLI.*|openssl/.*|nlohmann.*)>")
+    r"asio.*|thrift/.*|pqxx.*|libpq.*|mysql.*|cppconn.*|spdlog.*|toml.*|CLI.*|openssl/.*|nlohmann.*)>"
+)
 IMPURE_WORDS = re.compile(
-    r"\b(_clock::now|random_device|\w+_distribution\b|this_thread|getenv|std::unordered_(map|set))")
+    r"\b(_clock::now|random_device|\w+_distribution\b|this_thread|getenv|std::unordered_(map|set))"
+)
 WEAK_NAMES = re.compile(
-    r"\b(?:class|struct|enum class)\s+(\w*(?:Manager|Helper|Util|Utils|Common|Misc|Handler|Processor|Default|Impl))\b")
+    r"\b(?:class|struct|enum class)\s+(\w*(?:Manager|Helper|Util|Utils|Common|Misc|Handler|Processor|Default|Impl))\b"
+)
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
 
 def tracked(*suffixes):
-    names = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                           capture_output=True, text=True).stdout.split("\n")
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\n")
     return [pathlib.PurePosixPath(n) for n in names if n.endswith(suffixes) and (ROOT / n).is_file()]
 
 
@@ -52,8 +60,11 @@ def is_runtime(path):
 
 
 def lines_matching(pattern, path, text):
-    return [f"{path}:{number}: {line.strip()}" for number, line in enumerate(text.split("\n"), 1)
-            if pattern.search(line)]
+    return [
+        f"{path}:{number}: {line.strip()}"
+        for number, line in enumerate(text.split("\n"), 1)
+        if pattern.search(line)
+    ]
 
 
 class Style(unittest.TestCase):
@@ -80,7 +91,9 @@ class Style(unittest.TestCase):
                 parts = pathlib.PurePosixPath(target).parts
                 if parts[0] not in sees or ("runtime" in parts and not is_runtime(path)):
                     found.append(f"{path} includes {target}")
-        self.none(found, "base <- txlog <- coordinator, participant_agent <- recovery; pure never sees runtime/.")
+        self.none(
+            found, "base <- txlog <- coordinator, participant_agent <- recovery; pure never sees runtime/."
+        )
 
     def test_a_switch_over_states_has_no_default(self):
         found = []
@@ -114,7 +127,9 @@ class Style(unittest.TestCase):
         found = []
         for path in tracked(".h", ".cc", ".py"):
             if path.parts[:2] in (("tests", "unit"), ("tests", "scripts")):
-                found += lines_matching(re.compile(r"sleep_for|usleep\(|time\.sleep\("), path, (ROOT / path).read_text())
+                found += lines_matching(
+                    re.compile(r"sleep_for|usleep\(|time\.sleep\("), path, (ROOT / path).read_text()
+                )
         self.none(found, "Wait for a condition, with a bound.")
 
     def test_processes_are_ended_by_id_only(self):
@@ -125,11 +140,15 @@ class Style(unittest.TestCase):
         self.none(found, "A script ends exactly the processes that it started.")
 
     def test_readme_and_architecture_name_every_folder(self):
-        folders = {p.parts[0] + "/" for p in tracked("") if len(p.parts) > 1 and not p.parts[0].startswith(".")}
+        folders = {
+            p.parts[0] + "/" for p in tracked("") if len(p.parts) > 1 and not p.parts[0].startswith(".")
+        }
         table = re.findall(r"^\| \[?`([a-z_]+/)`", (ROOT / "README.md").read_text(), re.M)
         self.assertEqual(sorted(folders), sorted(set(table)), "README's table of folders is the folders.")
         architecture = (ROOT / "ARCHITECTURE.md").read_text()
-        self.none([f for f in sorted(folders) if f not in architecture], "ARCHITECTURE.md names every folder.")
+        self.none(
+            [f for f in sorted(folders) if f not in architecture], "ARCHITECTURE.md names every folder."
+        )
 
     def test_each_rule_is_kept_somewhere_and_shown_somewhere(self):
         """T1 to T12 are quoted by the code that keeps them and by a test that shows them."""
