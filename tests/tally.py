@@ -12,32 +12,38 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 _LOG_LINES = 60
+_TEST_LINES = 25
 # A run says which servers it used: name, then VERSION().
 _SERVER = re.compile(r"(postgres|mariadb|mysql)\d+: ")
 
 
-def count(out: Path, stage: str) -> dict:
-    """Passed, failed and skipped tests, by name, of a JUnit file, or of the PASSED and FAILED lines of a log."""
+def count(out: Path, stage: str) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Names of the passed, failed and skipped tests, and what the failed ones said: from a JUnit file, or from the
+    PASSED and FAILED lines of a log."""
     found = {"passed": [], "failed": [], "skipped": []}
+    said = {}
     junit = out / f"{stage}.xml"
     if junit.exists():
         for case in xml.etree.ElementTree.parse(junit).iter("testcase"):
-            name = f"{case.get('classname')}::{case.get('name')}"
-            if case.find("failure") is not None or case.find("error") is not None:
+            # ctest repeats the name as the class.
+            name = "::".join(dict.fromkeys([case.get("classname"), case.get("name")]))
+            failure = case.find("failure") if case.find("failure") is not None else case.find("error")
+            if failure is not None:
                 found["failed"].append(name)
+                said[name] = failure.text or case.findtext("system-out") or failure.get("message", "")
             elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
                 found["skipped"].append(name)
             else:
                 found["passed"].append(name)
     else:
         log = (out / f"{stage}.log").read_text(encoding="utf-8", errors="replace")
-        for verdict, name in re.findall(r"^(PASSED|FAILED) (\S+)$", log, re.MULTILINE):
+        for verdict, name in re.findall(r"^(PASSED|FAILED) ([\w.-]+)", log, re.MULTILINE):
             found[verdict.lower()].append(name)
-    return found
+    return found, said
 
 
 def stage_line(out: Path, stage: str, status: int, seconds: int) -> int:
-    found = count(out, stage)
+    found, said = count(out, stage)
     if status != 0 and not found["failed"]:
         found["failed"].append(f"{stage}: ended with exit code {status} (build, start, or nothing to run)")
     (out / f"{stage}.result").write_text(
@@ -53,12 +59,20 @@ def stage_line(out: Path, stage: str, status: int, seconds: int) -> int:
         print(f"   skipped: {name}")
     if not found["failed"]:
         return 0
-    print(f"   --- last lines of {out / f'{stage}.log'}")
-    for line in log[-_LOG_LINES:]:
-        print(f"   | {line}")
+    for name, text in said.items():
+        print(f"   --- {name}")
+        _print_last(text.splitlines(), _TEST_LINES)
+    if not said:
+        print(f"   --- last lines of {out / f'{stage}.log'}")
+        _print_last(log, _LOG_LINES)
     for name in found["failed"]:
         print(f"   failed: {name}")
     return 1
+
+
+def _print_last(lines: list[str], count: int) -> None:
+    for line in lines[-count:]:
+        print(f"   | {line}")
 
 
 def total(out: Path, stages: list[str]) -> int:
