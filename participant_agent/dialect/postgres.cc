@@ -102,6 +102,7 @@ class PostgresDialect final : public Dialect {
   Texts list_role_sessions() const override {
     return {
         "SELECT pid, state FROM pg_stat_activity WHERE usename = session_user AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend' "
         "ORDER BY pid"};
   }
 

@@ -15,6 +15,15 @@
 
 namespace troth::rpc::test {
 
+namespace {
+
+void limit_receiving(int socket) {
+  const timeval limit{20, 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+}  // namespace
+
 ByteVector bytes_of(std::string_view text) {
   return {text.begin(), text.end()};
 }
@@ -32,10 +41,13 @@ RawClient::RawClient(const Address& server) : socket_(::socket(AF_INET, SOCK_STR
   address.sin_family = AF_INET;
   address.sin_port = htons(server.port);
   CHECK(::inet_pton(AF_INET, server.host.c_str(), &address.sin_addr) == 1);
-  const timeval limit{20, 0};
-  ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  limit_receiving(socket_);
   CHECK(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "{}",
         std::strerror(errno));
+}
+
+RawClient::RawClient(int connected_socket) : socket_(connected_socket) {
+  limit_receiving(socket_);
 }
 
 RawClient::~RawClient() {
@@ -69,6 +81,11 @@ bool RawClient::read_exactly(std::uint8_t* to, std::size_t count) const {
     count -= static_cast<std::size_t>(got);
   }
   return true;
+}
+
+bool RawClient::receive_bytes(std::size_t count) const {
+  ByteVector bytes(count);
+  return read_exactly(bytes.data(), count);
 }
 
 std::optional<ByteVector> RawClient::receive() const {

@@ -25,6 +25,7 @@ using ByteVector = std::vector<std::uint8_t>;
 class RawClient {
  public:
   explicit RawClient(const Address& server);
+  explicit RawClient(int connected_socket);
   ~RawClient();
   RawClient(RawClient&& other) noexcept;
   RawClient(const RawClient&) = delete;
@@ -35,8 +36,8 @@ class RawClient {
   void end_sending() const;
   // The next frame's content; nothing when the server closed the connection (or after 20 seconds).
   [[nodiscard]] std::optional<ByteVector> receive() const;
+  [[nodiscard]] bool receive_bytes(std::size_t count) const;
   [[nodiscard]] bool is_closed_by_server() const { return !receive().has_value(); }
-  [[nodiscard]] int socket() const { return socket_; }
 
  private:
   [[nodiscard]] bool read_exactly(std::uint8_t* to, std::size_t count) const;

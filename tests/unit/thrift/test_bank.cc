@@ -35,9 +35,13 @@ void TestBank::hold(Answer<const std::int64_t&> answer, Throw, const Ticket& tic
 }
 
 void TestBank::release(Answer<const bool&> answer, Throw, const Ticket& ticket) {
-  const auto held = held_.extract(ticket.number);
-  if (!held.empty()) held.mapped()(ticket.number);
-  answer(!held.empty());
+  answer(release_held(ticket.number));
+}
+
+bool TestBank::release_held(std::int64_t ticket) {
+  const auto held = held_.extract(ticket);
+  if (!held.empty()) held.mapped()(ticket);
+  return !held.empty();
 }
 
 void TestBank::fail(Answer<> answer, Throw fail, const Text& how) {
@@ -109,6 +113,10 @@ ServerCounts BankServer::counts() {
   ServerCounts counts;
   on_loop([&counts](Server& server) { counts = server.counts(); });
   return counts;
+}
+
+void BankServer::release_held(std::int64_t ticket) {
+  on_loop([&](Server&) { CHECK(bank_->release_held(ticket)); });
 }
 
 bool BankServer::wait_for(const std::function<bool(const ServerCounts&)>& condition) {

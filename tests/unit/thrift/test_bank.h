@@ -39,6 +39,7 @@ class TestBank : public BankCobSvIf {
   void note(Answer<> answer, const Text& text) override;
 
   void drop_held() { held_.clear(); }
+  [[nodiscard]] bool release_held(std::int64_t ticket);
   [[nodiscard]] std::int64_t notes() const { return notes_; }
 
  private:
@@ -66,6 +67,7 @@ class BankServer {
 
   [[nodiscard]] const Address& address() const { return address_; }
   [[nodiscard]] ServerCounts counts();
+  void release_held(std::int64_t ticket);
   // Runs on the server's thread and waits for it.
   void on_loop(const std::function<void(Server&)>& work);
   // Until the condition holds; false after ten seconds.

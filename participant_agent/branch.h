@@ -1,0 +1,194 @@
+// participant_agent/branch.h
+//
+// The life of one branch in one resource.
+//
+//            work                 yes                    commit, rollback              proof
+//   Unheard ------> Working ------------------> InDoubt -----------------> Finishing ---------> Ended
+//      |               |  '-- session lost --> Losing --- session gone ------^  ^                 ^
+//      |               |---- read only --> Reading, Left                        |                 |
+//      |               '---- one-phase committed, or a no ----------------------|-----------------'
+//      '---- commit, rollback or settle of a branch this agent does not know ---'
+//
+// [T6] A commit is acknowledged after it stands in the database and its DecisionLearned is durable: the
+// record is
+//      appended beside the database's own commit, and the answer names its ticket.
+// [T7] A one-phase no is answered after its barrier is committed. An ended branch is never run again.
+// [T9] An unknown XID is neither success nor failure: a visible marker proves the commit, and absence proves
+//      something only by this agent's own committed barrier. A barrier that waits means undecided.
+// [T11] "No" and "rolled back" are said only when no session can still run for the branch: a session whose
+// fate
+//      is unknown is ended first, and its end awaited.
+// [T12] A doubled request is answered as the first one was, and never runs the work a second time.
+//
+// Answers go to everybody who waits for an answer of that kind about this branch; nobody waiting is fine.
+// Durability: BranchBegun before a yes, DecisionLearned before "committed". A crash anywhere else is found
+// out again from the database. Source: Mohan, Lindsay, Obermarck 1986, presumed abort.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "participant_agent/branch_messages.h"
+#include "participant_agent/journal_records.h"
+#include "participant_agent/marker_judgement.h"
+#include "participant_agent/work.h"
+
+namespace troth::agent {
+
+struct BranchTimes {
+  Duration default_timeout = std::chrono::seconds(30);  // of work that names none
+  Duration cancel_grace = std::chrono::seconds(5);      // from cancelling the work to ending its session
+  Duration first_inquiry = std::chrono::seconds(2);     // from the yes; doubles each time
+  Duration longest_inquiry = std::chrono::seconds(30);
+  Duration first_retry = std::chrono::milliseconds(200);  // of finishing; doubles each time
+  Duration longest_retry = std::chrono::seconds(10);
+};
+
+class Branch {
+ public:
+  // A branch whose work is about to begin: step it with WorkRequested.
+  Branch(Work work, WorkPlan plan, const BranchTimes& times);
+  // A branch this agent knows nothing of: step it with what was asked.
+  Branch(BranchId id, ResourceName resource, const BranchTimes& times);
+  // Prepared according to the database, but not in the journal: only a decision ends it.
+  [[nodiscard]] static Branch adopted(BranchId id, ResourceName resource, const BranchTimes& times,
+                                      Instant now);
+  // From the journal: `unbroken` tells that nothing of the journal was lost since it began [T5].
+  [[nodiscard]] static Branch replayed(Work work, const BranchTimes& times, Instant now, bool unbroken);
+  // From the journal: commit was learned, its end was not written.
+  [[nodiscard]] static Branch replayed_commit(BranchId id, ResourceName resource, const BranchTimes& times,
+                                              Instant now);
+  // From the journal, or refused without having run.
+  [[nodiscard]] static Branch replayed_end(BranchId id, ResourceName resource, const BranchTimes& times,
+                                           BranchEnd end);
+
+  [[nodiscard]] std::vector<BranchEffect> step(const BranchInput& input, Instant now,
+                                               JournalSequence& journal);
+
+  // The earliest time at which a TimePassed changes something.
+  [[nodiscard]] std::optional<Instant> wakes_at() const;
+
+  enum class Phase : std::uint8_t { kUnheard, kWorking, kReading, kInDoubt, kFinishing, kEnded };
+  [[nodiscard]] Phase phase() const;
+  // What it waits for, in words, for operators.
+  [[nodiscard]] std::string describe() const;
+  [[nodiscard]] std::optional<BranchEnd> end() const;
+
+  [[nodiscard]] const BranchId& id() const { return work_.id; }
+  [[nodiscard]] const ResourceName& resource() const { return work_.resource; }
+  [[nodiscard]] const Work& work() const { return work_; }  // without statements once it ended
+  [[nodiscard]] std::optional<SessionIdentity> session() const { return session_; }
+  [[nodiscard]] bool is_one_phase() const { return work_.id.transaction.is_one_phase(); }
+  [[nodiscard]] bool is_journalled() const { return journalled_; }  // its redo is in the journal
+  [[nodiscard]] bool is_too_old() const { return too_old_; }
+  [[nodiscard]] std::size_t bytes() const;
+
+ private:
+  struct Unheard {};
+  struct Working {
+    bool read_only = false;
+    std::uint32_t attempt = 1;
+    Instant deadline;
+    std::optional<Instant> ends_session_at;  // the work was cancelled: then its session goes
+    bool timed_out = false;
+    bool rollback_asked = false;
+  };
+  // The session's fate is unknown: it is being ended.
+  struct Losing {
+    Error reason;
+    bool read_only = false;
+  };
+  // Voted read-only and keeps its snapshot until all have voted.
+  struct Reading {
+    Instant deadline;
+  };
+  // Voted read-only and left.
+  struct Left {};
+  struct InDoubt {
+    Instant inquires_at;
+    Duration pause{};
+  };
+  enum class Goal : std::uint8_t { kCommit, kRollBack, kSettle, kExplainCollision };
+  enum class Step : std::uint8_t { kFinish, kReadMarkers, kBar };
+  struct Finishing {
+    Goal goal = Goal::kRollBack;
+    Step step = Step::kFinish;
+    bool under_way = false;
+    Instant retries_at;
+    Duration pause{};
+    std::optional<VoteAnswer> no;  // what the waiting prepare hears when the branch is proved never to happen
+    JournalTicket decided;         // of DecisionLearned
+    std::uint32_t collisions = 0;
+    std::optional<bool> resolved_commit;  // an operator's, in place of the group's decision
+    std::string waiting_for;
+  };
+  struct Ended {
+    BranchEnd end = BranchEnd::kRolledBack;
+    JournalTicket decided;
+  };
+  using State = std::variant<Unheard, Working, Losing, Reading, Left, InDoubt, Finishing, Ended>;
+
+  // What one step has at hand.
+  struct Context {
+    Instant now;
+    JournalSequence& journal;
+    std::vector<BranchEffect> effects;
+  };
+
+  void on(const WorkRequested& input, Context& context);
+  void on(const SessionBound& input, Context& context);
+  void on(const WorkFinished& input, Context& context);
+  void on(const SessionEnded& input, Context& context);
+  void on(const CommitRequested& input, Context& context);
+  void on(const RollbackRequested& input, Context& context);
+  void on(const SettleRequested& input, Context& context);
+  void on(const ResolveRequested& input, Context& context);
+  void on(const TooOldTold& input, Context& context);
+  void on(const FinishAttempted& input, Context& context);
+  void on(const MarkersRead& input, Context& context);
+  void on(const BarrierAttempted& input, Context& context);
+  void on(const TimePassed& input, Context& context);
+
+  void finished(const WorkPrepared& outcome, Context& context);
+  void finished(const WorkCommitted& outcome, Context& context);
+  void finished(const WorkRead& outcome, Context& context);
+  void finished(const WorkFailed& outcome, Context& context);
+  void finished(const WorkNeedsWriting& outcome, Context& context);
+  void finished(const MarkerCollided& outcome, Context& context);
+  void finished(const MarkerWaited& outcome, Context& context);
+  void finished(const WorkLost& outcome, Context& context);
+
+  void run(bool read_only, std::uint32_t attempt, Context& context);
+  void refuse_work(Error reason, Context& context);
+  void lose_session(Error reason, Context& context);
+  void begin_finishing(Finishing finishing, Context& context);
+  void attempt(Context& context);
+  void try_later(std::string detail, Context& context);
+  void move_to(Step step, Context& context);
+  void explain_collision(const std::vector<MarkerRow>& rows, Context& context);
+  void judge_markers(const std::vector<MarkerRow>& rows, Context& context);
+  void end_as(BranchEnd end, Context& context);
+  void answer_vote(VoteAnswer answer, JournalTicket after, Context& context);
+  void answer_finish(BranchEnd end, std::string detail, JournalTicket after, Context& context);
+  JournalTicket append(JournalRecord record, Context& context);
+  void refuse(Error error, Context& context);
+
+  Work work_;
+  WorkPlan plan_;
+  BranchTimes times_;
+  State state_;
+  std::optional<SessionIdentity> session_;
+  std::optional<VoteAnswer> vote_;  // kept for doubled requests, until the branch ends
+  JournalTicket begun_;             // of BranchBegun, in this process
+  bool journalled_ = false;         // BranchBegun was written, now or before a restart
+  bool unbroken_ = false;           // the journal holds everything since this branch began
+  bool too_old_ = false;
+};
+
+}  // namespace troth::agent

@@ -1,0 +1,160 @@
+// participant_agent/branch_messages.h
+//
+// What a branch can hear (past participles) and what it may ask for (imperatives).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "participant_agent/journal_records.h"
+#include "participant_agent/work.h"
+
+namespace troth::agent {
+
+// -- What running the work came to
+// ---------------------------------------------------------------------------
+
+// PREPARE TRANSACTION / XA PREPARE was acknowledged.
+struct WorkPrepared {
+  std::vector<StatementResult> results;
+};
+// The one-phase COMMIT was acknowledged.
+struct WorkCommitted {
+  std::vector<StatementResult> results;
+};
+// Every statement of a read-only branch ran. With RunWork::hold the transaction is still open.
+struct WorkRead {
+  std::vector<StatementResult> results;
+};
+// Refused, and certainly over: the database said so, and the session is idle or has ended in good order.
+struct WorkFailed {
+  Error error;
+};
+// A branch run READ ONLY without having been declared so wanted to write; it is over.
+struct WorkNeedsWriting {};
+// The marker's key is taken; the branch is over.
+struct MarkerCollided {};
+// The marker insert had to wait (attack 50); the branch is over and may begin again.
+struct MarkerWaited {};
+// The connection broke, or the session does not answer: it may still be running, and may still prepare or
+// commit.
+struct WorkLost {
+  Error error;
+};
+using WorkOutcome = std::variant<WorkPrepared, WorkCommitted, WorkRead, WorkFailed, WorkNeedsWriting,
+                                 MarkerCollided, MarkerWaited, WorkLost>;
+
+// -- Inputs
+// --------------------------------------------------------------------------------------------------
+
+struct WorkRequested {};
+// The session that runs the work; before the first statement.
+struct SessionBound {
+  SessionIdentity session;
+};
+struct WorkFinished {
+  WorkOutcome outcome;
+};
+// The server no longer lists the branch's session.
+struct SessionEnded {};
+struct CommitRequested {};
+struct RollbackRequested {};
+// Find out how a one-phase branch ended, and make sure that it never happens if it did not.
+struct SettleRequested {};
+struct ResolveRequested {
+  bool commit = false;
+  std::string reason;
+  std::string operator_name;
+};
+// The group no longer knows the transaction: it is below the floor and not open.
+struct TooOldTold {
+  bool resource_was_set_back = false;
+};
+struct FinishAttempted {
+  enum class Outcome : std::uint8_t { kDone, kUnknownXid, kFailed };
+  Outcome outcome = Outcome::kFailed;
+  std::string detail;
+};
+// nullopt: could not be read now.
+struct MarkersRead {
+  std::optional<std::vector<MarkerRow>> rows;
+};
+struct BarrierAttempted {
+  enum class Outcome : std::uint8_t {
+    kCommitted,  // on a writable server that was not set back
+    kCollided,   // the key is taken: read the markers
+    kUndecided,  // it had to wait, or may not be used as proof now
+  };
+  Outcome outcome = Outcome::kUndecided;
+  std::string detail;
+};
+struct TimePassed {};
+
+using BranchInput = std::variant<WorkRequested, SessionBound, WorkFinished, SessionEnded, CommitRequested,
+                                 RollbackRequested, SettleRequested, ResolveRequested, TooOldTold,
+                                 FinishAttempted, MarkersRead, BarrierAttempted, TimePassed>;
+
+// -- Effects
+// -------------------------------------------------------------------------------------------------
+
+// Take a session (report SessionBound), run all of the work, report WorkFinished.
+struct RunWork {
+  bool read_only = false;
+  bool hold = false;  // leave the read-only transaction open until ReleaseSession
+  std::uint32_t attempt = 1;
+  bool operator==(const RunWork&) const = default;
+};
+// Interrupt the running statement; the outcome still comes as WorkFinished.
+struct CancelWork {
+  bool operator==(const CancelWork&) const = default;
+};
+// End the branch's session at the server; report SessionEnded when it is no longer listed there.
+struct EndSession {
+  bool operator==(const EndSession&) const = default;
+};
+// End the held read-only transaction.
+struct ReleaseSession {
+  bool operator==(const ReleaseSession&) const = default;
+};
+struct FinishPrepared {
+  bool commit = false;
+  JournalTicket after;  // an operator's reason is durable before it is done
+  bool operator==(const FinishPrepared&) const = default;
+};
+// By branch and by the work's request key.
+struct ReadMarkers {
+  bool operator==(const ReadMarkers&) const = default;
+};
+// Compare the server's identity and counter on the same session first.
+struct InsertBarrier {
+  bool operator==(const InsertBarrier&) const = default;
+};
+// Ask the group how the transaction ended.
+struct Inquire {
+  bool operator==(const Inquire&) const = default;
+};
+struct AnswerVote {
+  VoteAnswer answer;
+  JournalTicket after;
+  bool operator==(const AnswerVote&) const = default;
+};
+struct AnswerFinish {
+  FinishAnswer answer;
+  JournalTicket after;
+  bool operator==(const AnswerFinish&) const = default;
+};
+// Answers the call that was just stepped, and no other.
+struct Refuse {
+  Error error;
+  JournalTicket after;
+  bool operator==(const Refuse&) const = default;
+};
+
+using BranchEffect =
+    std::variant<RunWork, CancelWork, EndSession, ReleaseSession, FinishPrepared, ReadMarkers, InsertBarrier,
+                 Inquire, AppendJournal, AnswerVote, AnswerFinish, Refuse>;
+
+}  // namespace troth::agent

@@ -1,0 +1,48 @@
+// participant_agent/marker_judgement.h
+//
+// What the rows at a branch's keys say [T9]. A duplicate key on a marker insert is resolved by reading which
+// key and which state it hit (attack 48).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/ids.h"
+#include "participant_agent/dialect/resource_rows.h"
+
+namespace troth::agent {
+
+// What the row at the branch's own key proves.
+enum class Proof : std::uint8_t {
+  kNothing,    // no row: absence proves nothing
+  kCommitted,  // committed or repaired
+  kNever,      // barred or undone
+  kUndecided,  // local: undo mode, not yet ended
+};
+
+[[nodiscard]] Proof proof_for(const BranchId& branch, const std::vector<MarkerRow>& rows);
+
+// Why a branch's marker could not be inserted.
+struct OwnKeyTaken {
+  Proof proof = Proof::kNothing;
+};
+// Another transaction carried the same request and committed.
+struct RequestCommitted {
+  std::string transaction;
+};
+// Another transaction carried the request_id with other content.
+struct RequestReused {
+  std::string transaction;
+};
+// The request was barred: it may never commit here.
+struct RequestBarred {};
+// The holder has gone in the meantime.
+struct NobodyHolds {};
+using Collision = std::variant<OwnKeyTaken, RequestCommitted, RequestReused, RequestBarred, NobodyHolds>;
+
+[[nodiscard]] Collision explain(const BranchId& branch, const std::optional<RequestKey>& request,
+                                const Digest& digest, const std::vector<MarkerRow>& rows);
+
+}  // namespace troth::agent
