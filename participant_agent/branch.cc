@@ -635,6 +635,11 @@ std::optional<BranchEnd> Branch::end() const {
   return std::nullopt;
 }
 
+bool Branch::has_learned_commit() const {
+  const auto* finishing = std::get_if<Finishing>(&state_);
+  return finishing != nullptr && finishing->goal == Goal::kCommit && !finishing->resolved_commit;
+}
+
 std::string Branch::describe() const {
   if (const auto* finishing = std::get_if<Finishing>(&state_)) {
     const bool commit = finishing->goal == Goal::kCommit;

@@ -86,6 +86,7 @@ class Branch {
   [[nodiscard]] std::optional<SessionIdentity> session() const { return session_; }
   [[nodiscard]] bool is_one_phase() const { return work_.id.transaction.is_one_phase(); }
   [[nodiscard]] bool is_journalled() const { return journalled_; }  // its redo is in the journal
+  [[nodiscard]] bool has_learned_commit() const;
   [[nodiscard]] bool is_too_old() const { return too_old_; }
   [[nodiscard]] std::size_t bytes() const;
 

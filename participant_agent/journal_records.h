@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -55,12 +56,11 @@ struct Owns {
   auto operator<=>(const Owns&) const = default;
 };
 
-// The counter reached this in the owner row, and the server then held this GTID set. A row below it shows a
-// server that was set back (attack 46).
+// The counter reached this in the owner row. A row below it shows a server that was set back (attack 46).
 struct CounterRaised {
   ResourceName resource;
   std::uint64_t counter = 0;
-  std::string gtid;
+  std::optional<std::string> gtid;  // MySQL: what the server then held, where it was read anew
   auto operator<=>(const CounterRaised&) const = default;
 };
 

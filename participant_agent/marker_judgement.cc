@@ -37,4 +37,17 @@ Collision explain(const BranchId& branch, const std::optional<RequestKey>& reque
   return NobodyHolds{};
 }
 
+RequestVerdict judge_request(const RequestKey& request, const std::vector<MarkerRow>& rows) {
+  for (const auto& row : rows) {
+    if (row.request != request) continue;
+    switch (proof_of(row.state)) {
+      case Proof::kCommitted: return {BranchEnd::kCommitted, row.transaction};
+      case Proof::kNever: return {BranchEnd::kRolledBack, std::nullopt};
+      case Proof::kUndecided:
+      case Proof::kNothing: return {};
+    }
+  }
+  return {};
+}
+
 }  // namespace troth::agent

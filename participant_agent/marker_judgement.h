@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "participant_agent/dialect/resource_rows.h"
+#include "participant_agent/work.h"
 
 namespace troth::agent {
 
@@ -44,5 +45,12 @@ using Collision = std::variant<OwnKeyTaken, RequestCommitted, RequestReused, Req
 
 [[nodiscard]] Collision explain(const BranchId& branch, const std::optional<RequestKey>& request,
                                 const Digest& digest, const std::vector<MarkerRow>& rows);
+
+// What the rows at a request's key say after its barrier met a duplicate.
+struct RequestVerdict {
+  BranchEnd end = BranchEnd::kUndecided;  // committed, rolled back (barred), undecided
+  std::optional<std::string> committed_as;
+};
+[[nodiscard]] RequestVerdict judge_request(const RequestKey& request, const std::vector<MarkerRow>& rows);
 
 }  // namespace troth::agent

@@ -119,7 +119,7 @@ class Dialect {
   [[nodiscard]] virtual Texts read_server(const std::string& known_gtid) const = 0;
   // Compare-and-set. Changed rows: 1 won, 0 the row is another's by now.
   [[nodiscard]] virtual Texts claim_owner(const OwnerRow& expected, const OwnerRow& claimed) const = 0;
-  // Changed rows: 1 raised to `counter`, 0 the row is another's by now.
+  // From `counter` - 1. Changed rows: 1 raised, 0 the row is another's by now, or was set back.
   [[nodiscard]] virtual Texts raise_counter(const OwnerRow& mine, std::uint64_t counter) const = 0;
 
   // -- Floors and clean-up

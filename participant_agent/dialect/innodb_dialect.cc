@@ -203,8 +203,8 @@ Texts InnodbDialect::claim_owner(const OwnerRow& expected, const OwnerRow& claim
 Texts InnodbDialect::raise_counter(const OwnerRow& mine, std::uint64_t counter) const {
   return {fmt::format(
       "UPDATE troth_owner SET counter = {}, raised = UTC_TIMESTAMP(6) WHERE id = 1 AND agent = {} "
-      "AND incarnation = {} AND nonce = {} AND counter < {}",
-      counter, text_value(mine.agent.value), mine.incarnation.value, nonce_literal(mine.nonce), counter)};
+      "AND incarnation = {} AND nonce = {} AND counter = {}",
+      counter, text_value(mine.agent.value), mine.incarnation.value, nonce_literal(mine.nonce), counter - 1)};
 }
 
 // Assignments run left to right: the sequence is chosen while the old epoch still stands.

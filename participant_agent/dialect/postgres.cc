@@ -222,10 +222,11 @@ class PostgresDialect final : public Dialect {
   }
 
   Texts raise_counter(const OwnerRow& mine, std::uint64_t counter) const override {
-    return {fmt::format(
-        "UPDATE troth.troth_owner SET counter = {}, raised = now() WHERE id = 1 AND agent = {} "
-        "AND incarnation = {} AND nonce = {} AND counter < {}",
-        counter, text_value(mine.agent.value), mine.incarnation.value, nonce_literal(mine.nonce), counter)};
+    return {
+        fmt::format("UPDATE troth.troth_owner SET counter = {}, raised = now() WHERE id = 1 AND agent = {} "
+                    "AND incarnation = {} AND nonce = {} AND counter = {}",
+                    counter, text_value(mine.agent.value), mine.incarnation.value, nonce_literal(mine.nonce),
+                    counter - 1)};
   }
 
   Texts raise_floors(const ClusterId& cluster, const Floors& floors) const override {

@@ -1,0 +1,154 @@
+// participant_agent/branch_table.h
+//
+// All branches of one agent, over all its resources, and the guards that every message passes first.
+//
+// [T5] The agent's own journalled commit outranks "no record"; below the floor a branch is rolled back only
+// if the
+//      journal is unbroken since it began.
+// [T6] Nothing of a committed branch goes before the leader has said `ended`; floors are raised first, rows
+// go later. [T7] A branch is never started twice: known ones are remembered until the watermark above them is
+// durable, and
+//      below the watermark nothing is first heard of. After a start nothing runs before a live leader was
+//      heard.
+// [T8] Each answer waits for the newest epoch to be durable (its ticket).
+// [T12] Work names the incarnation it is meant for; another is refused.
+//
+// A refused prepare with effect none is a no: nothing of the branch ran. One-phase work so refused is
+// remembered, because a doubled message must not commit what was refused (attack 51); another incarnation
+// refuses it anyway.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "participant_agent/branch.h"
+#include "participant_agent/fence.h"
+#include "participant_agent/floor_keeper.h"
+#include "participant_agent/journal_replay.h"
+#include "participant_agent/table_messages.h"
+
+namespace troth::agent {
+
+struct TableLimits {
+  std::size_t live_branches = 10'000;
+  std::size_t live_bytes = 256U << 20;
+  std::size_t remembered_branches = 1'000'000;  // ended ones that the watermark has not passed
+};
+
+struct TableOptions {
+  ClusterId cluster;
+  Incarnation incarnation;
+  std::map<ResourceName, DatabaseKind> resources;
+  TableLimits limits;
+  BranchTimes times;
+  Duration floor_interval = std::chrono::seconds(60);
+  std::uint32_t delete_batch = 1'000;
+};
+
+// What an operator sees of a branch that has not ended.
+struct OpenBranch {
+  BranchId id;
+  ResourceName resource;
+  Branch::Phase phase;
+  std::string waiting_for;
+  bool too_old = false;
+  Instant since;
+};
+
+class BranchTable {
+ public:
+  BranchTable(TableOptions options, const JournalState& journal, Instant now);
+
+  [[nodiscard]] std::vector<TableEffect> step(const TableInput& input, Instant now);
+
+  [[nodiscard]] std::optional<Instant> wakes_at() const;
+  [[nodiscard]] const std::optional<Error>& stopped() const { return stopped_; }
+  [[nodiscard]] const std::optional<Epoch>& epoch() const { return fence_.newest(); }
+  [[nodiscard]] const Branch* find(const BranchId& id) const;
+  [[nodiscard]] std::vector<OpenBranch> open_branches() const;
+  [[nodiscard]] std::size_t remembered() const { return branches_.size(); }
+  // Restates all that the journal must still hold; what stands before may go.
+  [[nodiscard]] std::vector<JournalRecord> checkpoint() const;
+  // Shared with the other machines of this agent, so that tickets rise in the order of appending.
+  [[nodiscard]] JournalSequence& journal() { return journal_; }
+
+ private:
+  struct Entry {
+    Branch branch;
+    Instant since;
+    std::size_t counted_bytes = 0;
+  };
+  struct Resource {
+    DatabaseKind kind = DatabaseKind::kPostgres;
+    std::optional<Error> not_serving;
+    FloorKeeper floors;
+  };
+  using BusyKey = std::tuple<ResourceName, RequestKey, BranchNumber>;
+  struct Context {
+    Instant now;
+    std::vector<TableEffect> effects;
+  };
+
+  void on(const LeaderSpoke& input, Context& context);
+  void on(const PrepareArrived& input, Context& context);
+  void on(const CommitArrived& input, Context& context);
+  void on(const RollbackArrived& input, Context& context);
+  void on(const SettleArrived& input, Context& context);
+  void on(const RequestBarArrived& input, Context& context);
+  void on(const ResolveArrived& input, Context& context);
+  void on(const EpochConfirmed& input, Context& context);
+  void on(const InquiryAnswered& input, Context& context);
+  void on(const BranchReported& input, Context& context);
+  void on(const JournalDurable& input, Context& context);
+  void on(const ResourceServing& input, Context& context);
+  void on(const ResourceStopped& input, Context& context);
+  void on(const PreparedFound& input, Context& context);
+  void on(const FloorsCommitted& input, Context& context);
+  void on(const MarkersDeleted& input, Context& context);
+  void on(const Ticked& input, Context& context);
+
+  // Why a message with this stamp is not taken.
+  std::optional<Error> pass(const LeaderStamp& stamp, Context& context);
+  // False: the call was refused.
+  bool admit(const LeaderStamp& stamp, Context& context);
+  [[nodiscard]] Result<WorkPlan> plan(const Work& work) const;
+  void refuse_work(const Work& work, Error error, Context& context);
+  // Steps the branch, made first if it is unheard of.
+  void finish(const BranchId& id, const ResourceName& resource, const BranchInput& input, Context& context);
+  void step_branch(Entry& entry, const BranchInput& input, Context& context);
+  Entry& add(Branch branch, Context& context);
+  void account(Entry& entry);
+  void drop(std::map<BranchId, Entry>::iterator at);
+  void drop_below_watermark();
+  void raise_watermark(Context& context);
+  void raise_floors(const ResourceName& name, Resource& resource, Context& context);
+  [[nodiscard]] std::set<BranchId> live_in(const ResourceName& resource) const;
+  void refuse_call(Error error, Context& context);
+  JournalTicket append(JournalRecord record, Context& context);
+
+  TableOptions options_;
+  Fence fence_;
+  JournalSequence journal_;
+  JournalTicket epoch_ticket_;
+  bool leader_heard_ = false;
+  std::optional<Error> stopped_;
+  Position told_watermark_;
+  Position durable_watermark_;
+  std::optional<std::pair<JournalTicket, Position>> raising_watermark_;
+  Floors group_floors_;
+  Instant floors_at_;
+  std::map<ResourceName, Resource> resources_;
+  std::map<BranchId, Entry> branches_;
+  std::set<BranchId> live_;
+  std::map<BusyKey, BranchId> busy_;
+  std::size_t live_bytes_ = 0;
+};
+
+}  // namespace troth::agent

@@ -1,0 +1,89 @@
+#include "participant_agent/journal_replay.h"
+
+#include <algorithm>
+
+namespace troth::agent {
+namespace {
+
+template <typename... Arms>
+struct Overloaded : Arms... {
+  using Arms::operator()...;
+};
+
+void finish(JournalState& state, const Finished& record) {
+  // An end other than a commit is never asked for again under its id: presumed abort, and [T12] after a
+  // restart.
+  if (record.end == BranchEnd::kRolledBack || record.id.transaction.is_one_phase()) {
+    state.branches.erase(record.id);
+    return;
+  }
+  auto& open = state.branches[record.id];
+  open.resource = record.resource;
+  open.end = record.end;
+  open.begun.reset();
+}
+
+void forget(JournalState& state, const TransactionId& transaction) {
+  auto at = state.branches.lower_bound(BranchId{transaction, {0}});
+  while (at != state.branches.end() && at->first.transaction == transaction) {
+    at = at->second.end ? state.branches.erase(at) : std::next(at);
+  }
+}
+
+}  // namespace
+
+void JournalState::apply(const JournalRecord& record) {
+  std::visit(
+      Overloaded{
+          [this](const EpochSeen& seen) {
+            if (!epoch || seen.epoch.number >= epoch->number) epoch = seen.epoch;
+          },
+          [this](const WatermarkRaised& raised) { watermark = std::max(watermark, raised.watermark); },
+          [this](const Claiming& claiming) { ownership[claiming.resource].claimed = claiming.row; },
+          [this](const Owns& owns) {
+            auto& memory = ownership[owns.resource];
+            if (!memory.owned || !memory.owned->same_owner(owns.row)) memory.counter = owns.row.counter;
+            memory.owned = owns.row;
+          },
+          [this](const CounterRaised& raised) {
+            auto& memory = ownership[raised.resource];
+            memory.counter = raised.counter;
+            if (raised.gtid) memory.gtid = *raised.gtid;
+          },
+          [this](const ResourceIdentity& identity) { ownership[identity.resource].identity = identity; },
+          [this](const BranchBegun& begun) {
+            auto& open = branches[begun.work.id];
+            open.resource = begun.work.resource;
+            if (!open.end) open.begun = begun;
+          },
+          [this](const DecisionLearned& learned) {
+            auto& open = branches[learned.id];
+            open.resource = learned.resource;
+            open.commit_learned = true;
+          },
+          [this](const Finished& finished) { finish(*this, finished); },
+          [](const Resolved& /*resolved*/) {
+          },  // its Finished tells; without one the branch is still in doubt
+          [this](const EndedByLeader& ended) {
+            for (const auto& transaction : ended.transactions)
+              forget(*this, transaction);
+          },
+          [this](const FloorRaised& raised) {
+            auto& floor = floors[raised.resource];
+            floor.position = std::max(floor.position, raised.floors.position);
+            floor.request_ms = std::max(floor.request_ms, raised.floors.request_ms);
+          },
+      },
+      record);
+}
+
+Incarnation JournalState::next_incarnation() const {
+  std::uint64_t highest = 0;
+  for (const auto& [name, memory] : ownership) {
+    if (memory.claimed) highest = std::max(highest, memory.claimed->incarnation.value);
+    if (memory.owned) highest = std::max(highest, memory.owned->incarnation.value);
+  }
+  return {highest + 1};
+}
+
+}  // namespace troth::agent

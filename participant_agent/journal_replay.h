@@ -1,0 +1,47 @@
+// participant_agent/journal_replay.h
+//
+// What the journal of earlier starts says. Records are applied in their order; applying one twice changes
+// nothing, so that a checkpoint may repeat what stands before it.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "base/ids.h"
+#include "participant_agent/journal_records.h"
+
+namespace troth::agent {
+
+// A resource's owner entries and identity, as last written.
+struct OwnershipMemory {
+  std::optional<OwnerRow> claimed;
+  std::optional<OwnerRow> owned;
+  std::uint64_t counter = 0;
+  std::string gtid;
+  std::optional<ResourceIdentity> identity;
+  bool operator==(const OwnershipMemory&) const = default;
+};
+
+struct JournalState {
+  struct Open {
+    ResourceName resource;
+    std::optional<BranchBegun> begun;
+    bool commit_learned = false;
+    std::optional<BranchEnd> end;  // ended here, and the leader may still ask
+  };
+
+  std::optional<Epoch> epoch;
+  Position watermark;
+  std::map<ResourceName, OwnershipMemory> ownership;
+  std::map<ResourceName, Floors> floors;
+  std::map<BranchId, Open> branches;
+  // Bytes at the journal's end had to be cut: something written there may be lost [T5].
+  bool tail_was_cut = false;
+
+  void apply(const JournalRecord& record);
+
+  // One above every incarnation that was ever claimed.
+  [[nodiscard]] Incarnation next_incarnation() const;
+};
+
+}  // namespace troth::agent
