@@ -34,9 +34,9 @@ struct TableLimits {
   Duration longest_end_delay = std::chrono::milliseconds{100};  // what has gathered after this
 
   Duration retention = std::chrono::hours{7 * 24};
-  Duration least_age = std::chrono::hours{1};  // below it nothing is forgotten, whatever the count
-  std::uint64_t kept_records = 500'000;        // ended and barred; more: the floor rises, else overloaded
-  std::size_t remembered_outcomes = 4'096;     // of aborts and one-phase ends, for `status` in this reign
+  Duration least_age = std::chrono::minutes{10};  // below it nothing is forgotten, whatever the count
+  std::uint64_t kept_records = 1'000'000;         // ended and barred; more: the floor rises, else overloaded
+  std::size_t remembered_outcomes = 4'096;        // of aborts and one-phase ends, for `status` in this reign
 };
 
 }  // namespace troth::coordinator

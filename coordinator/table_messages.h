@@ -161,7 +161,9 @@ struct SendRelease {
   BranchAddress to;
   bool operator==(const SendRelease&) const = default;
 };
-// With `request`: settle (and bar) that key in the resource. Without: settle the branch.
+// With a branch: say how it ended, and bar it if it did not happen; with its request key beside it: if
+// another transaction has committed that key in the resource, say as which. With a request key alone: bar
+// that key.
 struct SendSettle {
   SettleTicket ticket;
   AgentId agent;

@@ -1,0 +1,87 @@
+#include "coordinator/admission.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "coordinator/answers.h"
+
+namespace troth::coordinator {
+namespace {
+
+constexpr std::size_t kMaxClientLength = 64;
+
+std::unexpected<Error> invalid(std::string message) {
+  return fail(ErrorCode::kInvalidArgument, Effect::kNone, std::move(message));
+}
+
+}  // namespace
+
+Status Admission::check_shape(const Work& work) const {
+  if (work.branches.empty()) return invalid("the request names no branch; give at least one");
+  if (work.branches.size() > limits_.branches)
+    return invalid(fmt::format("the request has {} branches, and at most {} are taken: split it",
+                               work.branches.size(), limits_.branches));
+  std::set<ResourceName> seen;
+  for (const auto& branch : work.branches) {
+    if (!seen.insert(branch.resource).second)
+      return invalid(fmt::format("resource '{}' stands in two branches; put its statements into one",
+                                 branch.resource.value));
+  }
+  if (work.client.size() > kMaxClientLength)
+    return invalid(fmt::format("client_name has {} bytes, and at most {} are taken", work.client.size(),
+                               kMaxClientLength));
+  if (work.timeout > limits_.longest_timeout)
+    return invalid(
+        fmt::format("a timeout of {} ms is asked for, and at most {} are granted",
+                    std::chrono::duration_cast<std::chrono::milliseconds>(work.timeout).count(),
+                    std::chrono::duration_cast<std::chrono::milliseconds>(limits_.longest_timeout).count()));
+  return {};
+}
+
+Status Admission::check_room(const Work& work, std::size_t open, std::uint64_t kept) const {
+  if (taken_ >= limits_.undecided)
+    return std::unexpected(overloaded(fmt::format("{} transactions are undecided", taken_)));
+  if (open >= limits_.open)
+    return std::unexpected(overloaded(fmt::format("{} transactions wait for their agents", open)));
+  if (bytes_ + work.bytes > limits_.bytes)
+    return std::unexpected(overloaded(fmt::format("{} bytes of requests are undecided", bytes_)));
+  const auto share = by_client_.find(work.client);
+  if (share != by_client_.end() && share->second >= limits_.undecided_per_client)
+    return std::unexpected(
+        overloaded(fmt::format("{} transactions of client '{}' are undecided", share->second, work.client)));
+  // Every record of the last `least_age` is kept, so that a retry finds it: there is no room for more (attack
+  // 43).
+  const bool may_be_recorded = !goes_in_one_phase(work);
+  if (may_be_recorded && kept >= limits_.kept_records)
+    return std::unexpected(overloaded(fmt::format("{} outcomes are kept for retries", kept)));
+  return {};
+}
+
+Error Admission::overloaded(std::string what) const {
+  auto error =
+      refusal(ErrorCode::kOverloaded, Effect::kNone,
+              fmt::format("this coordinator is at its limit: {}; try again a little later", what), true);
+  error.retry_after = std::chrono::duration_cast<std::chrono::milliseconds>(limits_.retry_after);
+  return error;
+}
+
+void Admission::take(const std::string& client, std::size_t bytes) {
+  ++taken_;
+  bytes_ += bytes;
+  ++by_client_[client];
+}
+
+void Admission::give_back(const std::string& client, std::size_t bytes) {
+  CHECK(taken_ > 0 && bytes_ >= bytes, "{} taken, {} bytes, {} given back", taken_, bytes_, bytes);
+  --taken_;
+  bytes_ -= bytes;
+  const auto share = by_client_.find(client);
+  CHECK(share != by_client_.end() && share->second > 0, "client '{}' has nothing to give back", client);
+  if (--share->second == 0) by_client_.erase(share);
+}
+
+}  // namespace troth::coordinator

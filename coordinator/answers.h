@@ -1,0 +1,27 @@
+// coordinator/answers.h
+//
+// The refusals that a client of a transaction can hear, worded once.
+#pragma once
+
+#include <string>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "coordinator/decision_store/records.h"
+#include "coordinator/transaction.h"
+
+namespace troth::coordinator {
+
+// Nothing of the transaction stands anywhere, and never will [T3].
+[[nodiscard]] Answer aborted(const TransactionId& id, Error reason);
+// The call's time is up before the outcome is known [T4].
+[[nodiscard]] Answer outcome_unknown(const TransactionId& id, const std::string& what_runs);
+// Another transaction holds the request key with a commit.
+[[nodiscard]] Answer already_committed(const store::StoredDecision& holder, const Digest& digest);
+[[nodiscard]] Error request_id_reused(const RequestKey& key, const TransactionId& holder);
+[[nodiscard]] Error request_barred(const RequestKey& key);
+
+// An operating error of the coordinator's own making.
+[[nodiscard]] Error refusal(ErrorCode code, Effect effect, std::string message, bool retryable = false);
+
+}  // namespace troth::coordinator

@@ -1,0 +1,226 @@
+// From a call to a begun transaction: what is refused, what joins a running request, what is asked of the
+// store.
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "coordinator/answers.h"
+#include "coordinator/reign.h"
+
+namespace troth::coordinator {
+namespace {
+
+constexpr auto kMostAhead = std::chrono::minutes{5};  // of the leader's clock, for a request_id
+
+// Nothing can be said of a request_id that is forgotten or not yet due, so nothing is begun for it (attack
+// 43).
+std::optional<Error> refuse_by_age(const RequestKey& key, std::uint64_t floor_ms, WallTime now) {
+  const auto ms = key.id.unix_ms();
+  if (ms < floor_ms)
+    return refusal(
+        ErrorCode::kRequestIdTooOld, Effect::kUnknown,
+        fmt::format("request_id {} is older than what is remembered, so that nobody can tell whether it "
+                    "was committed; look into the data before a new request_id is used",
+                    key.id.text()));
+  const auto latest =
+      std::chrono::duration_cast<std::chrono::milliseconds>((now + kMostAhead).time_since_epoch());
+  if (latest.count() >= 0 && ms > static_cast<std::uint64_t>(latest.count()))
+    return refusal(
+        ErrorCode::kRequestIdFromFuture, Effect::kNone,
+        fmt::format("the timestamp of request_id {} is more than five minutes ahead of the coordinator's "
+                    "clock; set the client's clock",
+                    key.id.text()));
+  return std::nullopt;
+}
+
+}  // namespace
+
+void TransactionTable::Reign::take(ExecuteRequested& requested) {
+  ++waiting_calls_;
+  auto& work = requested.work;
+  if (work.timeout <= Duration{}) work.timeout = limits_.default_timeout;
+  if (const auto shape = admission_.check_shape(work); !shape) return refuse(requested.call, shape.error());
+
+  const Caller caller{requested.call, work.acknowledgement, clocks_.now + work.timeout};
+  if (work.request) {
+    if (auto error = refuse_by_age(*work.request, retention_.floors().request_ms, clocks_.wall))
+      return refuse(requested.call, std::move(*error));
+    if (join_running(requested, caller)) return;
+  }
+  if (const auto room = admit(work); !room) return refuse(requested.call, room.error());
+  if (!work.request) return begin(std::move(work), {caller});
+
+  // At most one commit per key, on any coordinator and after any failover: the store may know of one already.
+  const auto key = *work.request;
+  running_.emplace(key, requested.call);
+  admission_.take(work.client, work.bytes);
+  set_timer(requested.call, call_timers_[requested.call], caller.deadline);
+  asking_.emplace(requested.call, Asking{std::move(work), {caller}});
+  ask_store(ForAdmission{requested.call}, store::Lookup{key});
+}
+
+Status TransactionTable::Reign::admit(const Work& work) const {
+  if (stopped_) return std::unexpected(refusal(stopped_->code, Effect::kNone, stopped_->message, true));
+  if (draining_)
+    return fail(ErrorCode::kUnavailable, Effect::kNone, "the coordinator shuts down; ask the next one");
+  if (work.request && barring_.contains(*work.request))
+    return fail(ErrorCode::kBusy, Effect::kNone, "a status call is barring this request_id; ask again");
+  if (auto room = admission_.check_room(work, open_.size(), retention_.kept()); !room) return room;
+  for (const auto& branch : work.branches)
+    if (const auto route = registry_.route(branch.resource); !route) return std::unexpected(route.error());
+  return {};
+}
+
+// While the first attempt runs in this reign, a retry waits with it.
+bool TransactionTable::Reign::join_running(const ExecuteRequested& requested, const Caller& caller) {
+  const auto& work = requested.work;
+  const auto running = running_.find(*work.request);
+  if (running == running_.end()) return false;
+
+  if (const auto* call = std::get_if<CallId>(&running->second)) {
+    auto& asking = asking_.at(*call);
+    if (asking.work.digest != work.digest)
+      refuse(requested.call,
+             refusal(ErrorCode::kRequestIdReused, Effect::kNone,
+                     fmt::format("request_id {} runs with other content; use a new request_id",
+                                 work.request->id.text())));
+    else if (asking.callers.size() >= limits_.joined_calls)
+      refuse(requested.call, admission_.overloaded("too many calls wait for this request_id"));
+    else
+      asking.callers.push_back(caller);
+    return true;
+  }
+
+  auto& open = open_.at(std::get<Position>(running->second));
+  const auto callers = std::visit([](const auto& p) { return p.callers(); }, open.protocol);
+  if (open.digest != work.digest)
+    refuse(requested.call, request_id_reused(*work.request, open.id));
+  else if (callers >= limits_.joined_calls)
+    refuse(requested.call, admission_.overloaded("too many calls wait for this request_id"));
+  else if (std::holds_alternative<TwoPhaseCommit>(open.protocol))
+    drive(open, TwoPhaseCommit::CallJoined{caller});
+  else
+    drive(open, OnePhaseCommit::CallJoined{caller});
+  return true;
+}
+
+void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answer) {
+  auto taken = take_asking(purpose.call);
+  if (!taken) return;  // its time was up
+  auto& asking = *taken;
+  const auto* found = std::get_if<store::Found>(&answer);
+  if (found == nullptr) {
+    return answer_asking(
+        asking, Failed{std::nullopt, refusal(ErrorCode::kUnavailable, Effect::kNone,
+                                             "the decision store did not answer; nothing was begun", true)});
+  }
+  if (found->barred) return answer_asking(asking, Failed{std::nullopt, request_barred(*asking.work.request)});
+  if (found->decision) {
+    const auto& holder = *found->decision;
+    const auto open = open_.find(position_of(holder.transaction()));
+    const bool may_wait = open != open_.end() && holder.commit()->digest == asking.work.digest;
+    if (!may_wait) return answer_asking(asking, already_committed(holder, asking.work.digest));
+    // Redriven by this reign: who wants it applied everywhere waits for that.
+    for (const auto& caller : asking.callers)
+      drive(open->second, TwoPhaseCommit::CallJoined{caller});
+    return;
+  }
+  if (const auto room = admit(asking.work); !room)
+    return answer_asking(asking, Failed{std::nullopt, room.error()});
+  begin(std::move(asking.work), std::move(asking.callers));
+}
+
+// Nothing has been begun, and without the first call's work nothing will be: so nothing stands, for any of
+// them.
+void TransactionTable::Reign::admission_time_is_up(CallId call) {
+  const auto asking = take_asking(call);
+  CHECK(asking, "call {} has a timer and is not known", call.value);
+  answer_asking(*asking,
+                Failed{std::nullopt, refusal(ErrorCode::kTimeout, Effect::kNone,
+                                             "the call's time was up before anything was begun", true)});
+}
+
+std::optional<TransactionTable::Reign::Asking> TransactionTable::Reign::take_asking(CallId call) {
+  const auto at = asking_.find(call);
+  if (at == asking_.end()) return std::nullopt;
+  const auto timer = call_timers_.find(call);
+  set_timer(call, timer->second, std::nullopt);
+  call_timers_.erase(timer);
+  const auto& work = at->second.work;
+  running_.erase(*work.request);
+  admission_.give_back(work.client, work.bytes);
+  auto asking = std::move(at->second);
+  asking_.erase(at);
+  return asking;
+}
+
+void TransactionTable::Reign::answer_asking(const Asking& asking, const Answer& answer) {
+  for (const auto& caller : asking.callers)
+    answer_call(caller.call, answer);
+}
+
+void TransactionTable::Reign::refuse(CallId call, Error error) {
+  ++counts_.refused;
+  answer_call(call, Failed{std::nullopt, std::move(error)});
+}
+
+void TransactionTable::Reign::answer_call(CallId call, Answer answer) {
+  CHECK(waiting_calls_ > 0, "call {} is answered, and none waits", call.value);
+  --waiting_calls_;
+  effects_.emplace_back(AnswerExecute{call, std::move(answer)});
+}
+
+// Everything is known and there is room: from here it has a name.
+void TransactionTable::Reign::begin(Work work, std::vector<Caller> callers) {
+  last_sequence_ = next_sequence();
+  CHECK(last_sequence_.value <= kMaxSequence, "epoch {} has no sequence left", epoch_.number.value);
+  TransactionId id{cluster_, epoch_.number, last_sequence_, std::nullopt};
+  std::vector<Place> places;
+  for (const auto& branch : work.branches) {
+    const auto route = registry_.route(branch.resource);
+    CHECK(route, "resource '{}' was admitted and has no route", branch.resource.value);
+    watermarks_.begun(route->agent, last_sequence_);
+    places.push_back({branch.resource, route->number, route->agent, route->incarnation});
+  }
+  const bool one_phase = goes_in_one_phase(work);
+  if (one_phase) id.one_phase = places.front().number;
+  const auto position = position_of(id);
+  const auto first = callers.front();
+
+  using Protocol = std::variant<TwoPhaseCommit, OnePhaseCommit>;
+  auto protocol =
+      one_phase ? Protocol{OnePhaseCommit({id, work.branches.front().resource, first, limits_.ask_again})}
+                : Protocol{TwoPhaseCommit({id, work.branches, work.request, work.digest, first.deadline,
+                                           first, limits_.ask_again, limits_.redrive})};
+  if (work.request) running_.insert_or_assign(*work.request, position);
+  admission_.take(work.client, work.bytes);
+  const auto [at, fresh] = open_.emplace(position, Open{id,
+                                                        std::move(work.client),
+                                                        work.request,
+                                                        work.digest,
+                                                        std::move(work.label),
+                                                        work.bytes,
+                                                        first.call,
+                                                        clocks_.wall,
+                                                        first.deadline,
+                                                        std::move(places),
+                                                        {},
+                                                        std::move(protocol),
+                                                        std::nullopt});
+  CHECK(fresh, "{} was begun before", id.text());
+  auto& open = at->second;
+  for (auto joined = std::next(callers.begin()); joined != callers.end(); ++joined) {
+    if (one_phase)
+      drive(open, OnePhaseCommit::CallJoined{*joined});
+    else
+      drive(open, TwoPhaseCommit::CallJoined{*joined});
+  }
+  if (one_phase)
+    drive(open, OnePhaseCommit::Begun{});
+  else
+    drive(open, TwoPhaseCommit::Begun{});
+}
+
+}  // namespace troth::coordinator
