@@ -1,0 +1,311 @@
+#include "recovery/runtime/command_line.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <sstream>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "base/version.h"
+
+namespace troth::recovery {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done; 1 refused, nothing was changed; 2 command line; 3 unknown whether it happened;\n"
+    "            4 unreachable, nothing was changed; 5 an operator should look; 6 done, though the call "
+    "failed";
+
+// What CLI11 writes into while it parses; afterwards one of the commands is taken out.
+struct Parsed {
+  Invocation invocation;
+  std::optional<Command> command;
+};
+
+using Choose = std::function<void(Command)>;
+
+CLI::App* add_command(CLI::App& app, const char* name, const char* purpose, const char* examples) {
+  auto* command = app.add_subcommand(name, purpose);
+  command->footer(fmt::format("Examples:\n{}\n\n{}", examples, kExitCodes));
+  command->fallthrough();
+  return command;
+}
+
+CLI::Option* add_reason(CLI::App* command, std::string& reason) {
+  return command->add_option("--reason", reason, "Why; goes to the audit trail")
+      ->required()
+      ->type_name("TEXT")
+      ->check([](const std::string& text) { return text.empty() ? std::string("must not be empty") : ""; });
+}
+
+// ---- execute
+
+// The options that belong to what stands before them on the command line.
+struct WorkOptions {
+  std::vector<std::pair<std::string, std::string>> on;
+  std::vector<std::string> parameters;
+  std::vector<std::int64_t> expect_rows;
+  std::vector<std::int64_t> expect_at_least;
+  int read_only = 0;
+  CLI::Option* on_option = nullptr;
+  CLI::Option* parameter_option = nullptr;
+  CLI::Option* expect_rows_option = nullptr;
+  CLI::Option* expect_at_least_option = nullptr;
+  CLI::Option* read_only_option = nullptr;
+};
+
+// Statements for one resource are one branch, wherever they stand.
+BranchSpec& branch_for(std::vector<BranchSpec>& branches, const std::string& resource) {
+  const auto found = std::ranges::find(branches, resource, &BranchSpec::resource);
+  if (found != branches.end()) return *found;
+  return branches.emplace_back(BranchSpec{.resource = resource});
+}
+
+// Gives each parameter and expectation to the statement before it.
+std::vector<BranchSpec> collect_work(const CLI::App& command, const WorkOptions& options) {
+  std::vector<BranchSpec> branches;
+  BranchSpec* branch = nullptr;
+  std::size_t on_words = 0, parameter = 0, rows = 0, at_least = 0;
+  for (const CLI::Option* option : command.parse_order()) {
+    const bool needs_statement = option == options.parameter_option || option == options.expect_rows_option ||
+                                 option == options.expect_at_least_option ||
+                                 option == options.read_only_option;
+    if (needs_statement && branch == nullptr)
+      throw CLI::ValidationError(option->get_name(),
+                                 "stands before any --on: it belongs to the one before it");
+    if (option == options.on_option) {
+      // CLI11 names the option once for each of its two words.
+      if (++on_words % 2 == 1) continue;
+      const auto& [resource, sql] = options.on[on_words / 2 - 1];
+      branch = &branch_for(branches, resource);
+      branch->statements.push_back({.sql = sql});
+    } else if (option == options.parameter_option) {
+      branch->statements.back().parameters.push_back(options.parameters[parameter++]);
+    } else if (option == options.expect_rows_option) {
+      branch->statements.back().expect_rows = options.expect_rows[rows++];
+    } else if (option == options.expect_at_least_option) {
+      branch->statements.back().expect_at_least = options.expect_at_least[at_least++];
+    } else if (option == options.read_only_option) {
+      branch->read_only = true;
+    }
+  }
+  return branches;
+}
+
+IsolationWish isolation_named(std::string_view word) {
+  if (word == "read-committed") return IsolationWish::kReadCommitted;
+  if (word == "repeatable-read") return IsolationWish::kRepeatableRead;
+  if (word == "serializable") return IsolationWish::kSerializable;
+  return IsolationWish::kServer;
+}
+
+void add_execute(CLI::App& app, const Choose& choose) {
+  auto* command = add_command(
+      app, "execute", "Run statements in several resources: all of them commit, or none",
+      "  troth execute --on accounts_pg 'UPDATE account SET cents = cents - $1 WHERE id = $2' \\\n"
+      "                   --param int:1000 --param int:1 --expect-rows 1 \\\n"
+      "                --on accounts_my 'UPDATE account SET cents = cents + ? WHERE id = ?' \\\n"
+      "                   --param int:1000 --param int:2 --expect-rows 1\n"
+      "  troth execute --on accounts_pg 'SELECT * FROM account' --read-only\n"
+      "Parameters: null int:-5 uint:5 bool:true float:0.5 decimal:12.50 text:'any text' bytes:00ff\n"
+      "            date:2026-11-23 time:13:37:00 timestamp:'2026-11-23 13:37:00' timestamptz:.. json:{} "
+      "uuid:..");
+  const auto spec = std::make_shared<ExecuteCommand>();
+  const auto work = std::make_shared<WorkOptions>();
+  const auto one_each = [](CLI::Option* option) {
+    return option->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  work->on_option = one_each(command->add_option("--on", work->on, "A statement in a resource; repeatable"))
+                        ->type_name("RESOURCE SQL")
+                        ->required();
+  work->parameter_option = one_each(command->add_option("--param", work->parameters,
+                                                        "The next parameter of the statement before it"))
+                               ->type_name("TYPE:VALUE");
+  work->expect_rows_option =
+      one_each(
+          command->add_option("--expect-rows", work->expect_rows,
+                              "The statement before it must touch exactly so many rows, or nothing commits"))
+          ->check(CLI::NonNegativeNumber);
+  work->expect_at_least_option =
+      one_each(command->add_option("--expect-at-least", work->expect_at_least, "The same, at least"))
+          ->check(CLI::NonNegativeNumber);
+  work->read_only_option = command->add_flag("--read-only", work->read_only,
+                                             "The resource before it is only read; the database enforces it");
+  command->add_option(
+      "--request-id", spec->request_id,
+      "UUIDv7: at most one commit for it and the client name; made and printed when left out");
+  command->add_option("--client-name", spec->client_name, "Part of the request's key")->capture_default_str();
+  command->add_option("--label", spec->label, "For people; shown by status");
+  const auto choices = std::make_shared<std::pair<std::string, std::string>>("applied", "server");
+  command
+      ->add_option("--acknowledge", choices->first,
+                   "Answer when every branch has committed (applied), or when commit is decided")
+      ->check(CLI::IsMember({"applied", "decided"}))
+      ->type_name("applied|decided");
+  command->add_option("--isolation", choices->second, "Of every branch")
+      ->check(CLI::IsMember({"server", "read-committed", "repeatable-read", "serializable"}))
+      ->type_name("server|read-committed|repeatable-read|serializable");
+  command->add_option("--timeout-ms", spec->timeout_ms, "Of the whole transaction")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--statement-timeout-ms", spec->statement_timeout_ms, "Of each statement")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--max-rows", spec->max_rows, "Returned by each statement; more is an error")
+      ->check(CLI::PositiveNumber);
+  command->final_callback([=] {
+    spec->branches = collect_work(*command, *work);
+    spec->acknowledge = choices->first == "decided" ? Acknowledge::kDecided : Acknowledge::kApplied;
+    spec->isolation = isolation_named(choices->second);
+    choose(*spec);
+  });
+}
+
+// ---- the questions
+
+void add_status(CLI::App& app, const Choose& choose) {
+  auto* command =
+      add_command(app, "status", "What became of a transaction or a request",
+                  "  troth status bank-x7k2p9.3.1042\n"
+                  "  troth status --request-id 0192f0c1-2b3c-7d4e-8f50-0123456789ab\n"
+                  "  troth status --request-id ... --bar --resource accounts_pg\n"
+                  "     makes sure that the request never commits, then says so; name each resource\n"
+                  "     in which it may have been the only writing branch");
+  const auto spec = std::make_shared<StatusCommand>();
+  auto* id = command->add_option("transaction", spec->transaction, "Transaction id");
+  auto* request =
+      command->add_option("--request-id", spec->request_id, "Instead of a transaction id")->excludes(id);
+  command->add_option("--client-name", spec->client_name, "With --request-id")->capture_default_str();
+  auto* bar =
+      command->add_flag("--bar", spec->bar, "Make sure that the request never commits")->needs(request);
+  command->add_option("--resource", spec->bar_resources, "With --bar; repeatable")->needs(bar);
+  command->add_option("--timeout-ms", spec->timeout_ms, "How long to wait")->check(CLI::PositiveNumber);
+  command->final_callback([=] {
+    if (spec->transaction.empty() && spec->request_id.empty())
+      throw CLI::RequiredError("a transaction id, or --request-id");
+    choose(*spec);
+  });
+}
+
+void add_in_doubt(CLI::App& app, const Choose& choose) {
+  auto* command = add_command(app, "in-doubt", "What is open, why, and what would end it",
+                              "  troth in-doubt\n"
+                              "  troth in-doubt --older-than-ms 60000 --json");
+  const auto spec = std::make_shared<InDoubtCommand>();
+  command->add_option("--older-than-ms", spec->older_than_ms, "Leave out what is younger")
+      ->check(CLI::NonNegativeNumber);
+  command->final_callback([=] { choose(*spec); });
+}
+
+void add_resources(CLI::App& app, const Choose& choose) {
+  auto* command = add_command(app, "resources", "The cluster, its resources and their health",
+                              "  troth resources\n  troth resources --json");
+  command->final_callback([=] { choose(ResourcesCommand{}); });
+}
+
+// ---- the ways out
+
+void add_resolve(CLI::App& app, const Choose& choose) {
+  auto* command =
+      add_command(app, "resolve", "End one branch by hand: a heuristic decision, recorded with its reason",
+                  "  troth resolve bank-x7k2p9.3.1042 --branch 2 --commit --reason 'ticket 4711: disk lost'");
+  const auto spec = std::make_shared<ResolveCommand>();
+  const auto commit = std::make_shared<bool>(false);
+  const auto rollback = std::make_shared<bool>(false);
+  command->add_option("transaction", spec->transaction, "Transaction id")->required();
+  command->add_option("--branch", spec->branch, "Its number, from 1")->required()->check(CLI::PositiveNumber);
+  command->add_option("--resource", spec->resource, "Needed only when nobody lists the branch");
+  auto* commit_flag = command->add_flag("--commit", *commit, "Commit the branch");
+  command->add_flag("--rollback", *rollback, "Roll the branch back")->excludes(commit_flag);
+  command->add_flag("--against-decision", spec->against_decision,
+                    "Also when the decision is known to be the opposite: the resources will disagree");
+  add_reason(command, spec->reason);
+  command->final_callback([=] {
+    if (!*commit && !*rollback) throw CLI::RequiredError("--commit or --rollback");
+    spec->wish = *commit ? Wish::kCommit : Wish::kRollback;
+    choose(*spec);
+  });
+}
+
+void add_resource(CLI::App& app, const Choose& choose) {
+  auto* group = app.add_subcommand("resource", "Change who serves a resource");
+  group->require_subcommand(1);
+  group->fallthrough();
+  auto* command =
+      add_command(*group, "take-over", "Make an agent the owner of a resource that another one owned",
+                  "  troth resource take-over accounts_pg --agent 10.0.0.7:7402 --reason 'host lost'\n"
+                  "The agent raises the owner row, ends the old owner's sessions, then serves.");
+  const auto spec = std::make_shared<TakeOverCommand>();
+  command->add_option("resource", spec->resource, "Its name")->required();
+  command->add_option("--agent", spec->agent, "The agent that is to own it; its configuration names it")
+      ->required()
+      ->type_name("HOST:PORT");
+  add_reason(command, spec->reason);
+  command->final_callback([=] { choose(*spec); });
+}
+
+// ---- logs
+
+void add_log(CLI::App& app, const Choose& choose) {
+  auto* group = app.add_subcommand("log", "Look at a log directory, read-only, while its owner runs or not");
+  group->require_subcommand(1);
+  group->fallthrough();
+  const auto add = [&](const char* name, const char* purpose, LogCommand::What what) {
+    auto* command = add_command(*group, name, purpose,
+                                fmt::format("  troth log {} /var/lib/troth/coordinator/log", name).c_str());
+    const auto spec = std::make_shared<LogCommand>();
+    spec->what = what;
+    command->add_option("directory", spec->directory, "The log directory")->required();
+    command->final_callback([=] { choose(*spec); });
+  };
+  add("verify", "Check every byte, and say what opening it would come to", LogCommand::What::kVerify);
+  add("dump", "Print every segment, batch and record", LogCommand::What::kDump);
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::string> words) {
+  CLI::App app{"Operates Troth: transactions over several databases that commit everywhere or nowhere.",
+               "troth"};
+  app.set_version_flag("--version", fmt::format("troth {}", troth_version()));
+  app.footer(fmt::format("`troth COMMAND --help` shows examples.\n{}", kExitCodes));
+  Invocation invocation;
+  invocation.around.coordinator = environment("TROTH_COORDINATOR");
+  invocation.around.operator_name = environment("USER");
+  app.add_option("--coordinator", invocation.around.coordinator,
+                 "Also: environment variable TROTH_COORDINATOR")
+      ->type_name("HOST:PORT");
+  app.add_option("--operator", invocation.around.operator_name, "Who asks, for the audit trail; else $USER");
+  app.add_flag("--json", invocation.json, "Answer with JSON on standard output");
+
+  std::optional<Command> chosen;
+  const Choose choose = [&chosen](Command command) { chosen = std::move(command); };
+  add_execute(app, choose);
+  add_status(app, choose);
+  add_in_doubt(app, choose);
+  add_resources(app, choose);
+  add_resolve(app, choose);
+  add_resource(app, choose);
+  add_log(app, choose);
+
+  std::ranges::reverse(words);  // CLI11 takes them from the back
+  try {
+    app.parse(std::move(words));
+  } catch (const CLI::ParseError& stop) {
+    std::ostringstream output, errors;
+    const bool asked = app.exit(stop, output, errors) == 0;
+    return NothingToRun{asked ? ExitCode::kDone : ExitCode::kUsage, output.str(), errors.str()};
+  }
+  if (!chosen) return NothingToRun{ExitCode::kUsage, "", "a command is missing; `troth --help` lists them\n"};
+  invocation.command = std::move(*chosen);
+  return invocation;
+}
+
+}  // namespace troth::recovery

@@ -1,0 +1,105 @@
+// recovery/runtime/commands.h
+//
+// What the command line can ask for, as values: made by command_line.h, done by one file per command.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "recovery/exit_code.h"
+#include "recovery/resolution.h"
+
+namespace troth::recovery {
+
+class Console;
+
+// Given once, for every command.
+struct Surroundings {
+  std::string coordinator;  // host:port
+  std::string operator_name;
+};
+
+// troth execute
+struct StatementSpec {
+  std::string sql;
+  std::vector<std::string> parameters;  // "int:10"
+  std::optional<std::int64_t> expect_rows;
+  std::optional<std::int64_t> expect_at_least;
+};
+struct BranchSpec {
+  std::string resource;
+  bool read_only = false;
+  std::vector<StatementSpec> statements;
+};
+enum class Acknowledge : std::uint8_t { kApplied, kDecided };
+enum class IsolationWish : std::uint8_t { kServer, kReadCommitted, kRepeatableRead, kSerializable };
+struct ExecuteCommand {
+  std::vector<BranchSpec> branches;
+  std::string client_name = "troth";
+  std::string request_id;  // empty: a new one
+  std::string label;
+  Acknowledge acknowledge = Acknowledge::kApplied;
+  IsolationWish isolation = IsolationWish::kServer;
+  std::optional<std::int64_t> timeout_ms;
+  std::optional<std::int64_t> statement_timeout_ms;
+  std::optional<std::int64_t> max_rows;
+};
+
+// troth status
+struct StatusCommand {
+  std::string transaction;  // or:
+  std::string request_id;
+  std::string client_name = "troth";
+  bool bar = false;
+  std::vector<std::string> bar_resources;
+  std::optional<std::int64_t> timeout_ms;
+};
+
+// troth in-doubt
+struct InDoubtCommand {
+  std::int64_t older_than_ms = 0;
+};
+
+// troth resources
+struct ResourcesCommand {};
+
+// troth resolve
+struct ResolveCommand {
+  std::string transaction;
+  std::uint32_t branch = 0;
+  std::string resource;  // empty: found out
+  Wish wish = Wish::kRollback;
+  bool against_decision = false;
+  std::string reason;
+};
+
+// troth resource take-over
+struct TakeOverCommand {
+  std::string resource;
+  std::string agent;  // host:port of the agent that is to own it
+  std::string reason;
+};
+
+// troth log dump, troth log verify
+struct LogCommand {
+  enum class What : std::uint8_t { kDump, kVerify };
+  What what = What::kVerify;
+  std::string directory;
+};
+
+using Command = std::variant<ExecuteCommand, StatusCommand, InDoubtCommand, ResourcesCommand, ResolveCommand,
+                             TakeOverCommand, LogCommand>;
+
+[[nodiscard]] ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const StatusCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const InDoubtCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const ResourcesCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const ResolveCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const TakeOverCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const LogCommand& command, const Surroundings& around, Console& console);
+
+}  // namespace troth::recovery

@@ -1,0 +1,68 @@
+#include "recovery/runtime/peers.h"
+
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/version.h"
+#include "thrift/gen/agents_methods.h"
+#include "thrift/gen/transactions_methods.h"
+#include "thrift/runtime/wire_error.h"
+
+namespace troth::recovery {
+namespace {
+
+constexpr std::int32_t kContractVersion = 1;
+
+wire::Hello own_hello() {
+  wire::Hello hello;
+  hello.version = kContractVersion;
+  hello.program = fmt::format("troth {}", troth_version());
+  return hello;
+}
+
+Status check_hello(const Result<wire::Hello>& hello, const rpc::Address& server) {
+  if (!hello) return std::unexpected(hello.error());
+  if (hello->version == kContractVersion) return {};
+  return fail(
+      ErrorCode::kUnavailable, Effect::kNone,
+      fmt::format("{} at {} speaks version {} of the contract, and this tool version {}: use the tool of "
+                  "its release",
+                  hello->program, server.text(), hello->version, kContractVersion));
+}
+
+template <typename HelloMethod>
+rpc::ChannelOptions greeting() {
+  rpc::ChannelOptions options;
+  options.greet = [](rpc::Channel& channel, rpc::Greeted greeted) {
+    channel.call_in_greeting<HelloMethod>(own_hello(), std::chrono::seconds(5),
+                                          [&channel, done = std::move(greeted)](Result<wire::Hello> hello) {
+                                            done(check_hello(hello, channel.server()));
+                                          });
+  };
+  return options;
+}
+
+template <typename HelloMethod>
+Result<Peer> channel_to(const std::string& text) {
+  auto address = rpc::Address::parse(text);
+  if (!address) return std::unexpected(std::move(address.error()));
+  return std::make_unique<rpc::BlockingChannel>(std::move(*address), greeting<HelloMethod>());
+}
+
+}  // namespace
+
+Result<Peer> channel_to_coordinator(const std::string& address) {
+  if (address.empty()) {
+    return fail(ErrorCode::kInvalidArgument, Effect::kNone,
+                "no coordinator was named: give --coordinator HOST:PORT, or set TROTH_COORDINATOR");
+  }
+  return channel_to<wire::Transactions_hello>(address);
+}
+
+Result<Peer> channel_to_agent(const std::string& address) {
+  return channel_to<wire::Agent_agent_hello>(address);
+}
+
+}  // namespace troth::recovery
