@@ -9,7 +9,7 @@
 namespace troth::agent {
 namespace {
 
-constexpr std::uint32_t kMaxAttempts = 3;
+constexpr std::uint32_t kMaxCollisions = 3;
 
 Error error_of(ErrorCode code, Effect effect, std::string message, bool retryable = false) {
   Error error;
@@ -18,6 +18,11 @@ Error error_of(ErrorCode code, Effect effect, std::string message, bool retryabl
   error.message = std::move(message);
   error.retryable = retryable;
   return error;
+}
+
+// A SELECT may call a function that writes; run READ ONLY, it shows itself so.
+bool wanted_to_write(const Error& error) {
+  return error.sqlstate == "25006" || error.vendor_code == 1792;
 }
 
 VoteAnswer no(Error reason) {
@@ -82,7 +87,7 @@ std::vector<BranchEffect> Branch::step(const BranchInput& input, Instant now, Jo
 
 void Branch::on(const WorkRequested& /*input*/, Context& context) {
   if (std::holds_alternative<Unheard>(state_)) {
-    run(plan_.read_only, 1, context);
+    run(context.now + (work_.timeout.count() > 0 ? work_.timeout : times_.default_timeout), context);
   } else if (vote_) {
     answer_vote(*vote_, begun_, context);  // [T12]
   } else if (std::holds_alternative<Ended>(state_) || std::holds_alternative<InDoubt>(state_)) {
@@ -94,18 +99,13 @@ void Branch::on(const WorkRequested& /*input*/, Context& context) {
   // Otherwise the first request is still being worked on, and this one waits for the same answer.
 }
 
-void Branch::run(bool read_only, std::uint32_t attempt, Context& context) {
+void Branch::run(Instant deadline, Context& context) {
   Working working;
-  working.read_only = read_only;
-  working.attempt = attempt;
-  if (const auto* before = std::get_if<Working>(&state_)) {
-    working.deadline = before->deadline;
-  } else {
-    working.deadline = context.now + (work_.timeout.count() > 0 ? work_.timeout : times_.default_timeout);
-  }
+  working.read_only = plan_.read_only;
+  working.deadline = deadline;
   session_.reset();
   state_ = working;
-  context.effects.emplace_back(RunWork{read_only, read_only && plan_.holds_until_told, attempt});
+  context.effects.emplace_back(RunWork{plan_.read_only, plan_.read_only && plan_.holds_until_told});
 }
 
 void Branch::on(const SessionBound& input, Context& context) {
@@ -163,41 +163,53 @@ void Branch::finished(const WorkRead& outcome, Context& context) {
 }
 
 void Branch::finished(const WorkFailed& outcome, Context& context) {
+  const auto& working = std::get<Working>(state_);
+  const bool stopping = working.rollback_asked || working.timed_out;
+  if (working.read_only && plan_.may_turn_to_write && wanted_to_write(outcome.error) && !stopping) {
+    plan_.read_only = false;
+    run(working.deadline, context);
+    return;
+  }
   refuse_work(outcome.error, context);
 }
 
-void Branch::finished(const WorkNeedsWriting& /*outcome*/, Context& context) {
-  const auto& working = std::get<Working>(state_);
-  if (working.read_only && plan_.may_turn_to_write && !working.rollback_asked && !working.timed_out) {
-    plan_.read_only = false;
-    run(false, working.attempt + 1, context);
+// [T9] The reason for the no is read from which key and which state it hit.
+void Branch::finished(const MarkerCollided& outcome, Context& context) {
+  const Collision collision = explain(work_.id, work_.request, work_.digest, outcome.rows);
+  if (const auto* own = std::get_if<OwnKeyTaken>(&collision)) {
+    if (own->proof == Proof::kCommitted) {
+      // [T7] It ran before and committed: it is not run again, and "nothing stands" would be a lie.
+      VoteAnswer answer{Vote::kAlreadyCommitted, {}, std::nullopt, work_.id.transaction.text()};
+      if (is_one_phase()) answer = {Vote::kCommitted, {}, std::nullopt, std::nullopt};
+      answer_vote(std::move(answer), {}, context);
+      end_as(BranchEnd::kCommitted, context);
+      return;
+    }
+    answer_vote(no(error_of(ErrorCode::kBarred, Effect::kNone, "the branch was barred: it can never happen")),
+                {}, context);
+    if (std::get<Working>(state_).rollback_asked) answer_finish(BranchEnd::kRolledBack, "", {}, context);
+    end_as(BranchEnd::kRolledBack, context);
     return;
   }
-  refuse_work(error_of(ErrorCode::kForbiddenStatement, Effect::kNone,
-                       "a statement wanted to write in a branch that is declared read-only"),
-              context);
-}
-
-void Branch::finished(const MarkerCollided& /*outcome*/, Context& context) {
-  Finishing finishing;
-  finishing.goal = Goal::kExplainCollision;
-  finishing.step = Step::kReadMarkers;
-  begin_finishing(std::move(finishing), context);
-}
-
-void Branch::finished(const MarkerWaited& /*outcome*/, Context& context) {
-  const auto& working = std::get<Working>(state_);
-  if (working.attempt < kMaxAttempts && !working.rollback_asked && !working.timed_out) {
-    run(working.read_only, working.attempt + 1, context);
-    return;
+  if (const auto* committed = std::get_if<RequestCommitted>(&collision)) {
+    refuse_vote({Vote::kAlreadyCommitted, {}, std::nullopt, committed->transaction}, context);
+  } else if (const auto* reused = std::get_if<RequestReused>(&collision)) {
+    refuse_work(error_of(ErrorCode::kRequestIdReused, Effect::kNone,
+                         fmt::format("transaction {} carried the same request_id with other content",
+                                     reused->transaction)),
+                context);
+  } else if (std::holds_alternative<RequestBarred>(collision)) {
+    refuse_work(error_of(ErrorCode::kBarred, Effect::kNone, "the request was barred: it may never commit"),
+                context);
+  } else {
+    refuse_work(error_of(ErrorCode::kBusy, Effect::kNone,
+                         "another transaction held the request's key and has gone; retry", true),
+                context);
   }
-  refuse_work(error_of(ErrorCode::kBusy, Effect::kNone,
-                       "another transaction holds this branch's marker or request key; retry later", true),
-              context);
 }
 
 void Branch::finished(const WorkLost& outcome, Context& context) {
-  lose_session(outcome.error, context);
+  lose_session(outcome.error, outcome.ending_sent, context);
 }
 
 // The work is certainly over and nothing of it stands.
@@ -212,26 +224,31 @@ void Branch::refuse_work(Error reason, Context& context) {
   reason.effect = Effect::kNone;
   reason.resource = work_.resource.value;
   reason.branch = work_.id.branch.value;
+  refuse_vote(no(std::move(reason)), context);
+}
+
+void Branch::refuse_vote(VoteAnswer answer, Context& context) {
+  const auto working = std::get<Working>(state_);
   if (is_one_phase() && !working.read_only) {
     Finishing finishing;  // [T7] the barrier first
     finishing.goal = Goal::kSettle;
     finishing.step = Step::kBar;
-    finishing.no = no(std::move(reason));
+    finishing.no = std::move(answer);
     begin_finishing(std::move(finishing), context);
     return;
   }
-  answer_vote(no(std::move(reason)), {}, context);
+  answer_vote(std::move(answer), {}, context);
   if (working.rollback_asked) answer_finish(BranchEnd::kRolledBack, "", {}, context);
   end_as(BranchEnd::kRolledBack, context);
 }
 
 // [T11] Nothing is answered until the session is known to have gone.
-void Branch::lose_session(Error reason, Context& context) {
+void Branch::lose_session(Error reason, bool ending_sent, Context& context) {
   const bool read_only = std::get<Working>(state_).read_only;
   reason.effect = Effect::kNone;  // of the whole branch, once this is told
   reason.resource = work_.resource.value;
   reason.branch = work_.id.branch.value;
-  state_ = Losing{std::move(reason), read_only};
+  state_ = Losing{std::move(reason), read_only, ending_sent};
   context.effects.emplace_back(EndSession{});
 }
 
@@ -240,7 +257,7 @@ void Branch::on(const SessionEnded& /*input*/, Context& context) {
   const auto* losing = std::get_if<Losing>(&state_);
   if (losing == nullptr) return;
   VoteAnswer refusal = no(losing->reason);
-  if (losing->read_only) {
+  if (losing->read_only || (!losing->ending_sent && !is_one_phase())) {
     answer_vote(std::move(refusal), {}, context);
     answer_finish(BranchEnd::kRolledBack, "", {}, context);
     end_as(BranchEnd::kRolledBack, context);
@@ -449,8 +466,6 @@ void Branch::on(const MarkersRead& input, Context& context) {
   if (finishing == nullptr || finishing->step != Step::kReadMarkers || !finishing->under_way) return;
   if (!input.rows) {
     try_later("the markers cannot be read now", context);
-  } else if (finishing->goal == Goal::kExplainCollision) {
-    explain_collision(*input.rows, context);
   } else {
     judge_markers(*input.rows, context);
   }
@@ -466,7 +481,7 @@ void Branch::judge_markers(const std::vector<MarkerRow>& rows, Context& context)
     case Proof::kUndecided: try_later("its marker is in state local", context); return;
     case Proof::kNothing: break;
   }
-  if (finishing.collisions >= kMaxAttempts) {
+  if (finishing.collisions >= kMaxCollisions) {
     try_later("its marker comes and goes", context);
     return;
   }
@@ -486,47 +501,6 @@ void Branch::on(const BarrierAttempted& input, Context& context) {
       return;
     case BarrierAttempted::Outcome::kUndecided: try_later(input.detail, context); return;
   }
-}
-
-// The branch itself is over; what is missing is the reason for its no.
-void Branch::explain_collision(const std::vector<MarkerRow>& rows, Context& context) {
-  const Collision collision = explain(work_.id, work_.request, work_.digest, rows);
-  VoteAnswer answer;
-  if (const auto* own = std::get_if<OwnKeyTaken>(&collision)) {
-    if (own->proof == Proof::kCommitted) {
-      // [T7] It ran before and committed: it is not run again, and "nothing stands" would be a lie.
-      if (!is_one_phase())
-        answer_vote({Vote::kAlreadyCommitted, {}, std::nullopt, work_.id.transaction.text()}, {}, context);
-      end_as(BranchEnd::kCommitted, context);
-      return;
-    }
-    answer = no(error_of(ErrorCode::kBarred, Effect::kNone, "the branch was barred: it can never happen"));
-    answer_vote(std::move(answer), {}, context);
-    end_as(BranchEnd::kRolledBack, context);
-    return;
-  }
-  if (const auto* committed = std::get_if<RequestCommitted>(&collision)) {
-    answer = {Vote::kAlreadyCommitted, {}, std::nullopt, committed->transaction};
-  } else if (const auto* reused = std::get_if<RequestReused>(&collision)) {
-    answer = no(error_of(
-        ErrorCode::kRequestIdReused, Effect::kNone,
-        fmt::format("transaction {} carried the same request_id with other content", reused->transaction)));
-  } else if (std::holds_alternative<RequestBarred>(collision)) {
-    answer = no(error_of(ErrorCode::kBarred, Effect::kNone, "the request was barred: it may never commit"));
-  } else {
-    answer = no(error_of(ErrorCode::kBusy, Effect::kNone,
-                         "another transaction held the request's key and has gone; retry", true));
-  }
-  if (is_one_phase()) {
-    Finishing finishing;  // [T7] this id must never commit either
-    finishing.goal = Goal::kSettle;
-    finishing.step = Step::kBar;
-    finishing.no = std::move(answer);
-    begin_finishing(std::move(finishing), context);
-    return;
-  }
-  answer_vote(std::move(answer), {}, context);
-  end_as(BranchEnd::kRolledBack, context);
 }
 
 // Tells everybody, writes it down, and lets the work go.
@@ -549,7 +523,7 @@ void Branch::end_as(BranchEnd end, Context& context) {
     if (finishing->no && end == BranchEnd::kRolledBack) answer_vote(*finishing->no, {}, context);
     if (is_one_phase() && end == BranchEnd::kCommitted)
       answer_vote({Vote::kCommitted, {}, std::nullopt, std::nullopt}, ended.decided, context);
-    if (finishing->goal != Goal::kExplainCollision) answer_finish(ended.end, "", ended.decided, context);
+    answer_finish(ended.end, "", ended.decided, context);
   }
   if (vote_ && vote_->vote == Vote::kYes) vote_.reset();  // its rows are not kept
   work_.statements.clear();
@@ -566,7 +540,7 @@ void Branch::on(const TimePassed& /*input*/, Context& context) {
       if (context.now < *working->ends_session_at) return;
       lose_session(error_of(ErrorCode::kTimeout, Effect::kNone,
                             "the work could not be interrupted; its session was ended", true),
-                   context);
+                   true, context);
     } else if (context.now >= working->deadline) {
       working->timed_out = true;
       working->ends_session_at = context.now + times_.cancel_grace;

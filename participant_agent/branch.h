@@ -94,7 +94,6 @@ class Branch {
   struct Unheard {};
   struct Working {
     bool read_only = false;
-    std::uint32_t attempt = 1;
     Instant deadline;
     std::optional<Instant> ends_session_at;  // the work was cancelled: then its session goes
     bool timed_out = false;
@@ -104,6 +103,7 @@ class Branch {
   struct Losing {
     Error reason;
     bool read_only = false;
+    bool ending_sent = true;  // the prepare or commit may still take effect
   };
   // Voted read-only and keeps its snapshot until all have voted.
   struct Reading {
@@ -115,7 +115,7 @@ class Branch {
     Instant inquires_at;
     Duration pause{};
   };
-  enum class Goal : std::uint8_t { kCommit, kRollBack, kSettle, kExplainCollision };
+  enum class Goal : std::uint8_t { kCommit, kRollBack, kSettle };
   enum class Step : std::uint8_t { kFinish, kReadMarkers, kBar };
   struct Finishing {
     Goal goal = Goal::kRollBack;
@@ -160,19 +160,17 @@ class Branch {
   void finished(const WorkCommitted& outcome, Context& context);
   void finished(const WorkRead& outcome, Context& context);
   void finished(const WorkFailed& outcome, Context& context);
-  void finished(const WorkNeedsWriting& outcome, Context& context);
   void finished(const MarkerCollided& outcome, Context& context);
-  void finished(const MarkerWaited& outcome, Context& context);
   void finished(const WorkLost& outcome, Context& context);
 
-  void run(bool read_only, std::uint32_t attempt, Context& context);
+  void run(Instant deadline, Context& context);
   void refuse_work(Error reason, Context& context);
-  void lose_session(Error reason, Context& context);
+  void refuse_vote(VoteAnswer answer, Context& context);
+  void lose_session(Error reason, bool ending_sent, Context& context);
   void begin_finishing(Finishing finishing, Context& context);
   void attempt(Context& context);
   void try_later(std::string detail, Context& context);
   void move_to(Step step, Context& context);
-  void explain_collision(const std::vector<MarkerRow>& rows, Context& context);
   void judge_markers(const std::vector<MarkerRow>& rows, Context& context);
   void end_as(BranchEnd end, Context& context);
   void answer_vote(VoteAnswer answer, JournalTicket after, Context& context);

@@ -33,19 +33,17 @@ struct WorkRead {
 struct WorkFailed {
   Error error;
 };
-// A branch run READ ONLY without having been declared so wanted to write; it is over.
-struct WorkNeedsWriting {};
-// The marker's key is taken; the branch is over.
-struct MarkerCollided {};
-// The marker insert had to wait (attack 50); the branch is over and may begin again.
-struct MarkerWaited {};
-// The connection broke, or the session does not answer: it may still be running, and may still prepare or
-// commit.
+// The marker's key is taken by one of these; the branch is over.
+struct MarkerCollided {
+  std::vector<MarkerRow> rows;
+};
+// The connection broke, or the session does not answer: it may still be running, and where the prepare or the
+// commit had been sent, it may still take effect.
 struct WorkLost {
   Error error;
+  bool ending_sent = true;
 };
-using WorkOutcome = std::variant<WorkPrepared, WorkCommitted, WorkRead, WorkFailed, WorkNeedsWriting,
-                                 MarkerCollided, MarkerWaited, WorkLost>;
+using WorkOutcome = std::variant<WorkPrepared, WorkCommitted, WorkRead, WorkFailed, MarkerCollided, WorkLost>;
 
 // -- Inputs
 // --------------------------------------------------------------------------------------------------
@@ -104,7 +102,6 @@ using BranchInput = std::variant<WorkRequested, SessionBound, WorkFinished, Sess
 struct RunWork {
   bool read_only = false;
   bool hold = false;  // leave the read-only transaction open until ReleaseSession
-  std::uint32_t attempt = 1;
   bool operator==(const RunWork&) const = default;
 };
 // Interrupt the running statement; the outcome still comes as WorkFinished.
