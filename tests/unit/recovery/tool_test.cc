@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/ids.h"
-#include "tests/unit/recovery/fake_cluster.h"
+#include "tests/support/fake_cluster.h"
 
 namespace troth::recovery {
 namespace {
@@ -159,7 +159,7 @@ TEST_F(ToolTest, ExecuteShowsWhatEveryStatementCameTo) {
 TEST_F(ToolTest, ExecuteSendsEachParameterAndExpectationWithItsStatement) {
   answers_.execute = transferred();
   ASSERT_EQ(ask(kTransfer).code, 0);
-  const auto& request = *answers_.executed;
+  const auto& request = answers_.executed.back();
   ASSERT_EQ(request.branches.size(), 2u) << "statements for one resource are one branch";
   const auto& pg = request.branches[0];
   ASSERT_EQ(pg.statements.size(), 2u);
@@ -201,7 +201,7 @@ TEST_F(ToolTest, ExecutePassesEveryOptionOn) {
                         "b",
                         "UPDATE t"});
   ASSERT_EQ(ran.code, 0) << ran.errors;
-  const auto& request = *answers_.executed;
+  const auto& request = answers_.executed.back();
   EXPECT_TRUE(request.branches[0].read_only);
   EXPECT_EQ(request.branches[0].statements[0].expect_rows.at_least, 2);
   EXPECT_FALSE(request.branches[1].read_only);
@@ -248,7 +248,7 @@ TEST_F(ToolTest, ExecuteTellsHowToAskWhenTheEffectIsUnknown) {
 }
 
 TEST_F(ToolTest, ALostAnswerIsUnknownNotRefused) {
-  answers_.drop_execute = true;
+  answers_.drop_executes = 1;
   const auto ran = ask(kTransfer);
   EXPECT_EQ(ran.code, 3) << ran.errors;
   EXPECT_THAT(ran.errors, HasSubstr(std::string("--request-id ") + kRequest));

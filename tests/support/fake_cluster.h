@@ -1,10 +1,10 @@
-// tests/unit/recovery/fake_cluster.h
+// tests/support/fake_cluster.h
 //
 // A coordinator and an agent that answer what a test tells them to, behind the real server on a real port:
 // what the tool is tried against.
 #pragma once
 
-#include <functional>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,11 +17,12 @@
 #include "thrift/gen/agents_types.h"
 #include "thrift/gen/transactions_types.h"
 
-namespace troth::recovery {
+namespace troth {
 
 // Answers to give, and what was asked. Set before the call; read after it.
 struct FakeAnswers {
   std::int32_t contract_version = 1;
+  std::deque<Result<wire::ExecuteResult>> execute_first;  // one each, before:
   Result<wire::ExecuteResult> execute;
   Result<wire::StatusReply> status;
   Result<wire::ClusterStatus> cluster;
@@ -29,9 +30,9 @@ struct FakeAnswers {
   Result<wire::ResolveReply> resolve;
   Result<wire::ResourceHealth> take_over;
   Result<wire::AgentStatus> agent;
-  bool drop_execute = false;  // never answer: the effect stays unknown
+  int drop_executes = 0;  // so many calls get no answer of the service
 
-  std::optional<wire::ExecuteRequest> executed;
+  std::vector<wire::ExecuteRequest> executed;
   std::optional<wire::StatusRequest> asked_status;
   std::optional<wire::ResolveRequest> resolved;
   std::optional<wire::TakeOverRequest> taken_over;
@@ -52,4 +53,4 @@ class FakeCluster {
   std::unique_ptr<Serving> serving_;
 };
 
-}  // namespace troth::recovery
+}  // namespace troth

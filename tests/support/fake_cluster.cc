@@ -1,6 +1,7 @@
-#include "tests/unit/recovery/fake_cluster.h"
+#include "tests/support/fake_cluster.h"
 
-#include <future>
+#include <functional>
+#include <thread>
 #include <utility>
 
 #include <asio/executor_work_guard.hpp>
@@ -14,7 +15,7 @@
 #include "thrift/runtime/server.h"
 #include "thrift/runtime/wire_error.h"
 
-namespace troth::recovery {
+namespace troth {
 namespace {
 
 using apache::thrift::TDelayedException;
@@ -42,8 +43,15 @@ class FakeTransactions : public wire::TransactionsCobSvNull {
     give(hello_of(answers_, "troth-coordinator 9.9.9"));
   }
   void execute(Give<wire::ExecuteResult> give, Throw raise, const wire::ExecuteRequest& request) override {
-    answers_.executed = request;
-    if (!answers_.drop_execute) reply(answers_.execute, give, raise);
+    answers_.executed.push_back(request);
+    if (answers_.drop_executes > 0) {
+      --answers_.drop_executes;
+    } else if (answers_.execute_first.empty()) {
+      reply(answers_.execute, give, raise);
+    } else {
+      reply(answers_.execute_first.front(), give, raise);
+      answers_.execute_first.pop_front();
+    }
   }
   void status(Give<wire::StatusReply> give, Throw raise, const wire::StatusRequest& request) override {
     answers_.asked_status = request;
@@ -126,4 +134,4 @@ std::string FakeCluster::address() const {
   return serving_->address.text();
 }
 
-}  // namespace troth::recovery
+}  // namespace troth
