@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Builds what is measured (preset release), starts throwaway servers, measures, and stops what it started.
+#
+#   bench/run.sh transfer                                    the whole table, about seven minutes
+#   bench/run.sh transfer --databases postgres+mysql --clients 8 --acknowledge applied
+#   bench/run.sh transfer --help
+#
+# How to read the numbers: bench/README.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly python=/usr/bin/python3
+
+usage() {
+  sed -n '2,/^set /{s/^# \{0,1\}//;/^set /!p}' "$0"
+}
+
+case "${1:-}" in
+  transfer) targets=(troth_bench_transfer) ;;
+  -h | --help)
+    usage
+    exit 0
+    ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac
+bench=$1
+shift
+
+# Whoever asks for help, or asks wrongly, need not wait for a build.
+"$python" "bench/runtime/$bench.py" --check-arguments "$@" || exit $?
+for argument in "$@"; do
+  case "$argument" in -h | --help) exit 0 ;; esac
+done
+
+deploy/packages.sh build demo >&2
+mkdir -p out/bench
+if ! { cmake --preset release && cmake --build --preset release -j "$(nproc)" --target "${targets[@]}"; } \
+  >out/bench/build.log 2>&1; then
+  tail -n 30 out/bench/build.log >&2
+  echo "bench: the build failed: out/bench/build.log" >&2
+  exit 1
+fi
+exec "$python" "bench/runtime/$bench.py" "$@"
