@@ -20,7 +20,7 @@ std::atomic<std::uint32_t> hits_left{0};
 }  // namespace
 
 void crash_points_detail::reached() {
-  std::atomic_thread_fence(std::memory_order_acquire);
+  (void)armed.load(std::memory_order_acquire);  // sees what was written before it was published
   if (hits_left.fetch_sub(1) != 1) return;
   armed.store(nullptr);
   const auto line = fmt::format("crash point {} reached: {}\n", armed_name,
