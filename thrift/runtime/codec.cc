@@ -1,8 +1,10 @@
 #include "thrift/runtime/codec.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include <fmt/format.h>
 #include <thrift/TApplicationException.h>
@@ -14,13 +16,24 @@ namespace troth::rpc {
 namespace {
 
 using apache::thrift::TConfiguration;
-using apache::thrift::protocol::TBinaryProtocolT;
-using apache::thrift::protocol::TCompactProtocolT;
-using apache::thrift::protocol::TMessageType;
-using apache::thrift::protocol::TProtocolException;
-using apache::thrift::protocol::TType;
+using namespace apache::thrift::protocol;
 using apache::thrift::transport::TBufferBase;
 using apache::thrift::transport::TTransportException;
+
+std::shared_ptr<TConfiguration> nesting_up_to(int depth) {
+  auto configuration = std::make_shared<TConfiguration>();
+  configuration->setRecursionLimit(depth);
+  return configuration;
+}
+
+// By TType: the types that a value on the wire may have, and the stop that ends a struct.
+constexpr std::array<bool, T_LIST + 1> kIsType = [] {
+  std::array<bool, T_LIST + 1> is_type{};
+  for (const auto type :
+       {T_STOP, T_BOOL, T_BYTE, T_DOUBLE, T_I16, T_I32, T_I64, T_STRING, T_STRUCT, T_MAP, T_SET, T_LIST})
+    is_type[static_cast<std::size_t>(type)] = true;
+  return is_type;
+}();
 
 constexpr std::uint32_t kMaxWrittenBytes = 1U << 31;
 constexpr std::size_t kFirstWriteBytes = 512;
@@ -43,6 +56,11 @@ class MessageReader::Source : public TBufferBase {
   }
 
   [[nodiscard]] std::uint32_t remaining() const { return static_cast<std::uint32_t>(rBound_ - rBase_); }
+
+  // The next bytes, as many as there are.
+  [[nodiscard]] Bytes front(std::size_t count) const {
+    return Bytes(rBase_, rBound_).first(std::min<std::size_t>(count, remaining()));
+  }
 
   bool isOpen() const override { return true; }
   std::uint32_t readEnd() override { return size_ - remaining(); }
@@ -80,13 +98,20 @@ class BoundedProtocol : public Base {
   std::uint32_t readMessageBegin_virt(std::string& name, TMessageType& type, std::int32_t& seqid) override {
     return bounded_string([&] { return Base::readMessageBegin(name, type, seqid); });
   }
+  std::uint32_t readFieldBegin_virt(std::string& name, TType& type, std::int16_t& field) override {
+    expect_types(1);
+    return Base::readFieldBegin(name, type, field);
+  }
   std::uint32_t readListBegin_virt(TType& element, std::uint32_t& size) override {
+    expect_types(1);
     return bounded_container(size, [&] { return Base::readListBegin(element, size); });
   }
   std::uint32_t readSetBegin_virt(TType& element, std::uint32_t& size) override {
+    expect_types(1);
     return bounded_container(size, [&] { return Base::readSetBegin(element, size); });
   }
   std::uint32_t readMapBegin_virt(TType& key, TType& value, std::uint32_t& size) override {
+    expect_types(2);
     return bounded_container(size, [&] { return Base::readMapBegin(key, value, size); });
   }
   std::uint32_t readString_virt(std::string& text) override {
@@ -101,6 +126,17 @@ class BoundedProtocol : public Base {
   }
 
  private:
+  // The binary protocol casts any byte to a type; the compact one looks first.
+  void expect_types(std::size_t count) {
+    if constexpr (std::is_same_v<Base, TBinaryProtocolT<TBufferBase>>) {
+      for (const auto type : source_->front(count)) {
+        if (type <= T_LIST && kIsType[type]) continue;
+        state_->refusal = fmt::format("{} is the number of no type", type);
+        throw TProtocolException(TProtocolException::INVALID_DATA, state_->refusal);
+      }
+    }
+  }
+
   // Thrift takes 0 for "no limit".
   [[nodiscard]] std::int32_t at_most(std::uint32_t limit) const {
     return static_cast<std::int32_t>(std::max(limit, 1U));
@@ -146,8 +182,8 @@ class BoundedProtocol : public Base {
 
 MessageReader::MessageReader(Encoding encoding, MessageLimits limits)
     : encoding_(encoding), limits_(limits), state_(std::make_shared<State>()) {
-  const auto configuration = std::make_shared<TConfiguration>(
-      std::numeric_limits<int>::max(), std::numeric_limits<int>::max(), static_cast<int>(limits.max_depth));
+  auto configuration = nesting_up_to(static_cast<int>(limits.max_depth));
+  configuration->setMaxMessageSize(std::numeric_limits<int>::max());
   source_ = std::make_shared<Source>(configuration);
   make_protocol();
 }
@@ -186,11 +222,7 @@ const std::string& MessageReader::refusal() const {
 class MessageWriter::Sink : public TBufferBase {
  public:
   // Nesting is limited where a value comes in; there is no reason to refuse it on its way out.
-  Sink()
-      : TBufferBase(std::make_shared<TConfiguration>(TConfiguration::DEFAULT_MAX_MESSAGE_SIZE,
-                                                     TConfiguration::DEFAULT_MAX_FRAME_SIZE,
-                                                     std::numeric_limits<int>::max())),
-        bytes_(kFirstWriteBytes) {}
+  Sink() : TBufferBase(nesting_up_to(std::numeric_limits<int>::max())), bytes_(kFirstWriteBytes) {}
 
   void reset() {
     if (bytes_.size() > kKeptWriteBytes) {

@@ -8,7 +8,8 @@ namespace py bank
 exception BankError {
   1: i32 code,
   2: string message,
-  3: optional i64 retry_after_ms
+  3: optional i64 retry_after_ms,
+  4: string code_name
 }
 
 struct Item {

@@ -172,15 +172,12 @@ TEST(Channel, ADeadlineAfterSendingLeavesTheEffectUnknownAndALateAnswerIsIgnored
 }
 
 TEST(Channel, ADeadlineBeforeSendingMeansThatNothingHappened) {
-  Address nobody;
-  {
-    const FakeServer server;
-    nobody = server.address();
-  }
+  const FakeServer nobody(Listening::kNo);
   ChannelOptions options;
   options.first_backoff = seconds(60);
-  ChannelThread channel(nobody, options);
-  expect_error(channel.hold(1), ErrorCode::kUnavailable, Effect::kNone, "cannot connect to " + nobody.text());
+  ChannelThread channel(nobody.address(), options);
+  expect_error(channel.hold(1), ErrorCode::kUnavailable, Effect::kNone,
+               "cannot connect to " + nobody.address().text());
   // The next attempt is a minute away.
   expect_error(channel.hold(2, milliseconds(20)), ErrorCode::kTimeout, Effect::kNone, "could not be sent");
 }
@@ -219,31 +216,31 @@ TEST(Channel, ALostConnectionHadNoEffectOnWhatNeverLeft) {
 }
 
 TEST(Channel, ConnectsAgainToAServerThatCameBack) {
-  auto server = std::make_unique<BankServer>();
-  const Address address = server->address();
-  ChannelOptions options;
+  const FakeServer server(Listening::kNo);
   std::atomic<int> connected = 0;
   std::atomic<int> disconnected = 0;
+  ChannelOptions options;
   options.first_backoff = milliseconds(1);
   options.on_connected = [&] { ++connected; };
   options.on_disconnected = [&](const Error&) { ++disconnected; };
-  ChannelThread channel(address, options);
-  EXPECT_EQ(channel.call<Bank_release>(ticket_of(1)).get(), false);
-  EXPECT_EQ(connected, 1);
-  auto held = channel.hold(1);
-  ASSERT_TRUE(server->wait_for([](const ServerCounts& counts) { return counts.calls == 1; }));
-  server.reset();
-  expect_error(std::move(held), ErrorCode::kUnavailable, Effect::kUnknown, "was lost");
-  EXPECT_EQ(disconnected, 1);
-  EXPECT_FALSE(channel.call<Bank_release>(ticket_of(1)).get());
-  server = std::make_unique<BankServer>(ServerOptions{}, address.port);
-  Result<bool> reply = false;
-  for (int attempt = 0; attempt < 1000; ++attempt) {
-    reply = channel.call<Bank_release>(ticket_of(1)).get();
-    if (reply) break;
+  ChannelThread channel(server.address(), options);
+  expect_error(channel.hold(1), ErrorCode::kUnavailable, Effect::kNone, "cannot connect to");
+  server.listen();
+  for (int round = 1; round <= 3; ++round) {
+    auto answered = channel.hold(2);
+    auto lost = channel.hold(3);
+    {
+      const auto connection = server.accept();
+      const auto call = receive_call(connection);
+      ASSERT_TRUE(call && receive_call(connection));
+      connection.send(answer_with("hold", call->seqid, 2));
+      EXPECT_EQ(answered.get(), 2);
+      EXPECT_EQ(connected, round);
+    }
+    expect_error(std::move(lost), ErrorCode::kUnavailable, Effect::kUnknown, "was lost");
+    channel.on_loop([](Channel& c) { EXPECT_FALSE(c.is_open()); });
+    EXPECT_EQ(disconnected, round);
   }
-  ASSERT_TRUE(reply) << reply.error().message;
-  EXPECT_EQ(connected, 2);
 }
 
 // ---- strange servers
@@ -401,13 +398,9 @@ TEST(Channel, AnAnswerMayDestroyTheChannel) {
 }
 
 TEST(Channel, ALossMayDestroyTheChannel) {
-  Address nobody;
-  {
-    const FakeServer server;
-    nobody = server.address();
-  }
+  const FakeServer nobody(Listening::kNo);
   asio::io_context loop(1);
-  auto channel = std::make_unique<Channel>(loop, nobody, ChannelOptions{});
+  auto channel = std::make_unique<Channel>(loop, nobody.address(), ChannelOptions{});
   int answers = 0;
   for (int i = 0; i < 3; ++i) {
     channel->call<Bank_ping>(kLong, [&](const Status& status) {

@@ -115,6 +115,15 @@ TEST(MessageReader, AContainerOfAnotherTypeThanDeclaredIsBoundAsWell) {
   }
 }
 
+TEST(MessageReader, ATypeThatDoesNotExistIsNamed) {
+  for (const auto type : std::to_array<std::uint8_t>({1, 5, 7, 9, 16, 200})) {
+    EXPECT_NE(read_item(Encoding::kBinary, {type, 0, 3, 0, 0, 0, 0}).find(std::to_string(type)),
+              std::string::npos);
+    EXPECT_NE(read_item(Encoding::kBinary, {15, 0, 3, type, 0, 0, 0, 0, 0}), "");
+    EXPECT_NE(read_item(Encoding::kBinary, {13, 0, 4, 11, type, 0, 0, 0, 0, 0}), "");
+  }
+}
+
 TEST(MessageReader, AllContainersOfAMessageShareOneBudget) {
   for (const auto encoding : kEncodings) {
     const auto many = [&](int lists) {

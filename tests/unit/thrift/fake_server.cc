@@ -12,7 +12,7 @@
 
 namespace troth::rpc::test {
 
-FakeServer::FakeServer() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+FakeServer::FakeServer(Listening listening) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
   const int small = 4096;  // so that a test can fill it
   ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   sockaddr_in address{};
@@ -21,11 +21,15 @@ FakeServer::FakeServer() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
   socklen_t length = sizeof address;
   CHECK(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), length) == 0, "{}",
         std::strerror(errno));
-  CHECK(::listen(socket_, 16) == 0, "{}", std::strerror(errno));
   CHECK(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &length) == 0);
   address_ = {"127.0.0.1", ntohs(address.sin_port)};
   const timeval limit{20, 0};
   ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (listening == Listening::kYes) listen();
+}
+
+void FakeServer::listen() const {
+  CHECK(::listen(socket_, 16) == 0, "{}", std::strerror(errno));
 }
 
 FakeServer::~FakeServer() {

@@ -9,13 +9,17 @@
 
 namespace troth::rpc::test {
 
+enum class Listening : bool { kNo, kYes };
+
 class FakeServer {
  public:
-  FakeServer();
+  // While it does not listen, its port is taken and refuses connections.
+  explicit FakeServer(Listening listening = Listening::kYes);
   ~FakeServer();
   FakeServer(const FakeServer&) = delete;
 
   [[nodiscard]] const Address& address() const { return address_; }
+  void listen() const;
   // Waits for the next connection; the connection is the test's to read and write.
   [[nodiscard]] RawClient accept() const;
 

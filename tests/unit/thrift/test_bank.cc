@@ -21,6 +21,7 @@ Error to_error(const BankError& error) {
 void write_bank_error(ThriftProtocol& out, const Error& error) {
   BankError wire;
   wire.code = static_cast<std::int32_t>(error.code);
+  wire.code_name = name_of(error.code);
   wire.message = error.message;
   if (error.retry_after) wire.__set_retry_after_ms(error.retry_after->count());
   wire.write(&out);
@@ -52,7 +53,7 @@ void TestBank::fail(Answer<> answer, Throw fail, const Text& how) {
   if (how.text == "undeclared")
     return fail(TDelayedException::delayException(std::runtime_error("undeclared")));
   if (how.text == "standard") throw std::runtime_error("the vault is on fire");
-  if (how.text == "foreign") throw 42;  // NOLINT: what a service must never do
+  if (how.text == "foreign") throw 42;  // what a service must never do
   if (how.text == "drop") return;
   answer();
   if (how.text == "twice") fail(TDelayedException::delayException(declared));
@@ -80,12 +81,12 @@ void TestClerk::notes_taken(TestBank::Answer<const std::int64_t&> answer, TestBa
   answer(bank_->notes());
 }
 
-BankServer::BankServer(ServerOptions options, std::uint16_t port) {
+BankServer::BankServer(ServerOptions options) {
   if (!options.write_error) options.write_error = write_bank_error;
   server_ = std::make_unique<Server>(loop_, std::move(options));
   server_->add_service<BankAsyncProcessor>(bank_);
   server_->add_service<ClerkAsyncProcessor>(std::make_shared<TestClerk>(bank_));
-  const auto address = server_->listen({"127.0.0.1", port});
+  const auto address = server_->listen({"127.0.0.1", 0});
   CHECK(address, "{}", address.error().message);
   address_ = *address;
   thread_ = std::thread([this] { loop_.run(); });

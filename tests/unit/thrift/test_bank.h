@@ -60,7 +60,7 @@ class TestClerk : public ClerkCobSvIf {
 // Serves both on a free loopback port, from construction to destruction, on a thread of its own.
 class BankServer {
  public:
-  explicit BankServer(ServerOptions options = {}, std::uint16_t port = 0);
+  explicit BankServer(ServerOptions options = {});
   ~BankServer();
   BankServer(const BankServer&) = delete;
   BankServer& operator=(const BankServer&) = delete;
