@@ -634,7 +634,11 @@ std::string Branch::describe() const {
 }
 
 std::size_t Branch::bytes() const {
-  return sizeof(Branch) + size_of(work_) + (vote_ ? size_of(vote_->results) : 0);
+  return sizeof(Branch) + size_of(work_) + kept_result_bytes();
+}
+
+std::size_t Branch::kept_result_bytes() const {
+  return vote_ ? size_of(vote_->results) : 0;
 }
 
 }  // namespace troth::agent

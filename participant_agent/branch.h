@@ -89,6 +89,7 @@ class Branch {
   [[nodiscard]] bool has_learned_commit() const;
   [[nodiscard]] bool is_too_old() const { return too_old_; }
   [[nodiscard]] std::size_t bytes() const;
+  [[nodiscard]] std::size_t kept_result_bytes() const;  // for doubled requests
 
  private:
   struct Unheard {};

@@ -356,7 +356,7 @@ void BranchTable::account(Entry& entry) {
   const auto& work = branch.work();
   const bool live = is_live(branch.phase());
   live_bytes_ -= entry.counted_bytes;
-  entry.counted_bytes = live ? branch.bytes() : 0;
+  entry.counted_bytes = live ? branch.bytes() : branch.kept_result_bytes();
   live_bytes_ += entry.counted_bytes;
   if (live) {
     live_.insert(branch.id());
@@ -373,6 +373,7 @@ void BranchTable::account(Entry& entry) {
 }
 
 void BranchTable::drop(std::map<BranchId, Entry>::iterator at) {
+  live_bytes_ -= at->second.counted_bytes;
   CHECK(!live_.contains(at->first), "a live branch was to be dropped: {}", at->first.transaction.text());
   branches_.erase(at);
 }
