@@ -1,0 +1,213 @@
+#include "coordinator/decision_store/runtime/local_store.h"
+
+#include <atomic>
+#include <utility>
+
+#include "base/check.h"
+#include "coordinator/decision_store/local_engine.h"
+#include "coordinator/decision_store/runtime/record_codec.h"
+
+namespace troth::coordinator::store {
+
+// Shared with what is posted, so that a post that comes after the store's end finds `closed_` and does
+// nothing.
+class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
+ public:
+  explicit Core(LocalStoreOptions options) : options_(std::move(options)) {}
+
+  Status open() {
+    txlog::LogOptions log;
+    log.directory = options_.directory;
+    log.identity = {options_.cluster, kLogOwner};
+    log.segment_bytes = options_.segment_bytes;
+    log.files = options_.files;
+    log.replay = [this](const txlog::RecordView& record) -> Status {
+      auto decoded = decode(record.type, record.payload);
+      if (!decoded) return std::unexpected(std::move(decoded.error()));
+      note_size(record.payload.size());
+      return engine_.restore(*decoded, {record.position.sequence.value});
+    };
+    log.on_failure = [weak = weak_from_this()](const Error& reason) {
+      if (const auto core = weak.lock()) core->post([reason](Core& c) { c.log_failed(reason); });
+    };
+    log.on_warning = [weak = weak_from_this()](const Error& reason) {
+      if (const auto core = weak.lock()) core->post([reason](Core& c) { c.log_warned(reason); });
+    };
+    auto opened = txlog::Log::open(std::move(log));
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    log_ = std::move(opened->log);
+    cut_tail_ = std::move(opened->cut_tail);
+    if (auto status = engine_.opened({opened->next_sequence.value}); !status) return status;
+    // N = 1: there is nobody else to hear from, so what is here is what there is.
+    if (cut_tail_) log_->settle_cut_tail();
+    return {};
+  }
+
+  void close() {
+    closed_ = true;
+    log_.reset();
+  }
+
+  void submit(std::vector<Asked> requests) {
+    for (auto& asked : requests)
+      carry_out(engine_.step(std::move(asked)));
+    clean_if_due();
+  }
+
+  [[nodiscard]] const std::optional<txlog::CutTail>& cut_tail() const { return cut_tail_; }
+  [[nodiscard]] txlog::LogCounters counters() const { return log_->counters(); }
+  [[nodiscard]] Counts record_counts() const { return engine_.records().counts(); }
+
+ private:
+  // Runs `work` on the owner's loop, unless the store is gone by then.
+  void post(std::function<void(Core&)> work) {
+    options_.post([core = shared_from_this(), work = std::move(work)] {
+      if (!core->closed_) work(*core);
+    });
+  }
+
+  void carry_out(std::vector<LocalEngine::Effect> effects) {
+    for (auto& effect : effects) {
+      if (auto* append = std::get_if<LocalEngine::Append>(&effect)) {
+        write(*append);
+      } else if (auto* answered = std::get_if<Answered>(&effect)) {
+        answers_.push_back(std::move(*answered));
+      } else if (std::holds_alternative<LocalEngine::ContinueCleaning>(effect)) {
+        post([](Core& c) { c.carry_out(c.engine_.step(LocalEngine::CleaningContinued{})); });
+      } else {
+        const auto cut = std::get<LocalEngine::CutBelow>(effect).cut;
+        log_->cut_below({{cut.value}, {}});
+      }
+    }
+    if (answers_.empty() || answers_posted_) return;
+    answers_posted_ = true;
+    post([](Core& c) {
+      c.answers_posted_ = false;
+      c.options_.on_answers(std::exchange(c.answers_, {}));
+    });
+  }
+
+  void write(const LocalEngine::Append& append) {
+    if (failed_) return;  // the engine is told already
+    const auto payload = encoder_.encode(append.record);
+    note_size(payload.size());
+    const auto sequence =
+        log_->append(type_of(append.record), payload,
+                     [core = shared_from_this()](Result<txlog::LogPosition> done) { core->written(done); });
+    if (!sequence) {
+      fail_later(sequence.error());
+      return;
+    }
+    CHECK(sequence->value == append.number.value, "the log gave record {} the number {}", append.number.value,
+          sequence->value);
+  }
+
+  // On the log's thread, in the order of sequences. One post stands for all that became durable until it
+  // runs.
+  void written(const Result<txlog::LogPosition>& done) {
+    if (!done) return;  // on_failure says it once for all
+    durable_.store(done->sequence.value, std::memory_order_release);
+    if (durable_posted_.exchange(true, std::memory_order_acq_rel)) return;
+    post([](Core& c) {
+      // An exchange, not a store: it must see what the log's thread wrote before it found the flag set.
+      c.durable_posted_.exchange(false, std::memory_order_acq_rel);
+      const WriteNumber through{c.durable_.load(std::memory_order_acquire)};
+      c.carry_out(c.engine_.step(LocalEngine::WritesDurable{through}));
+    });
+  }
+
+  void fail_later(const Error& reason) {
+    failed_ = true;
+    post([reason](Core& c) { c.log_failed(reason); });
+  }
+
+  void log_failed(const Error& reason) {
+    failed_ = true;
+    if (std::exchange(failure_told_, true)) return;
+    carry_out(engine_.step(LocalEngine::WriteFailed{reason}));
+    if (options_.on_failure) options_.on_failure(reason);
+  }
+
+  void log_warned(const Error& reason) {
+    if (options_.on_warning) options_.on_warning(reason);
+  }
+
+  // ---- cleaning
+
+  void note_size(std::size_t payload_bytes) {
+    ++records_;
+    bytes_ += payload_bytes + kRecordOverhead;
+    since_cleaning_check_ += payload_bytes + kRecordOverhead;
+  }
+
+  // What lives: a decision and its end for each transaction, and some more for each, on the average of this
+  // log.
+  [[nodiscard]] std::uint64_t live_bytes() const {
+    const auto counts = engine_.records().counts();
+    return records_ == 0
+               ? 0
+               : (counts.open + 2 * counts.ended + counts.barred + kStandingRecords) * (bytes_ / records_);
+  }
+
+  void clean_if_due() {
+    if (since_cleaning_check_ < options_.segment_bytes / 8 || engine_.cleaning() || failed_) return;
+    since_cleaning_check_ = 0;
+    const auto segments = log_->segments();
+    const auto allowed = options_.segments_kept + 2 * live_bytes() / options_.segment_bytes;
+    if (segments.size() <= allowed) return;
+    carry_out(engine_.step(LocalEngine::CleaningRequested{{segments[1].first_sequence.value}}));
+  }
+
+  static constexpr std::size_t kRecordOverhead = 32;       // header and padding
+  static constexpr std::uint64_t kStandingRecords = 1024;  // epochs, resources, floors
+
+  const LocalStoreOptions options_;
+  LocalEngine engine_;
+  RecordEncoder encoder_;
+  std::unique_ptr<txlog::Log> log_;
+  std::optional<txlog::CutTail> cut_tail_;
+  bool closed_ = false;
+  bool failed_ = false;
+  bool failure_told_ = false;
+  std::vector<Answered> answers_;
+  bool answers_posted_ = false;
+  std::atomic<std::uint64_t> durable_{0};
+  std::atomic<bool> durable_posted_{false};
+  std::uint64_t records_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t since_cleaning_check_ = 0;
+};
+
+Result<std::unique_ptr<LocalStore>> LocalStore::open(LocalStoreOptions options) {
+  CHECK(options.post && options.on_answers, "a store needs its owner's loop and where its answers go");
+  auto core = std::make_shared<Core>(std::move(options));
+  if (auto status = core->open(); !status) {
+    core->close();
+    return std::unexpected(std::move(status.error()));
+  }
+  return std::unique_ptr<LocalStore>(new LocalStore(std::move(core)));
+}
+
+LocalStore::LocalStore(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+
+LocalStore::~LocalStore() {
+  core_->close();
+}
+
+void LocalStore::submit(std::vector<Asked> requests) {
+  core_->submit(std::move(requests));
+}
+
+const std::optional<txlog::CutTail>& LocalStore::cut_tail() const {
+  return core_->cut_tail();
+}
+
+txlog::LogCounters LocalStore::counters() const {
+  return core_->counters();
+}
+
+Counts LocalStore::record_counts() const {
+  return core_->record_counts();
+}
+
+}  // namespace troth::coordinator::store

@@ -1,0 +1,243 @@
+#include "coordinator/decision_store/runtime/local_store.h"
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <mutex>
+
+#include <gtest/gtest.h>
+
+#include "base/check.h"
+#include "tests/unit/coordinator/store_conformance.h"
+#include "tests/unit/txlog/faulty_files.h"
+
+namespace troth::coordinator::store {
+namespace {
+
+constexpr auto kBound = std::chrono::seconds{30};
+
+// The owner's event loop: runs what is posted, on the test's thread.
+class Loop {
+ public:
+  void post(std::function<void()> work) {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(work));
+    arrived_.notify_one();
+  }
+  // Runs until `done`; false after the bound.
+  bool run_until(const std::function<bool()>& done) {
+    const auto deadline = std::chrono::steady_clock::now() + kBound;
+    while (!done()) {
+      std::unique_lock lock(mutex_);
+      if (!arrived_.wait_until(lock, deadline, [&] { return !posted_.empty(); })) return false;
+      auto work = std::move(posted_.front());
+      posted_.pop_front();
+      lock.unlock();
+      work();
+    }
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<std::function<void()>> posted_;
+};
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string pattern = std::filesystem::temp_directory_path().string() + "/troth-store-XXXXXX";
+    CHECK(mkdtemp(pattern.data()) != nullptr, "no temporary directory");
+    path_ = pattern;
+  }
+  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  [[nodiscard]] std::string path() const { return path_ + "/decisions"; }
+
+ private:
+  std::string path_;
+};
+
+class StoreOnDisk : public StoreUnderTest {
+ public:
+  explicit StoreOnDisk(std::uint64_t segment_bytes = std::uint64_t{1} << 20, txlog::Files* files = nullptr) {
+    options_.directory = directory_.path();
+    options_.cluster = {"bank-x7k2p9"};
+    options_.segment_bytes = segment_bytes;
+    options_.files = files;
+    options_.post = [this](std::function<void()> work) { loop_.post(std::move(work)); };
+    options_.on_answers = [this](std::vector<Answered> answers) {
+      for (auto& answered : answers)
+        ASSERT_TRUE(answers_.emplace(answered.ticket, std::move(answered.answer)).second) << "answered twice";
+    };
+    options_.on_failure = [this](const Error& reason) { failure_ = reason; };
+    start();
+  }
+
+  Ticket ask(Request request) override {
+    const Ticket ticket{++last_ticket_};
+    std::vector<Asked> requests;
+    requests.push_back({ticket, std::move(request)});
+    store_->submit(std::move(requests));
+    return ticket;
+  }
+  void settle() override {
+    ASSERT_TRUE(loop_.run_until([&] { return answers_.size() + lost_ == last_ticket_; }))
+        << "answers are missing";
+  }
+  std::optional<StoreAnswer> answer(Ticket ticket) override {
+    const auto at = answers_.find(ticket);
+    return at == answers_.end() ? std::nullopt : std::optional{at->second};
+  }
+  // The log writes everything before it lets go, so an end without power loss keeps what was under way.
+  void crash(std::size_t) override {
+    store_.reset();
+    lost_ = last_ticket_ - answers_.size();
+    start();
+  }
+  bool can_lose_writes() const override { return false; }
+
+  LocalStore& store() { return *store_; }
+  Loop& loop() { return loop_; }
+  const std::optional<Error>& failure() const { return failure_; }
+  [[nodiscard]] std::string directory() const { return directory_.path(); }
+  [[nodiscard]] std::size_t segment_files() const {
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory()))
+      files += entry.path().extension() == ".txlog" ? 1 : 0;
+    return files;
+  }
+  void close() { store_.reset(); }
+  [[nodiscard]] Result<std::unique_ptr<LocalStore>> open_again(ClusterId cluster) {
+    auto options = options_;
+    options.cluster = std::move(cluster);
+    return LocalStore::open(std::move(options));
+  }
+  void start() {
+    auto opened = LocalStore::open(options_);
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_ = std::move(*opened);
+  }
+
+ private:
+  TemporaryDirectory directory_;
+  Loop loop_;
+  LocalStoreOptions options_;
+  std::unique_ptr<LocalStore> store_;
+  std::uint64_t last_ticket_ = 0;
+  std::uint64_t lost_ = 0;
+  std::map<Ticket, StoreAnswer> answers_;
+  std::optional<Error> failure_;
+};
+
+Epoch acquire(StoreOnDisk& store) {
+  const auto ticket = store.ask(AcquireEpoch{{1}, {}, {}});
+  store.settle();
+  return std::get<EpochAcquired>(*store.answer(ticket)).epoch;
+}
+
+CommitRecord numbered_commit(Epoch epoch, std::uint64_t sequence) {
+  return {{{"bank-x7k2p9"}, epoch.number, {sequence}, std::nullopt}, {}, std::nullopt, {}, {}, ""};
+}
+
+INSTANTIATE_TEST_SUITE_P(LocalStore, StoreConformance,
+                         testing::Values(StoreFactory{[] { return std::make_unique<StoreOnDisk>(); }}));
+
+class LocalStoreOnly : public StoreConformance {
+ protected:
+  StoreOnDisk& local() { return static_cast<StoreOnDisk&>(*store_); }
+};
+INSTANTIATE_TEST_SUITE_P(SmallSegments, LocalStoreOnly, testing::Values(StoreFactory{[] {
+                           return std::make_unique<StoreOnDisk>(std::uint64_t{64} << 10);
+                         }}));
+
+TEST_P(LocalStoreOnly, TheLogStaysBoundedWhileTransactionsComeAndGo) {
+  const auto epoch = reign();
+  const auto open_for_ever = id(epoch, 1);
+  get<Won>(Choose{epoch.number, commit(open_for_ever, key(5))});
+  std::uint64_t next = 2;
+  for (int round = 0; round < 60; ++round) {
+    std::vector<EndedRecord> ended;
+    for (int i = 0; i < 100; ++i, ++next) {
+      store_->ask(Choose{epoch.number, commit(id(epoch, next), key(next))});
+      ended.push_back({id(epoch, next), wall(1), false});
+    }
+    store_->settle();
+    get<EndRecorded>(End{epoch.number, ended});
+    get<FloorsRaised>(RaiseFloors{epoch.number, {{epoch.number, {next - 50}}, next - 50}});
+  }
+  EXPECT_GT(local().store().counters().segments_begun, 10U) << "or there was nothing to clean";
+  EXPECT_TRUE(local().loop().run_until([&] { return local().segment_files() <= 8; }))
+      << local().segment_files() << " segments are left";
+  store_->crash(0);
+  EXPECT_TRUE(get<Found>(Lookup{open_for_ever}).decision) << "open records outlive every cleaning";
+  EXPECT_EQ(get<Listed>(List{}).decisions.size(), 1U);
+  EXPECT_EQ(local().store().record_counts(), (Counts{1, 50, 0}));
+}
+
+TEST_P(LocalStoreOnly, ManyChoosesShareASync) {
+  const auto epoch = reign();
+  const auto before = local().store().counters().syncs;
+  for (std::uint64_t i = 1; i <= 500; ++i)
+    store_->ask(Choose{epoch.number, commit(id(epoch, i))});
+  store_->settle();
+  EXPECT_LT(local().store().counters().syncs - before, 100U);
+}
+
+TEST_P(LocalStoreOnly, ADirectoryInUseOrOfAnotherClusterIsRefusedByName) {
+  const auto in_use = local().open_again({"bank-x7k2p9"});
+  ASSERT_FALSE(in_use);
+  EXPECT_EQ(in_use.error().code, ErrorCode::kNotOwner);
+  local().close();
+  const auto other = local().open_again({"shop-aaaaaa"});
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().effect, Effect::kNone);
+  EXPECT_NE(other.error().message.find("shop-aaaaaa"), std::string::npos) << other.error().message;
+}
+
+// [S6] A failed sync: what waits, and all that comes later, is unknown; the owner is told once.
+TEST(LocalStoreOnAFaultyDisk, AFailedSyncMakesEverythingUnknownAndANewStartFindsOut) {
+  txlog::FaultyFiles files(7);
+  StoreOnDisk store(std::uint64_t{1} << 20, &files);
+  const auto epoch = acquire(store);
+  files.fail_syncs(true);
+  const auto choose = store.ask(Choose{epoch.number, numbered_commit(epoch, 1)});
+  store.settle();
+  EXPECT_TRUE(std::holds_alternative<Unknown>(*store.answer(choose)));
+  ASSERT_TRUE(store.loop().run_until([&] { return store.failure().has_value(); }));
+  const auto look = store.ask(Lookup{numbered_commit(epoch, 1).transaction});
+  store.settle();
+  EXPECT_TRUE(std::holds_alternative<Unknown>(*store.answer(look))) << "also what needs no write";
+  files.fail_syncs(false);
+  store.crash(0);
+  const auto again = store.ask(Lookup{numbered_commit(epoch, 1).transaction});
+  store.settle();
+  EXPECT_TRUE(std::holds_alternative<Found>(*store.answer(again)));
+}
+
+// [S4] The power goes while chooses are under way: whatever was answered before is there afterwards.
+TEST(LocalStoreOnAFaultyDisk, WhatWasAnsweredSurvivesEveryPowerCut) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    txlog::FaultyFiles files(seed);
+    StoreOnDisk store(std::uint64_t{64} << 10, &files);
+    const auto epoch = acquire(store);
+    std::vector<Ticket> tickets;
+    for (std::uint64_t i = 1; i <= 200; ++i)
+      tickets.push_back(store.ask(Choose{epoch.number, numbered_commit(epoch, i)}));
+    const auto answered = [&](std::size_t n) { return store.answer(tickets[n]).has_value(); };
+    ASSERT_TRUE(store.loop().run_until([&] { return answered(seed * 3); }));
+    files.stop();
+    store.close();
+    files.resume_after_power_cut();
+    store.start();
+    for (std::uint64_t i = 1; i <= 200; ++i) {
+      if (!answered(i - 1)) continue;
+      const auto look = store.ask(Lookup{numbered_commit(epoch, i).transaction});
+      ASSERT_TRUE(store.loop().run_until([&] { return store.answer(look).has_value(); }));
+      EXPECT_TRUE(std::get<Found>(*store.answer(look)).decision) << "seed " << seed << ", choose " << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace troth::coordinator::store
