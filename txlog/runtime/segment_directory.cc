@@ -101,7 +101,8 @@ Result<std::unique_ptr<File>> SegmentDirectory::make(const Making& making) const
     return std::unexpected(std::move(done.error()));
   }
   if (auto synced = sync(); !synced) return std::unexpected(std::move(synced.error()));
-  return file;
+  // Opened anew, so that errors from here on tell the name that it has now.
+  return files_.open(path, OpenMode::kReadWrite);
 }
 
 }  // namespace troth::txlog

@@ -76,10 +76,10 @@ class FaultyFile final : public File {
  private:
   Status sync() {
     std::unique_lock lock(disk_.mutex_);
-    ++disk_.held_syncs_;
+    const auto held = disk_.held_syncs_.insert(path_);
     disk_.changed_.notify_all();
     disk_.changed_.wait(lock, [this] { return !disk_.hold_syncs_; });
-    --disk_.held_syncs_;
+    disk_.held_syncs_.erase(held);
     auto entered = disk_.enter("sync", path_);
     if (!entered && disk_.stopped_) return entered;
     if (entered && disk_.fail_syncs_) entered = io_error("sync", path_, "Input/output error");
@@ -137,9 +137,9 @@ void FaultyFiles::hold_syncs(bool hold) {
   changed_.notify_all();
 }
 
-void FaultyFiles::wait_for_held_sync() {
+void FaultyFiles::wait_for_held_sync(const std::string& path) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return hold_syncs_ && held_syncs_ > 0; });
+  changed_.wait(lock, [&] { return hold_syncs_ && held_syncs_.contains(path); });
 }
 
 bool FaultyFiles::wait_for_name(const std::string& path) {

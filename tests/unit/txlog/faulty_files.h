@@ -37,9 +37,9 @@ class FaultyFiles final : public Files {
   [[nodiscard]] bool has_failed() const;
   // Only syncs of file data fail, from now on.
   void fail_syncs(bool fail);
-  // Syncs of file data wait, until released. The second waits until one does.
+  // Syncs of file data wait, until released. The second waits until one of this file does.
   void hold_syncs(bool hold);
-  void wait_for_held_sync();
+  void wait_for_held_sync(const std::string& path);
   // False if the name does not come within 30 s.
   [[nodiscard]] bool wait_for_name(const std::string& path);
   // More bytes of files than this are refused as a full disk.
@@ -97,7 +97,7 @@ class FaultyFiles final : public Files {
   bool fail_syncs_ = false;
   bool stopped_ = false;
   bool hold_syncs_ = false;
-  int held_syncs_ = 0;
+  std::multiset<std::string> held_syncs_;
   std::condition_variable changed_;
   std::uint64_t capacity_ = UINT64_MAX;
 };

@@ -191,7 +191,7 @@ TEST(LogFaults, AFailedSyncEndsTheLogAndTheOwnerIsToldOnce) {
   ASSERT_TRUE(run.append_and_wait("first"));
   disk.hold_syncs(true);
   ASSERT_TRUE(run.append("in flight"));
-  disk.wait_for_held_sync();
+  disk.wait_for_held_sync("/log/000000000001.txlog");
   ASSERT_TRUE(run.append("queued"));
   disk.fail_syncs(true);
   disk.hold_syncs(false);
@@ -202,7 +202,7 @@ TEST(LogFaults, AFailedSyncEndsTheLogAndTheOwnerIsToldOnce) {
   EXPECT_EQ(refused[0].first, "in flight");
   EXPECT_EQ(refused[0].second.effect, Effect::kUnknown);
   EXPECT_EQ(refused[0].second.code, ErrorCode::kIo);
-  EXPECT_NE(refused[0].second.message.find("/log/000000000001.txlog"), std::string::npos)
+  EXPECT_NE(refused[0].second.message.find("/log/000000000001.txlog:"), std::string::npos)
       << refused[0].second.message;
   EXPECT_EQ(refused[1].first, "queued");
   EXPECT_EQ(refused[1].second.effect, Effect::kNone) << "it was never written";
@@ -229,7 +229,7 @@ TEST(LogFaults, ACutTailIsToldUntilItIsSettled) {
       ASSERT_TRUE(run.append_and_wait("promised"));
       disk.hold_syncs(true);
       ASSERT_TRUE(run.append(std::string(2000, 'x')));
-      disk.wait_for_held_sync();
+      disk.wait_for_held_sync("/log/000000000001.txlog");
       disk.stop();
       disk.hold_syncs(false);
     }
