@@ -184,6 +184,10 @@ class PostgresConnection final : public SqlConnection {
     return {};
   }
 
+  void leave_transaction() override {
+    if (PQtransactionStatus(libpq()) != PQTRANS_IDLE && !call({"ROLLBACK"}).has_value()) doubt();
+  }
+
   [[nodiscard]] bool inside_transaction() const override {
     return PQtransactionStatus(libpq()) == PQTRANS_INTRANS;
   }

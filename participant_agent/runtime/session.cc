@@ -24,7 +24,11 @@ Session::Session(Owner& owner, DeadlineWatch& watch)
 
 Session::~Session() {
   stop();
-  thread_.join();
+  join();
+}
+
+void Session::join() {
+  if (thread_.joinable()) thread_.join();
 }
 
 void Session::give(SessionTask task) {

@@ -67,15 +67,15 @@ class Session {
   };
 
   Session(Owner& owner, DeadlineWatch& watch);
-  // Ends the thread; the session must have no task.
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   // The session must be free (`next_for` gave none, or it is new).
   void give(SessionTask task);
-  // The thread ends after what it has; `~Session` joins it.
+  // The thread ends, and closes its connection, after the task that it has.
   void stop();
+  void join();
 
  private:
   void run();

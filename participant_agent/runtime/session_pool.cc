@@ -63,7 +63,6 @@ void SessionPool::submit(SessionTask task) {
 
 void SessionPool::shut_down() {
   std::deque<SessionTask> refused;
-  std::vector<std::unique_ptr<Member>> members;
   {
     const std::lock_guard lock(mutex_);
     if (shut_down_) return;
@@ -81,7 +80,7 @@ void SessionPool::shut_down() {
   for (const auto& member : members_)
     member->session->stop();
   for (const auto& member : members_)
-    member->session.reset();
+    member->session->join();
 }
 
 void SessionPool::refuse_expired() {

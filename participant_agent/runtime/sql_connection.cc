@@ -225,15 +225,21 @@ bool SqlConnection::roll_back(const BranchWork& work) {
 // -- Everything else
 // ------------------------------------------------------------------------------------------
 
-Answer<void> SqlConnection::call_for_success(const Texts& texts) {
-  if (const auto answer = call(texts); !answer.has_value()) return std::unexpected(answer.error());
+Answer<SqlConnection::TextAnswer> SqlConnection::ask(const Texts& texts) {
+  Answer<TextAnswer> answer = call(texts);
+  if (!answer.has_value() && condition_ != ConnectionCondition::kLost) leave_transaction();
+  return answer;
+}
+
+Answer<void> SqlConnection::ask_for_success(const Texts& texts) {
+  if (const auto answer = ask(texts); !answer.has_value()) return std::unexpected(answer.error());
   return {};
 }
 
 Answer<void> SqlConnection::finish_prepared(const BranchId& branch, PreparedEnding ending) {
   const bool commits = ending == PreparedEnding::kCommit;
   const Answer<void> finished =
-      call_for_success(commits ? dialect_.commit_prepared(branch) : dialect_.roll_back_prepared(branch));
+      ask_for_success(commits ? dialect_.commit_prepared(branch) : dialect_.roll_back_prepared(branch));
   if (condition_ == ConnectionCondition::kTied) {
     // Ended, or in a state that only the end of the session resolves: then any session can finish the branch.
     condition_ = finished.has_value() ? ConnectionCondition::kIdle : ConnectionCondition::kDoubtful;
@@ -243,23 +249,23 @@ Answer<void> SqlConnection::finish_prepared(const BranchId& branch, PreparedEndi
 
 Answer<std::vector<MarkerRow>> SqlConnection::read_markers(const BranchId& branch,
                                                            const std::optional<RequestKey>& request) {
-  const auto answer = call(dialect_.read_markers(branch, request));
+  const auto answer = ask(dialect_.read_markers(branch, request));
   if (!answer.has_value()) return std::unexpected(answer.error());
   return read_rows(answer->rows, &parse_marker);
 }
 
 Answer<void> SqlConnection::insert_barrier(const BranchId& branch, EpochNumber epoch,
                                            std::chrono::milliseconds wait) {
-  return call_for_success(dialect_.insert_barrier(branch, epoch, wait));
+  return ask_for_success(dialect_.insert_barrier(branch, epoch, wait));
 }
 
 Answer<void> SqlConnection::insert_request_barrier(const RequestKey& request, EpochNumber epoch,
                                                    std::chrono::milliseconds wait) {
-  return call_for_success(dialect_.insert_request_barrier(request, epoch, wait));
+  return ask_for_success(dialect_.insert_request_barrier(request, epoch, wait));
 }
 
 Answer<PreparedList> SqlConnection::list_prepared() {
-  const auto answer = call(dialect_.list_prepared());
+  const auto answer = ask(dialect_.list_prepared());
   if (!answer.has_value()) return std::unexpected(answer.error());
   PreparedList list;
   for (const TextRow& row : answer->rows) {
@@ -273,7 +279,7 @@ Answer<PreparedList> SqlConnection::list_prepared() {
 }
 
 Answer<std::vector<RoleSession>> SqlConnection::list_role_sessions() {
-  const auto answer = call(dialect_.list_role_sessions());
+  const auto answer = ask(dialect_.list_role_sessions());
   if (!answer.has_value()) return std::unexpected(answer.error());
   return read_rows(answer->rows, &parse_session);
 }
@@ -281,7 +287,7 @@ Answer<std::vector<RoleSession>> SqlConnection::list_role_sessions() {
 Answer<bool> SqlConnection::end_session(const SessionIdentity& session) {
   // Attack 52: numbers start again with the server; after its restart this one may be a stranger's.
   if (!same_start(session.server_start, identity_.server_start)) return true;
-  const auto ended = call(dialect_.end_session(session.connection));
+  const auto ended = ask(dialect_.end_session(session.connection));
   if (!ended.has_value() && ended.error().meaning != Meaning::kUnknownSession)
     return std::unexpected(ended.error());
   const Answer<std::vector<RoleSession>> others = list_role_sessions();
@@ -292,37 +298,37 @@ Answer<bool> SqlConnection::end_session(const SessionIdentity& session) {
 }
 
 Answer<ServerRow> SqlConnection::read_server(const std::string& known_gtid) {
-  const auto answer = call(dialect_.read_server(known_gtid));
+  const auto answer = ask(dialect_.read_server(known_gtid));
   if (!answer.has_value()) return std::unexpected(answer.error());
   return read_only_row(answer->rows, &parse_server, "server's identity");
 }
 
 Answer<bool> SqlConnection::claim_owner(const OwnerRow& expected, const OwnerRow& claimed) {
-  const auto answer = call(dialect_.claim_owner(expected, claimed));
+  const auto answer = ask(dialect_.claim_owner(expected, claimed));
   if (!answer.has_value()) return std::unexpected(answer.error());
   return answer->changed == 1;
 }
 
 Answer<bool> SqlConnection::raise_counter(const OwnerRow& mine, std::uint64_t counter) {
-  const auto answer = call(dialect_.raise_counter(mine, counter));
+  const auto answer = ask(dialect_.raise_counter(mine, counter));
   if (!answer.has_value()) return std::unexpected(answer.error());
   return answer->changed == 1;
 }
 
 Answer<void> SqlConnection::raise_floors(const ClusterId& cluster, const Floors& floors) {
-  return call_for_success(dialect_.raise_floors(cluster, floors));
+  return ask_for_success(dialect_.raise_floors(cluster, floors));
 }
 
 Answer<std::uint64_t> SqlConnection::delete_markers(const ClusterId& cluster, const Floors& floors,
                                                     std::uint32_t limit) {
-  const auto answer = call(dialect_.delete_markers(cluster, floors, limit));
+  const auto answer = ask(dialect_.delete_markers(cluster, floors, limit));
   if (!answer.has_value()) return std::unexpected(answer.error());
   return answer->changed;
 }
 
 Answer<void> SqlConnection::run_texts(const Texts& texts) {
   for (const std::string& text : texts)
-    if (const Answer<void> done = call_for_success({text}); !done.has_value()) return done;
+    if (const Answer<void> done = ask_for_success({text}); !done.has_value()) return done;
   return {};
 }
 

@@ -74,6 +74,8 @@ class SqlConnection : public DatabaseConnection {
 
   // Sends the texts in as few trips as the driver allows; the first error ends the list.
   [[nodiscard]] virtual Answer<TextAnswer> call(const Texts& texts) = 0;
+  // A call outside of a branch failed: ends a transaction that its texts may have left open.
+  virtual void leave_transaction() {}
   // The branch stands; its statements follow.
   virtual void begin_statements() {}
   [[nodiscard]] virtual Answer<StatementResult> execute(const Statement& statement, ResultBudget& budget) = 0;
@@ -102,7 +104,9 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] WorkResult refuse(const BranchWork& work, Error error, bool ending_sent = false);
   [[nodiscard]] WorkResult marker_taken(const BranchWork& work, const ClassifiedError& why);
   [[nodiscard]] bool roll_back(const BranchWork& work);
-  [[nodiscard]] Answer<void> call_for_success(const Texts& texts);
+  // Outside of a branch.
+  [[nodiscard]] Answer<TextAnswer> ask(const Texts& texts);
+  [[nodiscard]] Answer<void> ask_for_success(const Texts& texts);
 
   const Dialect& dialect_;
   const SessionSettings settings_;

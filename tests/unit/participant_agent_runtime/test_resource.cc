@@ -180,7 +180,7 @@ TestResource::~TestResource() {
       for (const RoleSession& other : *others) {
         const SessionIdentity session{.connection = other.connection,
                                       .server_start = connection->session_identity().server_start};
-        holds_within(5s, [&] { return connection->end_session(session).value_or(true); });
+        static_cast<void>(holds_within(5s, [&] { return connection->end_session(session).value_or(true); }));
       }
     }
     if (const auto prepared = connection->list_prepared(); prepared.has_value())
@@ -238,6 +238,36 @@ void TestResource::kill(const SessionIdentity& session) {
       is_postgres() ? fmt::format("SELECT count(*) FROM pg_stat_activity WHERE pid = {}", id)
                     : fmt::format("SELECT COUNT(*) FROM information_schema.processlist WHERE id = {}", id);
   CHECK(holds_within(10s, [&] { return value(count) == "0"; }), "session {} does not go", id);
+}
+
+void TestResource::wait_until_blocked(const SessionIdentity& session) {
+  const std::string query =
+      is_postgres()
+          ? fmt::format("SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND wait_event_type = 'Lock'",
+                        session.connection.value)
+          : fmt::format(
+                "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = {} "
+                "AND trx_state = 'LOCK WAIT'",
+                session.connection.value);
+  // InnoDB shows its transactions from a copy that is made anew only after a tenth of a second without a
+  // look.
+  const auto interval = is_postgres() ? 5ms : 150ms;
+  EXPECT_TRUE(holds_within(
+      10s, [&] { return value(query) != "0"; }, interval))
+      << "the session never waited for a lock";
+}
+
+void TestResource::wait_until_running(const SessionIdentity& session, const std::string& part) {
+  const std::string query =
+      is_postgres() ? fmt::format(
+                          "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active' "
+                          "AND query LIKE '%{}%'",
+                          session.connection.value, part)
+                    : fmt::format(
+                          "SELECT COUNT(*) FROM information_schema.processlist WHERE id = {} "
+                          "AND info LIKE '%{}%'",
+                          session.connection.value, part);
+  EXPECT_TRUE(holds_within(10s, [&] { return value(query) != "0"; })) << "the session never ran " << part;
 }
 
 std::unique_ptr<DatabaseConnection> TestResource::connect() const {

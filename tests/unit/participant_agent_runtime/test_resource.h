@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "participant_agent/runtime/database_connection.h"
+#include "tests/support/holds_within.h"
 
 namespace troth::agent {
 
@@ -34,6 +35,11 @@ class TestResource {
   std::size_t sessions();
   // Ends a session of the agent, as a DBA or a crash would, and waits until it is gone.
   void kill(const SessionIdentity& session);
+
+  // Waits until the session waits for a lock; fails the test if it never does.
+  void wait_until_blocked(const SessionIdentity& session);
+  // Waits until the session runs a statement whose text holds `part`.
+  void wait_until_running(const SessionIdentity& session, const std::string& part);
 
   [[nodiscard]] std::unique_ptr<DatabaseConnection> connect() const;
   [[nodiscard]] std::unique_ptr<DatabaseConnection> connect(const ConnectOptions& options) const;
@@ -102,16 +108,5 @@ template <typename Outcome>
 
 // The error of a refusal; a code of kInternal where the result is none.
 [[nodiscard]] Error refusal_of(const WorkResult& result);
-
-// Waits until `condition` holds, at most `limit`; says whether it did.
-template <typename Condition>
-bool holds_within(std::chrono::milliseconds limit, Condition condition) {
-  const auto give_up = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
 
 }  // namespace troth::agent
