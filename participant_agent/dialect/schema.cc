@@ -96,8 +96,11 @@ Texts install_innodb(DatabaseKind kind, const InstallOptions& options) {
       fmt::format("GRANT SELECT, INSERT, UPDATE ON {}.troth_floor TO {}", schema, account),
       fmt::format("GRANT SELECT ON {}.troth_schema_version TO {}", schema, account),
   };
-  if (kind == DatabaseKind::kMysql)
+  if (kind == DatabaseKind::kMysql) {
     texts.push_back(fmt::format("GRANT XA_RECOVER_ADMIN ON *.* TO {}", account));
+    // Shows a session its own user variables: what a trigger left in one keeps the session from the next branch.
+    texts.push_back(fmt::format("GRANT SELECT ON performance_schema.user_variables_by_thread TO {}", account));
+  }
   return texts;
 }
 

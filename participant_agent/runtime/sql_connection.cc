@@ -185,6 +185,7 @@ std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
 }
 
 WorkResult SqlConnection::refuse(const BranchWork& work, Error error, bool ending_sent) {
+  const bool left_transaction = error.code == ErrorCode::kForbiddenStatement;
   const bool cancelled = cancellation()->requested();
   if (cancelled && error.code != ErrorCode::kTimeout) {
     error.code = ErrorCode::kTimeout;
@@ -192,7 +193,17 @@ WorkResult SqlConnection::refuse(const BranchWork& work, Error error, bool endin
   }
   error.branch = work.start.id.branch.value;
   WorkResult result{.outcome = Refused{}, .results = {}, .session = identity_};
-  if (roll_back(work)) {
+  bool rolled_back = roll_back(work);
+  if (rolled_back && (ending_sent || left_transaction)) {
+    // The end failed, so nothing should stand; a statement that slipped past every guard may have committed.
+    Answer<std::vector<MarkerRow>> rows = read_markers(work.start.id, {});
+    if (rows.has_value() && !rows->empty()) {
+      result.outcome = MarkerTaken{.rows = std::move(*rows)};
+      return result;
+    }
+    rolled_back = rows.has_value();
+  }
+  if (rolled_back) {
     error.effect = Effect::kNone;
     result.outcome = Refused{.error = std::move(error)};
   } else {

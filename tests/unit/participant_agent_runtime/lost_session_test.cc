@@ -7,8 +7,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "base/runtime/clock.h"
 #include "participant_agent/runtime/session_pool.h"
+#include "tests/unit/participant_agent_runtime/event_loop.h"
+#include "tests/unit/participant_agent_runtime/pool_answers.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
 namespace troth::agent {
@@ -144,75 +145,9 @@ TEST_P(LostSessionTest, StatementIsCancelledFromAnotherThread) {
   EXPECT_EQ(resource().balance(1), "100");
 }
 
-// The pool's events run one after another on a thread of its own, as an event loop would.
-class Loop {
- public:
-  Loop() : thread_([this] { run(); }) {}
-  ~Loop() {
-    post({});
-    thread_.join();
-  }
-  void post(std::function<void()> event) {
-    {
-      const std::lock_guard lock(mutex_);
-      events_.push_back(std::move(event));
-    }
-    posted_.notify_one();
-  }
-
- private:
-  void run() {
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      posted_.wait(lock, [&] { return !events_.empty(); });
-      const std::function<void()> event = std::move(events_.front());
-      events_.pop_front();
-      lock.unlock();
-      if (!event) return;
-      event();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable posted_;
-  std::deque<std::function<void()>> events_;
-  std::thread thread_;
-};
-
-struct Answered {
-  WorkResult result;
-  BackendFate fate;
-};
-
-std::future<Answered> submit(SessionPool& pool, const BranchWork& work, Duration limit) {
-  auto promise = std::make_shared<std::promise<Answered>>();
-  pool.submit<WorkResult>(
-      boot_now() + limit, work.start.id,
-      [work](DatabaseConnection& connection) -> Result<WorkResult> { return connection.run_branch(work); },
-      [promise](Result<WorkResult> result, BackendFate fate) {
-        if (result.has_value()) {
-          promise->set_value({std::move(*result), fate});
-        } else {
-          promise->set_value({{.outcome = Refused{result.error()}, .results = {}, .session = {}}, fate});
-        }
-      });
-  return promise->get_future();
-}
-
-std::future<Answer<void>> finish(SessionPool& pool, const BranchId& branch, PreparedEnding ending) {
-  auto promise = std::make_shared<std::promise<Answer<void>>>();
-  pool.submit<Answer<void>>(
-      boot_now() + 10s, branch,
-      [=](DatabaseConnection& connection) -> Result<Answer<void>> {
-        return connection.finish_prepared(branch, ending);
-      },
-      [promise](Result<Answer<void>> result, BackendFate) { promise->set_value(std::move(*result)); });
-  return promise->get_future();
-}
-
 class PoolOnDatabaseTest : public DatabaseTest {
  protected:
-  std::unique_ptr<SessionPool> pool(std::size_t sessions, Loop& loop, const ConnectOptions& options) {
+  std::unique_ptr<SessionPool> pool(std::size_t sessions, EventLoop& loop, const ConnectOptions& options) {
     return std::make_unique<SessionPool>(
         SessionPoolOptions{.resource = {"bank"}, .sessions = sessions, .tied_sessions = 4, .queue_limit = 16},
         [this, options] { return connect_to(GetParam(), options); },
@@ -222,20 +157,20 @@ class PoolOnDatabaseTest : public DatabaseTest {
 TROTH_FOR_EVERY_DATABASE(PoolOnDatabaseTest);
 
 TEST_P(PoolOnDatabaseTest, BranchesPrepareAndCommitWhicheverSessionHoldsThem) {
-  Loop loop;
+  EventLoop loop;
   const auto sessions = pool(2, loop, resource().options());
   std::vector<BranchWork> works;
-  std::vector<std::future<Answered>> answers;
+  std::vector<std::future<BranchAnswer>> answers;
   for (int account = 1; account <= 3; ++account) {
     works.push_back(resource().transfer(account, 5));
-    answers.push_back(submit(*sessions, works.back(), 10s));
+    answers.push_back(submit_branch(*sessions, works.back(), 10s));
   }
   for (auto& answer : answers)
     ASSERT_TRUE(ended_as<Prepared>(answer.get().result));
   const bool ties = GetParam() == DatabaseKind::kMariadb;
   EXPECT_EQ(sessions->counts().tied, ties ? 3U : 0U);
   for (const BranchWork& work : works)
-    EXPECT_TRUE(finish(*sessions, work.start.id, PreparedEnding::kCommit).get().has_value());
+    EXPECT_TRUE(submit_end(*sessions, work.start.id, PreparedEnding::kCommit).get().has_value());
   EXPECT_EQ(sessions->counts().tied, 0U);
   EXPECT_EQ(resource().balance(3), "105");
 }
@@ -243,27 +178,27 @@ TEST_P(PoolOnDatabaseTest, BranchesPrepareAndCommitWhicheverSessionHoldsThem) {
 // [T11] The deadline passes inside a lock wait: the no comes when the statement has ended, and nothing
 // follows.
 TEST_P(PoolOnDatabaseTest, BranchPastItsDeadlineIsStoppedAndRefused) {
-  Loop loop;
+  EventLoop loop;
   ConnectOptions patient = resource().options();
   patient.settings.lock_wait_timeout = 60s;
   const auto sessions = pool(2, loop, patient);
   const BranchWork held = resource().transfer(1, 5);
-  ASSERT_TRUE(ended_as<Prepared>(submit(*sessions, held, 10s).get().result));
+  ASSERT_TRUE(ended_as<Prepared>(submit_branch(*sessions, held, 10s).get().result));
 
-  const Answered late = submit(*sessions, resource().transfer(1, 7), 300ms).get();
+  const BranchAnswer late = submit_branch(*sessions, resource().transfer(1, 7), 300ms).get();
   EXPECT_EQ(refusal_of(late.result).code, ErrorCode::kTimeout);
   EXPECT_EQ(late.fate, BackendFate::kAlive);
-  EXPECT_TRUE(finish(*sessions, held.start.id, PreparedEnding::kCommit).get().has_value());
+  EXPECT_TRUE(submit_end(*sessions, held.start.id, PreparedEnding::kCommit).get().has_value());
   EXPECT_EQ(resource().balance(1), "105");
 }
 
 // [T11] A lost connection is answered when the server no longer has the session.
 TEST_P(PoolOnDatabaseTest, LostBranchIsAnsweredWithItsBackendGone) {
-  Loop loop;
+  EventLoop loop;
   const auto sessions = pool(1, loop, resource().options());
   BranchWork work = resource().transfer(1, 5);
   work.statements.push_back(resource().statement(sleep_text(resource(), 30)));
-  auto answer = submit(*sessions, work, 60s);
+  auto answer = submit_branch(*sessions, work, 60s);
   const std::string sleeping =
       resource().is_postgres() ? fmt::format(
                                      "SELECT pid FROM pg_stat_activity WHERE usename = '{}' AND state = "
@@ -275,32 +210,32 @@ TEST_P(PoolOnDatabaseTest, LostBranchIsAnsweredWithItsBackendGone) {
                                      resource().options().user);
   ASSERT_TRUE(holds_within(10s, [&] { return !resource().value(sleeping).empty(); }));
   resource().kill({.connection = {std::stoull(resource().value(sleeping))}, .server_start = {}});
-  const Answered lost = answer.get();
+  const BranchAnswer lost = answer.get();
   EXPECT_TRUE(ended_as<Lost>(lost.result));
   EXPECT_EQ(lost.fate, BackendFate::kGone);
-  EXPECT_TRUE(ended_as<Prepared>(submit(*sessions, resource().transfer(1, 5), 10s).get().result));
+  EXPECT_TRUE(ended_as<Prepared>(submit_branch(*sessions, resource().transfer(1, 5), 10s).get().result));
 }
 
 // Attack 29: a tied session that was lost frees its branch, and any session finishes it.
 TEST_P(PoolOnDatabaseTest, PreparedBranchOfALostSessionIsFinishedElsewhere) {
-  Loop loop;
+  EventLoop loop;
   const auto sessions = pool(2, loop, resource().options());
   const BranchWork work = resource().transfer(1, 5);
-  const Answered answered = submit(*sessions, work, 10s).get();
+  const BranchAnswer answered = submit_branch(*sessions, work, 10s).get();
   ASSERT_TRUE(ended_as<Prepared>(answered.result));
   resource().kill(answered.result.session);
   // The first attempt may be the one that finds the session lost.
   EXPECT_TRUE(holds_within(
-      10s, [&] { return finish(*sessions, work.start.id, PreparedEnding::kCommit).get().has_value(); }));
+      10s, [&] { return submit_end(*sessions, work.start.id, PreparedEnding::kCommit).get().has_value(); }));
   EXPECT_EQ(resource().balance(1), "105");
 }
 
 TEST_P(PoolOnDatabaseTest, ShutDownLeavesPreparedBranchesForTheNextStart) {
-  Loop loop;
+  EventLoop loop;
   const BranchWork work = resource().transfer(1, 5);
   {
     const auto sessions = pool(2, loop, resource().options());
-    ASSERT_TRUE(ended_as<Prepared>(submit(*sessions, work, 10s).get().result));
+    ASSERT_TRUE(ended_as<Prepared>(submit_branch(*sessions, work, 10s).get().result));
   }
   ASSERT_TRUE(holds_within(5s, [&] { return resource().sessions() == 0; }));
   const auto next = resource().connect();

@@ -97,6 +97,13 @@ inline std::string kind_name(const testing::TestParamInfo<DatabaseKind>& info) {
       Databases, suite,                 \
       testing::Values(DatabaseKind::kPostgres, DatabaseKind::kMysql, DatabaseKind::kMariadb), kind_name)
 
+// What only Postgres can do, or only the InnoDB servers; suites of their own, so that nothing is skipped.
+#define TROTH_FOR_POSTGRES(suite) \
+  INSTANTIATE_TEST_SUITE_P(Databases, suite, testing::Values(DatabaseKind::kPostgres), kind_name)
+#define TROTH_FOR_INNODB(suite)                                                                             \
+  INSTANTIATE_TEST_SUITE_P(Databases, suite, testing::Values(DatabaseKind::kMysql, DatabaseKind::kMariadb), \
+                           kind_name)
+
 // What a result came to, for messages: "prepared", "refused: ...".
 [[nodiscard]] std::string describe(const WorkResult& result);
 

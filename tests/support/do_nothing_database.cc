@@ -1,0 +1,350 @@
+#include "tests/support/do_nothing_database.h"
+
+#include <utility>
+
+namespace troth {
+
+using namespace agent;
+
+namespace {
+
+ClassifiedError refusal(Meaning meaning, ErrorCode code, Effect effect, std::string message) {
+  ClassifiedError refused;
+  refused.meaning = meaning;
+  refused.error.code = code;
+  refused.error.effect = effect;
+  refused.error.message = std::move(message);
+  refused.error.retryable = code != ErrorCode::kStatementFailed;
+  return refused;
+}
+
+}  // namespace
+
+class DoNothingCancellation final : public Cancellation {
+ public:
+  DoNothingCancellation(std::weak_ptr<DoNothingDatabase> database, ConnectionId session)
+      : database_(std::move(database)), session_(session) {}
+
+  void interrupt() noexcept override {
+    const auto database = database_.lock();
+    if (database == nullptr) return;
+    const std::lock_guard lock(database->mutex_);
+    database->cancelled_.insert(session_);
+    database->changed_.notify_all();
+  }
+  void break_off() noexcept override {
+    if (const auto database = database_.lock(); database != nullptr) database->end(session_);
+  }
+
+ private:
+  const std::weak_ptr<DoNothingDatabase> database_;
+  const ConnectionId session_;
+};
+
+class DoNothingConnection final : public DatabaseConnection {
+ public:
+  DoNothingConnection(std::shared_ptr<DoNothingDatabase> database, ConnectionId session)
+      : database_(std::move(database)),
+        session_(session),
+        cancellation_(std::make_shared<DoNothingCancellation>(database_, session)) {}
+
+  ~DoNothingConnection() override {
+    const std::lock_guard lock(database_->mutex_);
+    database_->sessions_.erase(session_);
+    database_->changed_.notify_all();
+  }
+
+  DatabaseKind kind() const override {
+    return database_->options_.ties ? DatabaseKind::kMariadb : DatabaseKind::kMysql;
+  }
+  SessionIdentity session_identity() const override { return {.connection = session_, .server_start = {1}}; }
+  std::shared_ptr<Cancellation> cancellation() const override { return cancellation_; }
+  ConnectionCondition condition() const override { return condition_; }
+  bool clean_up() override { return condition_ == ConnectionCondition::kIdle; }
+
+  WorkResult run_branch(const BranchWork& work) override {
+    std::unique_lock lock(database_->mutex_);
+    WorkResult result{.outcome = Refused{}, .results = {}, .session = session_identity()};
+    if (!alive()) {
+      result.outcome = Lost{.error = lost().error, .ending_sent = false};
+      return result;
+    }
+    if (!database_->owner_.same_owner(work.mine)) {
+      result.outcome = Refused{
+          refusal(Meaning::kStatementRefused, ErrorCode::kNotOwner, Effect::kNone, "another agent owns it")
+              .error};
+      return result;
+    }
+    if (work.ending != BranchEnding::kReadOnly) {
+      if (std::vector<MarkerRow> rows = visible(work.start.id, work.start.request); !rows.empty()) {
+        result.outcome = MarkerTaken{std::move(rows)};
+        return result;
+      }
+    }
+    for (const Statement& statement : work.statements) {
+      if (statement.sql == database_->options_.blocking_statement) block(lock);
+      if (!alive()) {
+        result.outcome = Lost{.error = lost().error, .ending_sent = false};
+        return result;
+      }
+      if (database_->cancelled_.contains(session_)) {
+        result.outcome =
+            Refused{refusal(Meaning::kCancelled, ErrorCode::kTimeout, Effect::kNone, "cancelled").error};
+        return result;
+      }
+      result.results.push_back({.columns = {}, .rows = {}, .affected = 1, .generated_key = {}});
+    }
+    finish(work, result);
+    return result;
+  }
+
+  Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    const auto found = database_->prepared_.find(branch);
+    const bool elsewhere = found != database_->prepared_.end() && database_->options_.ties &&
+                           found->second.session != session_ &&
+                           database_->sessions_.contains(found->second.session);
+    if (found == database_->prepared_.end() || elsewhere) {
+      return std::unexpected(
+          refusal(Meaning::kUnknownXid, ErrorCode::kUnknownTransaction, Effect::kNone, "no such branch"));
+    }
+    if (ending == PreparedEnding::kCommit) database_->markers_.emplace(branch, found->second.marker);
+    database_->prepared_.erase(found);
+    if (condition_ == ConnectionCondition::kTied) condition_ = ConnectionCondition::kIdle;
+    return {};
+  }
+
+  Answer<std::vector<MarkerRow>> read_markers(const BranchId& branch,
+                                              const std::optional<RequestKey>& request) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    return visible(branch, request);
+  }
+
+  Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch, std::chrono::milliseconds) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    if (database_->prepared_.contains(branch)) {
+      return std::unexpected(
+          refusal(Meaning::kLockTimeout, ErrorCode::kConflict, Effect::kNone, "its marker is prepared"));
+    }
+    const bool inserted = database_->markers_.emplace(branch, barrier(branch, epoch)).second;
+    if (!inserted) return std::unexpected(duplicate());
+    return {};
+  }
+
+  Answer<void> insert_request_barrier(const RequestKey& request, EpochNumber epoch,
+                                      std::chrono::milliseconds) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    for (const auto& [branch, marker] : database_->markers_)
+      if (marker.request == request) return std::unexpected(duplicate());
+    MarkerRow row = barrier({}, epoch);
+    row.request = request;
+    if (!database_->request_barriers_.emplace(request, row).second) return std::unexpected(duplicate());
+    return {};
+  }
+
+  Answer<PreparedList> list_prepared() override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    PreparedList list;
+    for (const auto& [branch, prepared] : database_->prepared_)
+      list.branches.push_back({.branch = branch, .age_seconds = {}});
+    return list;
+  }
+
+  Answer<std::vector<RoleSession>> list_role_sessions() override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    std::vector<RoleSession> others;
+    for (const ConnectionId other : database_->sessions_)
+      if (other != session_) others.push_back({.connection = other, .state = "does nothing"});
+    return others;
+  }
+
+  Answer<bool> end_session(const SessionIdentity& session) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    database_->sessions_.erase(session.connection);
+    database_->changed_.notify_all();
+    return true;
+  }
+
+  Answer<ServerRow> read_server(const std::string&) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    ServerRow row;
+    row.server = "does-nothing";
+    row.started = {1};
+    row.version = "does nothing";
+    row.installation = "0123456789abcdef";
+    row.schema_version = 1;
+    row.owner = database_->owner_;
+    return row;
+  }
+
+  Answer<bool> claim_owner(const OwnerRow& expected, const OwnerRow& claimed) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    if (!database_->owner_.same_owner(expected)) return false;
+    const std::uint64_t counter = database_->owner_.counter;
+    database_->owner_ = claimed;
+    database_->owner_.counter = counter;
+    return true;
+  }
+
+  Answer<bool> raise_counter(const OwnerRow& mine, std::uint64_t counter) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    if (!database_->owner_.same_owner(mine) || counter <= database_->owner_.counter) return false;
+    database_->owner_.counter = counter;
+    return true;
+  }
+
+  Answer<void> raise_floors(const ClusterId&, const Floors& floors) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    database_->floors_.position = std::max(database_->floors_.position, floors.position);
+    database_->floors_.request_ms = std::max(database_->floors_.request_ms, floors.request_ms);
+    return {};
+  }
+
+  Answer<std::uint64_t> delete_markers(const ClusterId&, const Floors& floors, std::uint32_t limit) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    std::uint64_t gone = 0;
+    for (auto at = database_->markers_.begin(); at != database_->markers_.end() && gone < limit;) {
+      const bool below = position_of(at->first.transaction) < floors.position;
+      at = below ? database_->markers_.erase(at) : std::next(at);
+      if (below) ++gone;
+    }
+    return gone;
+  }
+
+  Answer<void> run_texts(const Texts&) override { return {}; }
+
+ private:
+  // All of these want the database's mutex held.
+  bool alive() {
+    if (!database_->sessions_.contains(session_)) condition_ = ConnectionCondition::kLost;
+    return condition_ != ConnectionCondition::kLost;
+  }
+
+  static ClassifiedError lost() {
+    return refusal(Meaning::kConnectionLost, ErrorCode::kUnavailable, Effect::kUnknown,
+                   "the session was lost");
+  }
+  static ClassifiedError duplicate() {
+    return refusal(Meaning::kDuplicateKey, ErrorCode::kStatementFailed, Effect::kNone, "the key is taken");
+  }
+
+  static MarkerRow barrier(const BranchId& branch, EpochNumber epoch) {
+    MarkerRow row;
+    row.transaction = branch.transaction.text();
+    row.branch = branch.branch;
+    row.state = MarkerState::kBarred;
+    row.epoch = epoch;
+    return row;
+  }
+
+  std::vector<MarkerRow> visible(const BranchId& branch, const std::optional<RequestKey>& request) const {
+    std::vector<MarkerRow> rows;
+    if (const auto found = database_->markers_.find(branch); found != database_->markers_.end())
+      rows.push_back(found->second);
+    if (!request.has_value() || !rows.empty()) return rows;
+    if (const auto barred = database_->request_barriers_.find(*request);
+        barred != database_->request_barriers_.end())
+      rows.push_back(barred->second);
+    for (const auto& [other, marker] : database_->markers_)
+      if (marker.request == request && other.branch == branch.branch) rows.push_back(marker);
+    return rows;
+  }
+
+  void block(std::unique_lock<std::mutex>& lock) {
+    const std::uint64_t released = database_->released_;
+    ++database_->blocked_;
+    database_->changed_.notify_all();
+    database_->changed_.wait(lock, [&] {
+      return database_->released_ != released || database_->cancelled_.contains(session_) ||
+             !database_->sessions_.contains(session_);
+    });
+    --database_->blocked_;
+  }
+
+  void finish(const BranchWork& work, WorkResult& result) {
+    MarkerRow marker;
+    marker.transaction = work.start.id.transaction.text();
+    marker.branch = work.start.id.branch;
+    marker.state = MarkerState::kCommitted;
+    marker.request = work.start.request;
+    marker.digest = work.start.digest;
+    marker.epoch = work.start.epoch;
+    switch (work.ending) {
+      case BranchEnding::kReadOnly: result.outcome = ReadOnlyDone{}; break;
+      case BranchEnding::kCommitOnePhase:
+        database_->markers_.emplace(work.start.id, std::move(marker));
+        result.outcome = CommittedOnePhase{};
+        break;
+      case BranchEnding::kPrepare:
+        database_->prepared_.emplace(work.start.id, DoNothingDatabase::PreparedBranch{
+                                                        .marker = std::move(marker), .session = session_});
+        if (database_->options_.ties) condition_ = ConnectionCondition::kTied;
+        result.outcome = Prepared{.tied = database_->options_.ties};
+        break;
+    }
+  }
+
+  const std::shared_ptr<DoNothingDatabase> database_;
+  const ConnectionId session_;
+  const std::shared_ptr<DoNothingCancellation> cancellation_;
+  ConnectionCondition condition_ = ConnectionCondition::kIdle;
+};
+
+Result<std::unique_ptr<DatabaseConnection>> DoNothingDatabase::connect() {
+  ConnectionId session;
+  {
+    const std::lock_guard lock(mutex_);
+    if (refused_)
+      return fail(ErrorCode::kUnavailable, Effect::kNone,
+                  "the database that does nothing takes no connections");
+    session = {++last_session_};
+    sessions_.insert(session);
+  }
+  return std::make_unique<DoNothingConnection>(shared_from_this(), session);
+}
+
+void DoNothingDatabase::refuse_connections(bool refused) {
+  const std::lock_guard lock(mutex_);
+  refused_ = refused;
+}
+
+void DoNothingDatabase::end(ConnectionId session) {
+  const std::lock_guard lock(mutex_);
+  sessions_.erase(session);
+  changed_.notify_all();
+}
+
+void DoNothingDatabase::release() {
+  const std::lock_guard lock(mutex_);
+  ++released_;
+  changed_.notify_all();
+}
+
+std::size_t DoNothingDatabase::sessions() const {
+  const std::lock_guard lock(mutex_);
+  return sessions_.size();
+}
+
+std::size_t DoNothingDatabase::blocked() const {
+  const std::lock_guard lock(mutex_);
+  return blocked_;
+}
+
+std::size_t DoNothingDatabase::committed() const {
+  const std::lock_guard lock(mutex_);
+  return markers_.size();
+}
+
+}  // namespace troth

@@ -1,0 +1,73 @@
+// What the drivers' text forms need beside the drivers; pure.
+#include <limits>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "participant_agent/runtime/mysql_values.h"
+#include "participant_agent/runtime/postgres_values.h"
+#include "participant_agent/runtime/statement_cache.h"
+
+namespace troth::agent {
+namespace {
+
+TEST(PostgresValues, ParametersAreWrittenAsPostgresReadsThem) {
+  EXPECT_EQ(to_postgres({Null{}}), std::nullopt);
+  EXPECT_EQ(to_postgres({true}), "t");
+  EXPECT_EQ(to_postgres({0.1}), "0.1");
+  EXPECT_EQ(to_postgres({-std::numeric_limits<double>::infinity()}), "-Infinity");
+  EXPECT_EQ(to_postgres({Bytes{std::string("\0\xff", 2)}}), "\\x00ff");
+  EXPECT_EQ(to_postgres({Array{{{Text{"a\"\\b"}}, {Null{}}}}}), "{\"a\\\"\\\\b\",NULL}");
+}
+
+TEST(PostgresValues, WhatHasNoFormInTheContractIsTextAsItStands) {
+  constexpr std::uint32_t kDate = 1082;
+  constexpr std::uint32_t kIntArray = 1007;
+  EXPECT_EQ(from_postgres(kDate, "2026-11-23"), Value{Date{"2026-11-23"}});
+  EXPECT_EQ(from_postgres(kDate, "infinity"), Value{Text{"infinity"}});
+  EXPECT_EQ(from_postgres(kDate, "0044-03-15 BC"), Value{Text{"0044-03-15 BC"}});
+  EXPECT_EQ(from_postgres(kDate, "12026-01-01"), Value{Text{"12026-01-01"}});
+  EXPECT_EQ(from_postgres(kIntArray, "{{1,2},{3,4}}"), Value{Text{"{{1,2},{3,4}}"}});
+  EXPECT_EQ(from_postgres(kIntArray, "[2:3]={1,2}"), Value{Text{"[2:3]={1,2}"}});
+  EXPECT_EQ(from_postgres(kIntArray, "{1,NULL}"), (Value{Array{{{std::int64_t{1}}, {Null{}}}}}));
+  EXPECT_EQ(from_postgres(99'999, "anything"), Value{Text{"anything"}});
+}
+
+TEST(MysqlValues, DecimalPlaceholdersAreCastAndNothingElseIs) {
+  const std::vector<Value> parameters{{Decimal{"0.01"}}, {std::int64_t{1}}, {Decimal{"5"}}};
+  EXPECT_EQ(cast_decimals(DatabaseKind::kMysql,
+                          "UPDATE t SET a = a - ?, b = '?' /* ? */ WHERE id = ? AND c > ?", parameters),
+            "UPDATE t SET a = a - CAST(? AS DECIMAL(65,2)), b = '?' /* ? */ WHERE id = ? AND c > "
+            "CAST(? AS DECIMAL(65,0))");
+  EXPECT_EQ(cast_decimals(DatabaseKind::kMysql, "SELECT ?", {{Text{"1.5"}}}), "SELECT ?");
+}
+
+TEST(MysqlValues, TimestampsWithAZoneBecomeUtc) {
+  EXPECT_EQ(timestamp_in_utc("2026-11-23 13:37:00Z"), "2026-11-23 13:37:00");
+  EXPECT_EQ(timestamp_in_utc("2026-01-01 00:30:00.25+02"), "2025-12-31 22:30:00.25");
+  EXPECT_EQ(timestamp_in_utc("2024-02-28 23:30:00-05:30"), "2024-02-29 05:00:00");
+  EXPECT_EQ(timestamp_in_utc("2026-11-23 13:37:00"), std::nullopt);
+  EXPECT_EQ(timestamp_in_utc("2026-13-23 13:37:00Z"), std::nullopt);
+}
+
+TEST(MysqlValues, FractionHasAsManyDigitsAsTheColumn) {
+  EXPECT_EQ(with_fraction("13:37:00", 0), "13:37:00");
+  EXPECT_EQ(with_fraction("13:37:00.123000", 3), "13:37:00.123");
+  EXPECT_EQ(with_fraction("13:37:00", 3), "13:37:00.000");
+}
+
+TEST(StatementCache, LongestUnusedStatementGoesFirst) {
+  StatementCache<int> cache(2);
+  EXPECT_FALSE(cache.insert("a", 1).has_value());
+  EXPECT_FALSE(cache.insert("b", 2).has_value());
+  const int* used = cache.find("a");
+  ASSERT_NE(used, nullptr);
+  EXPECT_EQ(*used, 1);
+  EXPECT_EQ(cache.insert("c", 3), 2);
+  EXPECT_EQ(cache.find("b"), nullptr);
+  EXPECT_NE(cache.find("a"), nullptr);
+  EXPECT_EQ(cache.size(), 2U);
+}
+
+}  // namespace
+}  // namespace troth::agent
