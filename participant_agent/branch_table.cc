@@ -491,7 +491,7 @@ std::vector<OpenBranch> BranchTable::open_branches() const {
 }
 
 std::vector<JournalRecord> BranchTable::checkpoint() const {
-  std::vector<JournalRecord> records;
+  std::vector<JournalRecord> records{AgentStarted{options_.incarnation}};
   if (fence_.newest()) records.emplace_back(EpochSeen{*fence_.newest()});
   records.emplace_back(WatermarkRaised{durable_watermark_});
   for (const auto& [name, resource] : resources_)

@@ -30,6 +30,13 @@ class JournalSequence {
   std::uint64_t last_ = 0;
 };
 
+// This process began; durable before it registers anywhere, so that no two starts ever answer to one
+// incarnation [T12].
+struct AgentStarted {
+  Incarnation incarnation;
+  auto operator<=>(const AgentStarted&) const = default;
+};
+
 // The newest reign this agent has heard of; durable before anything is answered under it [T8].
 struct EpochSeen {
   Epoch epoch;
@@ -121,7 +128,7 @@ struct FloorRaised {
 
 using JournalRecord =
     std::variant<EpochSeen, WatermarkRaised, Claiming, Owns, CounterRaised, ResourceIdentity, BranchBegun,
-                 DecisionLearned, Finished, Resolved, EndedByLeader, FloorRaised>;
+                 DecisionLearned, Finished, Resolved, EndedByLeader, FloorRaised, AgentStarted>;
 
 [[nodiscard]] std::string_view name_of(const JournalRecord& record);
 

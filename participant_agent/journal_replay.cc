@@ -35,6 +35,7 @@ void forget(JournalState& state, const TransactionId& transaction) {
 void JournalState::apply(const JournalRecord& record) {
   std::visit(
       Overloaded{
+          [this](const AgentStarted& started) { last_start = std::max(last_start, started.incarnation); },
           [this](const EpochSeen& seen) {
             if (!epoch || seen.epoch.number >= epoch->number) epoch = seen.epoch;
           },
@@ -78,7 +79,7 @@ void JournalState::apply(const JournalRecord& record) {
 }
 
 Incarnation JournalState::next_incarnation() const {
-  std::uint64_t highest = 0;
+  std::uint64_t highest = last_start.value;
   for (const auto& [name, memory] : ownership) {
     if (memory.claimed) highest = std::max(highest, memory.claimed->incarnation.value);
     if (memory.owned) highest = std::max(highest, memory.owned->incarnation.value);

@@ -30,6 +30,7 @@ struct JournalState {
     std::optional<BranchEnd> end;  // ended here, and the leader may still ask
   };
 
+  Incarnation last_start;
   std::optional<Epoch> epoch;
   Position watermark;
   std::map<ResourceName, OwnershipMemory> ownership;
@@ -40,7 +41,7 @@ struct JournalState {
 
   void apply(const JournalRecord& record);
 
-  // One above every incarnation that was ever claimed.
+  // One above every incarnation that ever began or claimed something.
   [[nodiscard]] Incarnation next_incarnation() const;
 };
 

@@ -156,6 +156,8 @@ inline std::string record_text(const JournalRecord& record) {
   };
   if (const auto* claiming = std::get_if<Claiming>(&record)) text += row_text(claiming->row);
   if (const auto* owns = std::get_if<Owns>(&record)) text += row_text(owns->row);
+  if (const auto* started = std::get_if<AgentStarted>(&record))
+    text += fmt::format(" {}", started->incarnation.value);
   if (const auto* counter = std::get_if<CounterRaised>(&record)) text += fmt::format(" {}", counter->counter);
   if (const auto* identity = std::get_if<ResourceIdentity>(&record))
     text += fmt::format(" {} timeline {}", identity->server, identity->timeline);
