@@ -77,9 +77,10 @@ def arguments() -> argparse.Namespace:
     option("--acknowledge", acknowledgements, "applied,decided", "A,..", "when Troth answers, a cell for each")
     option("--seconds", seconds, 5, "S", "length of a round")
     option("--rounds", rounds, 3, "N", "rounds of each side in a cell")
-    parser.add_argument("--only", choices=("handcoded", "troth"), help="one side alone; prints no JSON")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--only", choices=("handcoded", "troth"), help="one side alone; prints no JSON")
     option("--seed", int, 1, "N", "of the transfers that are drawn")
-    parser.add_argument("--json-only", action="store_true", help="print nothing but the lines of JSON")
+    output.add_argument("--json-only", action="store_true", help="print nothing but the lines of JSON")
     parser.add_argument("--check-arguments", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
