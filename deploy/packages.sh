@@ -24,8 +24,9 @@ readonly demo_set=(
   ca-certificates debian-archive-keyring
 )
 readonly test_set=(
-  git python3 python3-pytest python3-pytest-timeout python3-thrift python3-psycopg2 python3-pymysql python3-cryptography
-  thrift-compiler
+  git python3 python3-pytest python3-pytest-timeout python3-psycopg2 python3-pymysql python3-cryptography
+  # Debian's python3-thrift imports six without depending on it.
+  python3-thrift python3-six thrift-compiler
 )
 readonly check_set=(git clang-format-19 clang-tidy-19 black shellcheck)
 readonly fuzz_set=(clang-19 libclang-rt-19-dev)
