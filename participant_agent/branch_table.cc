@@ -378,6 +378,20 @@ void BranchTable::drop(std::map<BranchId, Entry>::iterator at) {
   branches_.erase(at);
 }
 
+std::set<BranchId> BranchTable::known_in(const ResourceName& resource) const {
+  std::set<BranchId> known;
+  for (const auto& [id, entry] : branches_)
+    if (entry.branch.resource() == resource) known.insert(id);
+  return known;
+}
+
+bool BranchTable::is_working() const {
+  return std::ranges::any_of(live_, [this](const BranchId& id) {
+    const auto phase = branches_.at(id).branch.phase();
+    return phase == Branch::Phase::kWorking || phase == Branch::Phase::kReading;
+  });
+}
+
 std::set<BranchId> BranchTable::live_in(const ResourceName& resource) const {
   std::set<BranchId> ids;
   for (const auto& id : live_) {

@@ -73,6 +73,10 @@ class BranchTable {
   [[nodiscard]] const std::optional<Epoch>& epoch() const { return fence_.newest(); }
   [[nodiscard]] const Branch* find(const BranchId& id) const;
   [[nodiscard]] std::vector<OpenBranch> open_branches() const;
+  // Every branch of this resource that is remembered, ended ones included.
+  [[nodiscard]] std::set<BranchId> known_in(const ResourceName& resource) const;
+  // Some branch still runs statements, or holds its snapshot.
+  [[nodiscard]] bool is_working() const;
   [[nodiscard]] std::size_t remembered() const { return branches_.size(); }
   // Restates all that the journal must still hold; what stands before may go.
   [[nodiscard]] std::vector<JournalRecord> checkpoint() const;

@@ -51,7 +51,12 @@ enum class ConnectionCondition : std::uint8_t {
   kLost,      // the connection broke; the server's end of it may still run
 };
 
-enum class BranchEnding : std::uint8_t { kPrepare, kCommitOnePhase, kReadOnly };
+enum class BranchEnding : std::uint8_t {
+  kPrepare,
+  kCommitOnePhase,
+  kReadOnly,
+  kHoldReadOnly,  // leave the transaction open, on a session that is tied to it, until release_held()
+};
 
 struct ResultLimits {
   std::uint64_t rows_per_statement = 10'000;
@@ -66,6 +71,10 @@ struct BranchWork {
   OwnerRow mine;
   bool durability_required = true;
   ResultLimits limits;
+
+  [[nodiscard]] bool writes() const {
+    return ending == BranchEnding::kPrepare || ending == BranchEnding::kCommitOnePhase;
+  }
 };
 
 // The yes vote. `tied`: the session is held until the branch ends.
@@ -122,6 +131,8 @@ class DatabaseConnection {
   [[nodiscard]] virtual bool clean_up() = 0;
 
   [[nodiscard]] virtual WorkResult run_branch(const BranchWork& work) = 0;
+  // Ends what BranchEnding::kHoldReadOnly left open.
+  [[nodiscard]] virtual Answer<void> release_held() = 0;
   // kUnknownXid is neither success nor failure [T9].
   [[nodiscard]] virtual Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) = 0;
 

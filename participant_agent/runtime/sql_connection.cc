@@ -109,6 +109,9 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
     case BranchEnding::kPrepare: texts = dialect_.prepare(branch); break;
     case BranchEnding::kCommitOnePhase: texts = dialect_.commit_one_phase(branch); break;
     case BranchEnding::kReadOnly: texts = dialect_.end_read_only(); break;
+    case BranchEnding::kHoldReadOnly:
+      condition_ = ConnectionCondition::kTied;
+      return {.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   }
   if (const Answer<void> ended = end_branch(texts, work.ending, results); !ended.has_value())
     return refuse(work, ended.error().error, /*ending_sent=*/true);
@@ -123,7 +126,7 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
 }
 
 std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
-  const bool writes = work.ending != BranchEnding::kReadOnly;
+  const bool writes = work.writes();
   const Texts texts = writes ? dialect_.begin_branch(work.start) : dialect_.begin_read_only(work.start);
   for (int attempt = 1;; ++attempt) {
     const Instant sent = boot_now();
@@ -223,8 +226,7 @@ WorkResult SqlConnection::marker_taken(const BranchWork& work, const ClassifiedE
 }
 
 bool SqlConnection::roll_back(const BranchWork& work) {
-  const bool is_branch = work.ending != BranchEnding::kReadOnly;
-  const Texts texts = is_branch ? dialect_.roll_back_active(work.start.id) : Texts{"ROLLBACK"};
+  const Texts texts = work.writes() ? dialect_.roll_back_active(work.start.id) : Texts{"ROLLBACK"};
   bool last_succeeded = false;
   for (const std::string& text : texts) {
     if (condition_ == ConnectionCondition::kLost) return false;
@@ -245,6 +247,13 @@ Answer<SqlConnection::TextAnswer> SqlConnection::ask(const Texts& texts) {
 Answer<void> SqlConnection::ask_for_success(const Texts& texts) {
   if (const auto answer = ask(texts); !answer.has_value()) return std::unexpected(answer.error());
   return {};
+}
+
+Answer<void> SqlConnection::release_held() {
+  const Answer<void> ended = call_for_success(dialect_.end_read_only());
+  if (condition_ == ConnectionCondition::kTied)
+    condition_ = ended.has_value() ? ConnectionCondition::kIdle : ConnectionCondition::kDoubtful;
+  return ended;
 }
 
 Answer<void> SqlConnection::finish_prepared(const BranchId& branch, PreparedEnding ending) {

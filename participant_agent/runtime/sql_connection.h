@@ -45,6 +45,7 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] bool clean_up() override;
 
   [[nodiscard]] WorkResult run_branch(const BranchWork& work) final;
+  [[nodiscard]] Answer<void> release_held() final;
   [[nodiscard]] Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) final;
   [[nodiscard]] Answer<std::vector<MarkerRow>> read_markers(const BranchId& branch,
                                                             const std::optional<RequestKey>& request) final;

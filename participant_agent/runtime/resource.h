@@ -1,0 +1,152 @@
+// participant_agent/runtime/resource.h
+//
+// One resource of a running agent: its database sessions, who owns it, and what its branches need done there.
+// Runs on the event loop's thread; the sessions have threads of their own and come back through the loop.
+//
+// Three pools, so that what frees locks never waits behind what waits for them:
+//   work       begins and prepares branches; a MariaDB branch stays on its session
+//   finishing  commits and rolls back prepared branches, reads markers, inserts barriers
+//   control    one session: ownership, counter, lists, floors
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include <asio/steady_timer.hpp>
+
+#include "base/ids.h"
+#include "participant_agent/branch.h"
+#include "participant_agent/orphans.h"
+#include "participant_agent/ownership.h"
+#include "participant_agent/runtime/own_sessions.h"
+#include "participant_agent/runtime/running_work.h"
+#include "participant_agent/runtime/session_pool.h"
+#include "participant_agent/runtime/settings.h"
+#include "participant_agent/table_messages.h"
+
+namespace asio {
+class io_context;
+}
+
+namespace troth::agent {
+
+class Resource {
+ public:
+  struct Owner {
+    std::function<void(TableInput)> table;  // feeds the branch table
+    std::function<void(const AppendJournal&)> append;
+    std::function<JournalSequence&()> journal;
+    std::function<std::set<BranchId>()> known_branches;  // of this resource, ended ones included
+    std::function<void(const BranchId&, std::function<void(GroupDecision)>)> ask_decision;
+    std::function<void()> on_serving;  // its identity is known: it can be registered
+  };
+  // Opens a session; what connect_to() does, or a test's stand-in.
+  using Opener = std::function<Result<std::unique_ptr<DatabaseConnection>>()>;
+  struct Options {
+    ResourceSettings settings;
+    ClusterId cluster;
+    OwnershipOptions ownership;
+    OwnershipMemory memory;
+    Duration barrier_wait{};
+    Duration statement_timeout{};
+    Duration list_interval{};
+    ResultLimits limits;
+    Opener open;            // sessions for branches
+    Opener open_finishing;  // the same with the barrier's lock wait
+  };
+
+  Resource(asio::io_context& loop, Options options, Owner owner);
+  ~Resource();
+  Resource(const Resource&) = delete;
+  Resource& operator=(const Resource&) = delete;
+
+  void start();
+  // Refuses what waits, asks what runs to stop, joins the sessions' threads.
+  void shut_down();
+
+  void journal_durable(JournalTicket through);
+  void allow_take_over();
+  // An operator let this agent take it from another; the coordinators must hear so once.
+  [[nodiscard]] bool took_over() const { return took_over_; }
+  void registered() { took_over_ = false; }
+
+  // ---- what the branch table asks for
+  void run_work(const Branch& branch, const RunWork& run);
+  void cancel_work(const BranchId& id);
+  void end_session(const Branch& branch);
+  void release_session(const BranchId& id);
+  void finish_prepared(const Branch& branch, bool commit);
+  void read_markers(const Branch& branch);
+  void insert_barrier(const Branch& branch, EpochNumber epoch);
+  void raise_floors(const Floors& floors);
+  void delete_markers(const Floors& floors, std::uint32_t limit);
+  void bar_request(const RequestKey& request, EpochNumber epoch, std::function<void(RequestVerdict)> done);
+
+  [[nodiscard]] const ResourceName& name() const { return name_; }
+  [[nodiscard]] DatabaseKind kind() const { return options_.settings.kind; }
+  [[nodiscard]] bool serves() const { return ownership_.serves(); }
+  [[nodiscard]] const Ownership& ownership() const { return ownership_; }
+  // Empty until it has been served once, by this or an earlier start.
+  [[nodiscard]] std::string identity() const;
+  [[nodiscard]] SessionPoolCounts sessions() const { return work_.counts(); }
+  [[nodiscard]] const ReportSurvey& last_survey() const { return last_survey_; }
+
+ private:
+  template <typename T>
+  void on_finishing(std::optional<BranchId> branch, std::function<Result<T>(DatabaseConnection&)> run,
+                    std::function<void(Result<T>)> done);
+  template <typename T>
+  void on_control(std::function<Result<T>(DatabaseConnection&)> run, std::function<void(Result<T>)> done);
+  void noticed(BackendFate fate);
+  void later(Duration delay, std::function<void()> action);
+
+  void step(const OwnershipInput& input);
+  void carry_out(const Connect& effect);
+  void carry_out(const ReadServer& effect);
+  void carry_out(const ClaimRow& effect);
+  void carry_out(const RaiseCounter& effect);
+  void carry_out(const ListSessions& effect);
+  void carry_out(const EndSessions& effect);
+  void carry_out(const Serve& effect);
+  void carry_out(const Stop& effect);
+  void carry_out(const AppendJournal& effect);
+  void set_timer();
+
+  void begin_survey();
+  void survey(const OrphanInput& input);
+  void carry_out_survey(const std::vector<OrphanEffect>& effects);
+  void ask_decisions(const std::vector<BranchId>& branches);
+
+  void report(const BranchId& id, BranchInput input);
+  void end_session_of(const BranchId& id, const SessionIdentity& session);
+  void work_done(const BranchId& id, const std::shared_ptr<RunningWork>& running, Status status,
+                 BackendFate fate);
+
+  asio::io_context& loop_;
+  ResourceName name_;
+  Options options_;
+  Owner owner_;
+  std::shared_ptr<OwnSessions> own_sessions_ = std::make_shared<OwnSessions>();
+  Ownership ownership_;
+  OwnerRow mine_;
+
+  std::map<BranchId, std::shared_ptr<RunningWork>> running_;
+  std::set<BranchId> tied_;  // prepared, and held by the session that prepared them
+  DeadlineWatch cancels_{DeadlineWatchOptions{}};
+
+  std::optional<OrphanSurvey> survey_;
+  ReportSurvey last_survey_;
+  asio::steady_timer survey_timer_;
+  asio::steady_timer timer_;
+  bool took_over_ = false;
+  bool shut_down_ = false;
+
+  SessionPool work_;
+  SessionPool finishing_;
+  SessionPool control_;
+};
+
+}  // namespace troth::agent

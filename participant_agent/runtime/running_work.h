@@ -1,0 +1,66 @@
+// participant_agent/runtime/running_work.h
+//
+// A branch's work while a session has it: shared by the loop, which may cancel it, and the session's thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "participant_agent/runtime/database_connection.h"
+#include "participant_agent/runtime/deadline_watch.h"
+
+namespace troth::agent {
+
+class RunningWork {
+ public:
+  explicit RunningWork(BranchWork work) : work_(std::move(work)) {}
+
+  // On the session's thread.
+  void run(DatabaseConnection& connection) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (cancelled_) {
+        result_ = WorkResult{Refused{cancelled_before_start()}, {}, connection.session_identity()};
+        return;
+      }
+      cancellation_ = connection.cancellation();
+    }
+    auto result = connection.run_branch(work_);
+    const std::lock_guard lock(mutex_);
+    result_ = std::move(result);
+  }
+
+  // On the loop's thread: null while no session has it yet; then it will refuse to start.
+  [[nodiscard]] std::shared_ptr<Cancellation> cancel() {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    return cancellation_;
+  }
+
+  [[nodiscard]] WorkResult take_result() {
+    const std::lock_guard lock(mutex_);
+    return std::move(*result_);
+  }
+
+  std::optional<DeadlineWatch::Ticket> cancel_ticket;  // the loop's
+
+ private:
+  static Error cancelled_before_start() {
+    Error error;
+    error.code = ErrorCode::kTimeout;
+    error.effect = Effect::kNone;
+    error.message = "the branch was cancelled before a session was free for it";
+    error.retryable = true;
+    return error;
+  }
+
+  const BranchWork work_;
+  std::mutex mutex_;
+  bool cancelled_ = false;
+  std::shared_ptr<Cancellation> cancellation_;
+  std::optional<WorkResult> result_;
+};
+
+}  // namespace troth::agent

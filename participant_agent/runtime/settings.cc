@@ -1,0 +1,110 @@
+#include "participant_agent/runtime/settings.h"
+
+#include <limits>
+#include <set>
+
+#include "base/ids.h"
+
+namespace troth::agent {
+namespace {
+
+constexpr std::int64_t kHourMs = 3600LL * 1000;
+
+void describe_resource(Schema& schema, ResourceSettings& resource) {
+  schema.text("name", resource.name, {.mandatory = true, .max_bytes = 32},
+              "What services call this database; letters, digits, '-' and '_'.");
+  schema.require(resource.name.empty() || parse_resource_name(resource.name).has_value(), "name",
+                 "must be 1 to 32 letters, digits, '-' and '_'");
+  schema.choice("kind", resource.kind,
+                {{"postgres", DatabaseKind::kPostgres},
+                 {"mysql", DatabaseKind::kMysql},
+                 {"mariadb", DatabaseKind::kMariadb}},
+                "Which database it is.");
+  schema.text("host", resource.host, {.max_bytes = 255}, "Where it listens.");
+  schema.integer("port", resource.port, {.min = 0, .max = 65'535},
+                 "Its port; 0: the usual one, or `socket`.");
+  schema.path("socket", resource.socket, {},
+              "Unix socket (Postgres: its directory), in place of host and port.");
+  schema.text("database", resource.database, {.mandatory = true, .max_bytes = 64},
+              "The Postgres database, or the schema of a MySQL or MariaDB server, that is the resource.");
+  schema.text(
+      "user", resource.user, {.mandatory = true, .max_bytes = 64},
+      "The agent's role. Nobody else may use it: at its start the agent ends every other session of it.");
+  schema.secret("password", resource.password, {}, "The role's password.");
+  schema.integer("sessions", resource.sessions, {.min = 1, .max = 1000},
+                 "Sessions that run branches at a time.");
+  schema.integer("tied_sessions", resource.tied_sessions, {.min = 1, .max = 10'000},
+                 "MariaDB: sessions held by prepared branches, beside those.");
+  schema.integer("queue", resource.queue, {.min = 1, .max = 1'000'000},
+                 "Branches that may wait for a session; one more is refused as overloaded.");
+  schema.duration_ms("lock_timeout_ms", resource.lock_timeout, {.min = 1, .max = kHourMs},
+                     "How long a statement may wait for a lock (MySQL, MariaDB: rounded up to seconds).");
+  schema.boolean("take_over", resource.take_over,
+                 "Take the resource from the agent that owns it now. Ends that agent's sessions.");
+  schema.boolean("require_durability", resource.require_durability,
+                 "Refuse to vote while the server's settings could lose what it acknowledges.");
+}
+
+void describe_times(Schema& schema, AgentSettings& settings) {
+  schema.duration_ms("statement_timeout_ms", settings.statement_timeout, {.min = 1, .max = kHourMs},
+                     "How long one statement may run when the call does not say.");
+  schema.duration_ms("cancel_grace_ms", settings.cancel_grace, {.min = 10, .max = kHourMs},
+                     "From cancelling a branch's statement to ending its session.");
+  schema.duration_ms(
+      "first_inquiry_ms", settings.first_inquiry, {.min = 10, .max = kHourMs},
+      "A prepared branch that hears nothing asks the coordinators after this; the wait doubles.");
+  schema.duration_ms("longest_inquiry_ms", settings.longest_inquiry, {.min = 10, .max = kHourMs},
+                     "The longest such wait. It asks for ever and never decides alone.");
+  schema.require(settings.first_inquiry <= settings.longest_inquiry, "longest_inquiry_ms",
+                 "must be at least first_inquiry_ms");
+  schema.duration_ms("list_interval_ms", settings.list_interval, {.min = 100, .max = kHourMs},
+                     "How often the resource's prepared transactions are compared with the journal.");
+  schema.duration_ms("counter_interval_ms", settings.counter_interval, {.min = 100, .max = 60'000},
+                     "How often the owner row's counter rises; it shows a server that was set back.");
+  schema.duration_ms("barrier_wait_ms", settings.barrier_wait, {.min = 10, .max = 60'000},
+                     "How long a barrier waits for a lock before the answer is `undecided`.");
+  schema.duration_ms("shutdown_grace_ms", settings.shutdown_grace, {.min = 0, .max = kHourMs},
+                     "After SIGTERM: how long running branches may go on before they are rolled back.");
+}
+
+}  // namespace
+
+void describe(Schema& schema, AgentSettings& settings) {
+  schema.text("listen", settings.listen, {.max_bytes = 280},
+              "host:port where coordinators call; port 0 takes any free one.");
+  schema.text("advertise", settings.advertise, {.max_bytes = 280},
+              "host:port that coordinators are told to call; where it listens, when empty.");
+  schema.text_list("coordinators", settings.coordinators, {.min = 1, .max = 7},
+                   "host:port of each coordinator.");
+  schema.tables<ResourceSettings>("resource", settings.resources, {.min = 1, .max = 64},
+                                  "A database that this agent stands in front of.",
+                                  [&](ResourceSettings& resource) { describe_resource(schema, resource); });
+  std::set<std::string> names;
+  for (const auto& resource : settings.resources) {
+    schema.require(names.insert(resource.name).second, "resource", "two resources have the same name");
+  }
+  schema.section("limits", "What the agent refuses to exceed.", [&] {
+    schema.integer("branches", settings.branches, {.min = 1, .max = 10'000'000},
+                   "Branches that are not yet ended.");
+    schema.size_bytes("branch_bytes", settings.branch_bytes, {.min = 1 << 20, .max = 64LL << 30},
+                      "Statements and parameters of running branches together.");
+    schema.integer("connections", settings.max_connections, {.min = 1, .max = 100'000},
+                   "Connections to this agent.");
+    schema.size_bytes("frame_bytes", settings.max_frame_bytes, {.min = 4096, .max = 1 << 30},
+                      "The largest message that is taken.");
+    schema.integer("rows", settings.max_rows, {.min = 1, .max = 10'000'000},
+                   "Rows that one statement may return.");
+    schema.size_bytes("result_bytes", settings.max_result_bytes, {.min = 4096, .max = 1 << 30},
+                      "Results of one branch together.");
+  });
+  schema.section("times", "How long it waits.", [&] { describe_times(schema, settings); });
+  schema.section("journal", "The agent's own log, in the data directory.", [&] {
+    schema.size_bytes("segment_bytes", settings.segment_bytes, {.min = 1 << 20, .max = 4LL << 30},
+                      "Length of one preallocated segment file.");
+    schema.size_bytes("journal_bytes", settings.journal_bytes,
+                      {.min = 4 << 20, .max = std::numeric_limits<std::int64_t>::max()},
+                      "Past this size the oldest segment is cleaned: what lives is copied forward.");
+  });
+}
+
+}  // namespace troth::agent
