@@ -17,6 +17,10 @@ struct Owner {
   4: i64 counter
 }
 
+struct AgentStarted {
+  1: i64 incarnation
+}
+
 struct EpochSeen {
   1: common.Epoch epoch
 }

@@ -98,10 +98,14 @@ Agent::~Agent() = default;
 void Agent::start() {
   log_info("agent starts",
            {{"agent", options_.agent}, {"incarnation", incarnation_}, {"cluster", options_.cluster}});
-  for (const auto& [name, resource] : resources_)
-    resource->start();
-  do_register();
-  set_timer();
+  const auto ticket = table_.journal().next();
+  append({ticket, AgentStarted{incarnation_}});
+  after(ticket, [this] {
+    for (const auto& [name, resource] : resources_)
+      resource->start();
+    do_register();
+    set_timer();
+  });
 }
 
 void Agent::do_register() {

@@ -33,6 +33,7 @@ enum class Type : std::uint32_t {
   kResolved = 10,
   kEndedByLeader = 11,
   kFloorRaised = 12,
+  kAgentStarted = 13,
 };
 
 // What a stored struct that does not make sense is reported as.
@@ -180,6 +181,12 @@ EncodedRecord encode_one(const FloorRaised& record) {
   return encoded(Type::kFloorRaised, out);
 }
 
+EncodedRecord encode_one(const AgentStarted& record) {
+  stored::AgentStarted out;
+  out.incarnation = signed_of(record.incarnation);
+  return encoded(Type::kAgentStarted, out);
+}
+
 // ---- from bytes
 
 template <typename Struct>
@@ -279,6 +286,8 @@ std::optional<JournalRecord> decode_known(Type type, txlog::Bytes payload) {
                          {{named_of<EpochNumber>(in.epoch), named_of<Sequence>(in.sequence)},
                           static_cast<std::uint64_t>(in.request_ms)}};
     }
+    case Type::kAgentStarted:
+      return AgentStarted{named_of<Incarnation>(read<stored::AgentStarted>(payload).incarnation)};
   }
   return std::nullopt;
 }

@@ -250,7 +250,7 @@ Answer<void> SqlConnection::ask_for_success(const Texts& texts) {
 }
 
 Answer<void> SqlConnection::release_held() {
-  const Answer<void> ended = call_for_success(dialect_.end_read_only());
+  const Answer<void> ended = ask_for_success(dialect_.end_read_only());
   if (condition_ == ConnectionCondition::kTied)
     condition_ = ended.has_value() ? ConnectionCondition::kIdle : ConnectionCondition::kDoubtful;
   return ended;
