@@ -12,6 +12,7 @@ namespace troth::coordinator {
 OnePhaseCommit::OnePhaseCommit(Options options)
     : id_(std::move(options.id)),
       resource_(std::move(options.resource)),
+      has_request_(options.has_request),
       callers_({options.caller}),
       ask_again_(options.ask_again) {
   CHECK(id_.is_one_phase(), "{} is not tagged with its resource", id_.text());
@@ -29,8 +30,9 @@ std::vector<OnePhaseCommit::Effect> OnePhaseCommit::step(Instant now, Random& ra
           if (!awaits_vote()) return;
           // [T4] Sending is proposing; what was never sent was never proposed.
           if (in.never_sent) {
-            detail_ = in.reason.message;
-            finish(TransactionState::kNotCommitted, aborted(id_, in.reason), effects);
+            auto reason = in.reason;
+            reason.effect = troth::Effect::kUnknown;
+            refuse(std::move(reason), effects);
           } else {
             settle(in.reason.message, effects);
           }
@@ -68,8 +70,7 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
           finish(TransactionState::kCommitted,
                  Committed{id_, {v.result}, false, Acknowledgement::kApplied, {}}, effects);
         } else if constexpr (std::is_same_v<V, VotedNo>) {
-          detail_ = v.refusal.message;
-          finish(TransactionState::kNotCommitted, aborted(id_, v.refusal), effects);
+          refuse(v.refusal, effects);
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           detail_ = fmt::format("its request was committed as {}", v.as.text());
           finish(TransactionState::kNotCommitted, Committed{v.as, {}, true, Acknowledgement::kApplied, {}},
@@ -81,6 +82,19 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
         }
       },
       vote);
+}
+
+// The agent's own word on the effect counts: unknown, if it never came to look for the request's marker; and
+// where the key is live in another attempt (busy), that one may still commit.
+void OnePhaseCommit::refuse(Error reason, std::vector<Effect>& effects) {
+  detail_ = reason.message;
+  const bool key_may_stand =
+      has_request_ && (reason.effect == troth::Effect::kUnknown || reason.code == ErrorCode::kBusy);
+  if (!key_may_stand)
+    return finish(TransactionState::kNotCommitted, aborted(id_, std::move(reason)), effects);
+  reason.effect = troth::Effect::kUnknown;
+  reason.retryable = true;
+  finish(TransactionState::kNotCommitted, Failed{id_, std::move(reason)}, effects);
 }
 
 void OnePhaseCommit::settle(std::string why, std::vector<Effect>& effects) {

@@ -10,6 +10,10 @@
 //      "unknown", and the resource is asked until it tells: marker there, committed; barrier committed,
 //      never.
 // [T7] A no is final: the agent answers it only after its barrier is committed (attack 51).
+// [T3] "Nothing stands" speaks of the request. Where the resource has not spoken of its key, an earlier
+// attempt
+//      may have committed there without any record, so that a refusal's effect is unknown: the same
+//      request_id may be sent again, another must not (attack 40).
 //
 // Durability: nothing of its own. A crash leaves the outcome with the resource; the id says which one [T5].
 #pragma once
@@ -34,6 +38,7 @@ class OnePhaseCommit {
   struct Options {
     TransactionId id;
     ResourceName resource;
+    bool has_request = false;
     Caller caller;
     Backoff ask_again;  // the resource, while it cannot tell
   };
@@ -102,6 +107,7 @@ class OnePhaseCommit {
 
   void take_vote(const Vote& vote, std::vector<Effect>& effects);
   void take_settled(Instant now, Random& random, const Settled& settled, std::vector<Effect>& effects);
+  void refuse(Error reason, std::vector<Effect>& effects);
   void settle(std::string why, std::vector<Effect>& effects);
   void finish(TransactionState state, const Answer& answer, std::vector<Effect>& effects);
   void pass_time(Instant now, std::vector<Effect>& effects);
@@ -109,6 +115,7 @@ class OnePhaseCommit {
 
   TransactionId id_;
   ResourceName resource_;
+  bool has_request_;
   Callers callers_;
   Backoff ask_again_;
   std::variant<Sent, Settling, Over> phase_;

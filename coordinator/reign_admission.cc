@@ -49,8 +49,15 @@ void TransactionTable::Reign::take(ExecuteRequested& requested) {
       return refuse(requested.call, std::move(*error));
     if (join_running(requested, caller)) return;
   }
-  if (const auto room = admit(work); !room) return refuse(requested.call, room.error());
-  if (!work.request) return begin(std::move(work), {caller});
+  if (auto room = check_room(work); !room) {
+    // What an earlier attempt came to is not known without a look: nobody is told that nothing stands.
+    if (work.request) room.error().effect = Effect::kUnknown;
+    return refuse(requested.call, std::move(room.error()));
+  }
+  if (!work.request) {
+    if (const auto routes = check_routes(work); !routes) return refuse(requested.call, routes.error());
+    return begin(std::move(work), {caller});
+  }
 
   // At most one commit per key, on any coordinator and after any failover: the store may know of one already.
   const auto key = *work.request;
@@ -61,13 +68,16 @@ void TransactionTable::Reign::take(ExecuteRequested& requested) {
   ask_store(ForAdmission{requested.call}, store::Lookup{key});
 }
 
-Status TransactionTable::Reign::admit(const Work& work) const {
+Status TransactionTable::Reign::check_room(const Work& work) const {
   if (stopped_) return std::unexpected(refusal(stopped_->code, Effect::kNone, stopped_->message, true));
   if (draining_)
     return fail(ErrorCode::kUnavailable, Effect::kNone, "the coordinator shuts down; ask the next one");
   if (work.request && barring_.contains(*work.request))
     return fail(ErrorCode::kBusy, Effect::kNone, "a status call is barring this request_id; ask again");
-  if (auto room = admission_.check_room(work, open_.size(), retention_.kept()); !room) return room;
+  return admission_.check_room(work, open_.size(), retention_.kept());
+}
+
+Status TransactionTable::Reign::check_routes(const Work& work) const {
   for (const auto& branch : work.branches)
     if (const auto route = registry_.route(branch.resource); !route) return std::unexpected(route.error());
   return {};
@@ -113,7 +123,7 @@ void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answ
   const auto* found = std::get_if<store::Found>(&answer);
   if (found == nullptr) {
     return answer_asking(
-        asking, Failed{std::nullopt, refusal(ErrorCode::kUnavailable, Effect::kNone,
+        asking, Failed{std::nullopt, refusal(ErrorCode::kUnavailable, Effect::kUnknown,
                                              "the decision store did not answer; nothing was begun", true)});
   }
   if (found->barred) return answer_asking(asking, Failed{std::nullopt, request_barred(*asking.work.request)});
@@ -127,18 +137,23 @@ void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answ
       drive(open->second, TwoPhaseCommit::CallJoined{caller});
     return;
   }
-  if (const auto room = admit(asking.work); !room)
-    return answer_asking(asking, Failed{std::nullopt, room.error()});
+  auto refused = check_room(asking.work);
+  if (refused) refused = check_routes(asking.work);
+  if (!refused) {
+    // No record: no attempt in two phases ever commits. One in one phase leaves none, and its resource, which
+    // alone can tell, has not been asked (attack 40).
+    if (goes_in_one_phase(asking.work)) refused.error().effect = Effect::kUnknown;
+    return answer_asking(asking, Failed{std::nullopt, refused.error()});
+  }
   begin(std::move(asking.work), std::move(asking.callers));
 }
 
-// Nothing has been begun, and without the first call's work nothing will be: so nothing stands, for any of
-// them.
+// Nothing has been begun; but of an earlier attempt nothing is known.
 void TransactionTable::Reign::admission_time_is_up(CallId call) {
   const auto asking = take_asking(call);
   CHECK(asking, "call {} has a timer and is not known", call.value);
   answer_asking(*asking,
-                Failed{std::nullopt, refusal(ErrorCode::kTimeout, Effect::kNone,
+                Failed{std::nullopt, refusal(ErrorCode::kTimeout, Effect::kUnknown,
                                              "the call's time was up before anything was begun", true)});
 }
 
@@ -190,10 +205,11 @@ void TransactionTable::Reign::begin(Work work, std::vector<Caller> callers) {
   const auto first = callers.front();
 
   using Protocol = std::variant<TwoPhaseCommit, OnePhaseCommit>;
-  auto protocol =
-      one_phase ? Protocol{OnePhaseCommit({id, work.branches.front().resource, first, limits_.ask_again})}
-                : Protocol{TwoPhaseCommit({id, work.branches, work.request, work.digest, first.deadline,
-                                           first, limits_.ask_again, limits_.redrive})};
+  auto protocol = one_phase
+                      ? Protocol{OnePhaseCommit({id, work.branches.front().resource, work.request.has_value(),
+                                                 first, limits_.ask_again})}
+                      : Protocol{TwoPhaseCommit({id, work.branches, work.request, work.digest, first.deadline,
+                                                 first, limits_.ask_again, limits_.redrive})};
   if (work.request) running_.insert_or_assign(*work.request, position);
   admission_.take(work.client, work.bytes);
   const auto [at, fresh] = open_.emplace(position, Open{id,

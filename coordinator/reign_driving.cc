@@ -95,22 +95,24 @@ void TransactionTable::Reign::lose_votes(const AgentId& agent, std::optional<Inc
 
 void TransactionTable::Reign::drive(Open& open, const TwoPhaseCommit::Input& input) {
   auto& machine = std::get<TwoPhaseCommit>(open.protocol);
-  for (const auto& effect : machine.step(clocks_.now, random_, input))
+  const auto effects = machine.step(clocks_.now, random_, input);
+  if (open.undecided && !machine.undecided()) leave_undecided(open);
+  for (const auto& effect : effects)
     carry_out(open, effect);
   after_step(open);
 }
 
 void TransactionTable::Reign::drive(Open& open, const OnePhaseCommit::Input& input) {
   auto& machine = std::get<OnePhaseCommit>(open.protocol);
-  for (const auto& effect : machine.step(clocks_.now, random_, input))
+  const auto effects = machine.step(clocks_.now, random_, input);
+  if (open.undecided && !machine.undecided()) leave_undecided(open);
+  for (const auto& effect : effects)
     carry_out(open, effect);
   after_step(open);
 }
 
 void TransactionTable::Reign::after_step(Open& open) {
   const bool over = std::visit([](const auto& p) { return p.over(); }, open.protocol);
-  const bool undecided = std::visit([](const auto& p) { return p.undecided(); }, open.protocol);
-  if (open.undecided && !undecided) leave_undecided(open);
   set_timer(position_of(open.id), open.due, std::visit([](const auto& p) { return p.due(); }, open.protocol));
   if (over && !open.ending) {
     remembered_.remember(open.id, report(open));
@@ -118,7 +120,8 @@ void TransactionTable::Reign::after_step(Open& open) {
   }
 }
 
-// [T7] Decided: from here it holds no watermark down, whoever still has to hear of it (attack 57).
+// [T7] Decided: from here it holds no watermark down, whoever still has to hear of it (attack 57). Its own
+// rollbacks carry the risen watermark already, so that a prepare that comes behind them is refused.
 void TransactionTable::Reign::leave_undecided(Open& open) {
   open.undecided = false;
   admission_.give_back(open.client, open.bytes);

@@ -108,7 +108,7 @@ void TransactionTable::Reign::take(StatusRequested& requested) {
   if (running != running_.end()) {
     if (const auto* call = std::get_if<CallId>(&running->second)) {
       const auto asking = take_asking(*call);
-      answer_asking(*asking, Failed{std::nullopt, refusal(ErrorCode::kBusy, Effect::kNone,
+      answer_asking(*asking, Failed{std::nullopt, refusal(ErrorCode::kBusy, Effect::kUnknown,
                                                           "a status call is barring this request_id", true)});
     } else {
       // An attempt in one phase is stopped, or proved, where it runs, whether the caller names the place or

@@ -281,7 +281,7 @@ void TransactionTable::Reign::end_drain() {
   while (!asking_.empty()) {
     const auto asking = take_asking(asking_.begin()->first);
     answer_asking(*asking,
-                  Failed{std::nullopt, refusal(ErrorCode::kUnavailable, Effect::kNone,
+                  Failed{std::nullopt, refusal(ErrorCode::kUnavailable, Effect::kUnknown,
                                                "the coordinator shuts down; nothing was begun", true)});
   }
   std::vector<Position> positions;
