@@ -69,7 +69,7 @@ void describe(Schema& schema, CoordinatorSettings& settings) {
   schema.section("times", "How long it waits.", [&] { describe_times(schema, settings); });
   schema.section("retention", "What it remembers of ended transactions, and for how long.",
                  [&] { describe_retention(schema, settings); });
-  schema.section("log", "The decision store's write-ahead log, in the data directory.", [&] {
+  schema.section("decision_log", "The decision store's write-ahead log, in the data directory.", [&] {
     schema.size_bytes("segment_bytes", settings.segment_bytes, {.min = 1 << 20, .max = 4LL << 30},
                       "Length of one preallocated segment file.");
     schema.size_bytes("log_bytes", settings.log_bytes,
