@@ -103,6 +103,13 @@ std::optional<std::string> LogScan::order_problem(const Place& place, const Batc
   return std::nullopt;
 }
 
+// True if the next batch is the one that the successor, made while opening, begins with: the rest here is
+// void.
+bool LogScan::reaches_successor(const Place& place) const {
+  return tail_ && place.successor && place.successor->restates &&
+         tail_->frame.number.value + 1 == place.successor->restates->value;
+}
+
 // A place that holds no whole batch: the end of the segment, damage, or a tail that nobody can vouch for.
 void LogScan::judge(const Place& place, std::uint64_t offset, const BatchCheck& check, bool first) {
   const auto rest = place.bytes.subspan(offset);
@@ -153,13 +160,17 @@ Result<bool> LogScan::feed(const SegmentHeader& segment, const SegmentHeader* su
   }
   bool first = true;
   for (std::uint64_t offset = kBlockBytes; offset < bytes.size(); first = false) {
-    const bool superseded_from_here = tail_ && successor && successor->restates &&
-                                      tail_->frame.number.value + 1 == successor->restates->value;
-    if (superseded_from_here) return true;
+    if (reaches_successor(place)) return true;
     const auto check = check_batch(bytes, offset, segment.salt);
     if (!check.problem.empty()) {
       judge(place, offset, check, first);
+      if (first && !refusal_ && !suspect_) empty_ = segment.number;
       return !refusal_;
+    }
+    if (empty_) {
+      return refuse(
+          *empty_, kBlockBytes,
+          fmt::format("the segment holds no batch, but segment {} behind it does", segment.number.value));
     }
     if (const auto problem = order_problem(place, *check.frame, first))
       return refuse(segment.number, offset, *problem);
@@ -168,6 +179,11 @@ Result<bool> LogScan::feed(const SegmentHeader& segment, const SegmentHeader* su
       return std::unexpected(std::move(taken.error()));
     tail_ = Tail{*check.frame, segment.number, first};
     offset += check.frame->bytes;
+  }
+  if (successor && successor->restates && !reaches_successor(place)) {
+    return refuse(segment.number, bytes.size(),
+                  fmt::format("the segment ends here, but segment {} says that batches up to {} were in it",
+                              successor->number.value, successor->restates->value));
   }
   return true;
 }

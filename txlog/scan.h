@@ -84,10 +84,12 @@ class LogScan {
   [[nodiscard]] std::optional<std::string> length_problem(const Place& place) const;
   [[nodiscard]] std::optional<std::string> order_problem(const Place& place, const BatchFrame& frame,
                                                          bool first) const;
+  [[nodiscard]] bool reaches_successor(const Place& place) const;
   void judge(const Place& place, std::uint64_t offset, const BatchCheck& check, bool first);
   bool refuse(SegmentNumber segment, std::uint64_t offset, std::string what);
 
   std::optional<Tail> tail_;
+  std::optional<SegmentNumber> empty_;  // a segment without any batch: those behind it must be empty, too
   std::optional<CutTail> suspect_;
   std::optional<Refusal> refusal_;
 };

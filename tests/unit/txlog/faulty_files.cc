@@ -201,6 +201,15 @@ void FaultyFiles::resume_after_power_cut() {
   }
 }
 
+void FaultyFiles::put(const std::string& path, std::vector<std::byte> bytes) {
+  const std::lock_guard lock(mutex_);
+  auto node = std::make_shared<Node>();
+  node->media = bytes;
+  node->cache = std::move(bytes);
+  names_[path] = node;
+  durable_names_[path] = std::move(node);
+}
+
 void FaultyFiles::damage(const std::string& path, std::uint64_t offset) {
   const std::lock_guard lock(mutex_);
   auto& node = *names_.at(path);

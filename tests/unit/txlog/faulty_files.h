@@ -50,6 +50,8 @@ class FaultyFiles final : public Files {
   void resume_after_power_cut();
   void resume_after_kill();
 
+  // A file that was there before, durable.
+  void put(const std::string& path, std::vector<std::byte> bytes);
   // Changes one byte, on the media and in the cache.
   void damage(const std::string& path, std::uint64_t offset);
 

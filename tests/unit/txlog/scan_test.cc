@@ -192,6 +192,30 @@ TEST(Scan, AnOpeningDoesNotExcuseWhatCameBeforeTheTail) {
   EXPECT_EQ(as<Refusal>(scan(wiped).verdict).offset, 2 * kBlockBytes);
 }
 
+// Found by fuzzing: the oldest segment, superseded and cut short to its header, was taken for one that held
+// nothing.
+TEST(Scan, ASupersededSegmentThatLostItsBatchesIsRefused) {
+  LogImage image;
+  image.add({"1"});
+  image.add({"2"});
+  image.reopen({"2"});
+  for (std::size_t length = kBlockBytes; length < 3 * kBlockBytes; length += kSector) {
+    auto shorter = image.segments;
+    shorter[0].bytes.resize(length);
+    ASSERT_EQ(as<Refusal>(scan(shorter).verdict).segment, SegmentNumber{1}) << length;
+  }
+}
+
+TEST(Scan, AWipedOldestSegmentIsRefused) {
+  LogImage image(4 * kBlockBytes);
+  for (int i = 0; i < 8; ++i)
+    image.add({std::to_string(i)});
+  auto segments = image.segments;
+  segments.erase(segments.begin());
+  std::ranges::fill(std::span(segments[0].bytes).subspan(kBlockBytes), std::byte{0});
+  EXPECT_EQ(as<Refusal>(scan(segments).verdict).segment, SegmentNumber{2});
+}
+
 // Every bit of a small log, header and free space included: no flip passes, and no flip loses more than the
 // last batch without a refusal.
 TEST(Scan, NoFlippedByteEverGoesUnnoticed) {
