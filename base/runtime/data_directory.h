@@ -7,6 +7,7 @@
 //   identity    who this is; text, with a checksum; replaced whole
 //   lock        locked while a process has the directory open
 //   log/        txlog segments
+//   audit.log   what operators changed by hand, and why
 //
 // Durability: init() and record_cluster() return after file and directory are synced.
 #pragma once
@@ -45,6 +46,7 @@ class DataDirectory {
   [[nodiscard]] const Identity& identity() const { return identity_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string log_path() const { return path_ + "/log"; }
+  [[nodiscard]] std::string audit_path() const { return path_ + "/audit.log"; }
 
   // What an agent learns at its first registration, and then for ever: another cluster is refused
   // (not_owner).
