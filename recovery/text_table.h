@@ -32,8 +32,8 @@ class TextTable {
 // Control characters become visible escapes, so that no database content can play with a terminal.
 [[nodiscard]] std::string printable(std::string_view text);
 
-// "1 row", "2 rows".
-[[nodiscard]] std::string counted(std::int64_t count, std::string_view noun);
+// "1 row", "2 rows"; "1 branch", "2 branches".
+[[nodiscard]] std::string counted(std::int64_t count, std::string_view noun, std::string_view plural = {});
 
 // "850 ms", "12 s", "5 min", "3 h", "2 d": the age of something, as people say it.
 [[nodiscard]] std::string age_text(std::int64_t ms);

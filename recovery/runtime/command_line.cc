@@ -216,9 +216,16 @@ void add_resolve(CLI::App& app, const Choose& choose) {
   const auto rollback = std::make_shared<bool>(false);
   command->add_option("transaction", spec->transaction, "Transaction id")->required();
   command->add_option("--branch", spec->branch, "Its number, from 1")->required()->check(CLI::PositiveNumber);
-  command->add_option("--resource", spec->resource, "Needed only when nobody lists the branch");
+  auto* resource =
+      command->add_option("--resource", spec->resource, "Needed only when nobody lists the branch");
   auto* commit_flag = command->add_flag("--commit", *commit, "Commit the branch");
   command->add_flag("--rollback", *rollback, "Roll the branch back")->excludes(commit_flag);
+  command
+      ->add_option(
+          "--agent", spec->agent,
+          "Ask this agent itself, while no coordinator runs; needs --resource, and knows no decision")
+      ->type_name("HOST:PORT")
+      ->needs(resource);
   command->add_flag("--against-decision", spec->against_decision,
                     "Also when the decision is known to be the opposite: the resources will disagree");
   add_reason(command, spec->reason);
@@ -244,6 +251,31 @@ void add_resource(CLI::App& app, const Choose& choose) {
       ->type_name("HOST:PORT");
   add_reason(command, spec->reason);
   command->final_callback([=] { choose(*spec); });
+}
+
+void add_cluster(CLI::App& app, const Choose& choose) {
+  auto* group = app.add_subcommand("cluster", "Change the reign of a cluster");
+  group->require_subcommand(1);
+  group->fallthrough();
+  auto* command = add_command(
+      *group, "new-reign", "Give a coordinator that was set back an epoch above all agents'",
+      "  troth cluster new-reign /var/lib/troth/coordinator --agent 10.0.0.7:7402 \\\n"
+      "        --agent 10.0.0.8:7402 --reason 'restored from the backup of 03:00'\n"
+      "  troth cluster new-reign /var/lib/troth/coordinator --above 17 --reason ...\n"
+      "Acts on the data directory of a stopped coordinator. Commits that the agents have journalled\n"
+      "stay; what was decided after the backup and reached no agent is gone.");
+  const auto spec = std::make_shared<NewReignCommand>();
+  command->add_option("directory", spec->data_directory, "The coordinator's data directory")->required();
+  command->add_option("--above", spec->above, "The new epoch is above this one")->check(CLI::PositiveNumber);
+  command->add_option("--agent", spec->agents, "... and above what this agent has seen; name all of them")
+      ->type_name("HOST:PORT");
+  command->add_flag("--roll-back-undecided", spec->roll_back_undecided,
+                    "Also when held branches have no record in the restored store");
+  add_reason(command, spec->reason);
+  command->final_callback([=] {
+    if (spec->above == 0 && spec->agents.empty()) throw CLI::RequiredError("--above, or each --agent");
+    choose(*spec);
+  });
 }
 
 // ---- logs
@@ -293,6 +325,7 @@ std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::strin
   add_resources(app, choose);
   add_resolve(app, choose);
   add_resource(app, choose);
+  add_cluster(app, choose);
   add_log(app, choose);
 
   std::ranges::reverse(words);  // CLI11 takes them from the back

@@ -72,6 +72,7 @@ struct ResolveCommand {
   std::string transaction;
   std::uint32_t branch = 0;
   std::string resource;  // empty: found out
+  std::string agent;     // host:port; empty: through the coordinator
   Wish wish = Wish::kRollback;
   bool against_decision = false;
   std::string reason;
@@ -84,6 +85,15 @@ struct TakeOverCommand {
   std::string reason;
 };
 
+// troth cluster new-reign
+struct NewReignCommand {
+  std::string data_directory;
+  std::uint32_t above = 0;          // and above what these agents have seen:
+  std::vector<std::string> agents;  // host:port
+  bool roll_back_undecided = false;
+  std::string reason;
+};
+
 // troth log dump, troth log verify
 struct LogCommand {
   enum class What : std::uint8_t { kDump, kVerify };
@@ -92,7 +102,7 @@ struct LogCommand {
 };
 
 using Command = std::variant<ExecuteCommand, StatusCommand, InDoubtCommand, ResourcesCommand, ResolveCommand,
-                             TakeOverCommand, LogCommand>;
+                             TakeOverCommand, NewReignCommand, LogCommand>;
 
 [[nodiscard]] ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const StatusCommand& command, const Surroundings& around, Console& console);
@@ -100,6 +110,7 @@ using Command = std::variant<ExecuteCommand, StatusCommand, InDoubtCommand, Reso
 [[nodiscard]] ExitCode run(const ResourcesCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const ResolveCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const TakeOverCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const NewReignCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const LogCommand& command, const Surroundings& around, Console& console);
 
 }  // namespace troth::recovery

@@ -1,6 +1,23 @@
 #include "recovery/runtime/facts.h"
 
 namespace troth::recovery {
+namespace {
+
+std::vector<HeldBranch> held_branches(const std::vector<wire::InDoubtBranch>& branches) {
+  std::vector<HeldBranch> held;
+  for (const auto& branch : branches) {
+    held.push_back({.resource = {branch.resource},
+                    .transaction = branch.transaction_id,
+                    .branch = {static_cast<std::uint32_t>(branch.branch)},
+                    .age_ms = branch.age_ms,
+                    .state = branch.state,
+                    .waiting_for = branch.waiting_for,
+                    .database_id = branch.database_id});
+  }
+  return held;
+}
+
+}  // namespace
 
 Decision decision_of(wire::TransactionState::type state) {
   switch (state) {
@@ -34,6 +51,19 @@ std::string_view name_of_state(wire::TransactionState::type state) {
   return "a state that this version does not know";
 }
 
+std::string_view name_of_end(wire::BranchEnd::type end) {
+  switch (end) {
+    case wire::BranchEnd::COMMITTED: return "committed";
+    case wire::BranchEnd::ROLLED_BACK: return "rolled back";
+    case wire::BranchEnd::UNDECIDED: return "not ended yet";
+    case wire::BranchEnd::LOST: return "lost";
+    case wire::BranchEnd::TOO_OLD: return "too old";
+    case wire::BranchEnd::HEURISTIC_COMMITTED: return "committed by hand";
+    case wire::BranchEnd::HEURISTIC_ROLLED_BACK: return "rolled back by hand";
+  }
+  return "an end that this version does not know";
+}
+
 OpenWorkFacts facts_of(const wire::InDoubtReport& report) {
   OpenWorkFacts facts;
   for (const auto& open : report.transactions) {
@@ -47,17 +77,13 @@ OpenWorkFacts facts_of(const wire::InDoubtReport& report) {
     }
     facts.transactions.push_back(std::move(transaction));
   }
-  for (const auto& held : report.branches) {
-    facts.branches.push_back({.resource = {held.resource},
-                              .transaction = held.transaction_id,
-                              .branch = {static_cast<std::uint32_t>(held.branch)},
-                              .age_ms = held.age_ms,
-                              .state = held.state,
-                              .waiting_for = held.waiting_for,
-                              .database_id = held.database_id});
-  }
+  facts.branches = held_branches(report.branches);
   facts.unreachable_agents = report.unreachable_agents;
   return facts;
+}
+
+AgentSeen seen_of(const wire::AgentStatus& status) {
+  return {.agent = status.agent_id, .epoch = status.epoch.number, .held = held_branches(status.in_doubt)};
 }
 
 }  // namespace troth::recovery

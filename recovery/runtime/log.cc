@@ -6,6 +6,7 @@
 
 #include "recovery/runtime/commands.h"
 #include "recovery/runtime/console.h"
+#include "recovery/runtime/record_text.h"
 #include "recovery/text_table.h"
 #include "txlog/runtime/inspect.h"
 
@@ -66,7 +67,7 @@ std::string text_of(const txlog::InspectReport& report) {
     text += fmt::format("log of {} in cluster {}\n", report.identity->owner, report.identity->cluster.value);
   text += fmt::format("{}, {}, {}, {} bytes of payload; next sequence {}{}\n",
                       counted(static_cast<std::int64_t>(report.segments), "segment"),
-                      fmt::format("{} batch{}", report.batches, report.batches == 1 ? "" : "es"),
+                      counted(static_cast<std::int64_t>(report.batches), "batch", "batches"),
                       counted(static_cast<std::int64_t>(report.records), "record"), report.payload_bytes,
                       report.next_sequence.value, report.live ? "; its owner runs" : "");
   if (report.unsettled_cut.value != 0)
@@ -99,7 +100,10 @@ Json json_of(const txlog::InspectReport& report) {
 // ---- the dump, a line at a time
 
 struct TextLine {
-  std::string operator()(const txlog::SegmentLine& line) const {
+  std::string owner;  // of the segment that the lines are in; set by its line
+
+  std::string operator()(const txlog::SegmentLine& line) {
+    if (line.header) owner = line.header->identity.owner;
     return fmt::format("segment {} {} {}{}{}\n", line.number.value, txlog::name_of(line.state), line.path,
                        line.what.empty() ? "" : ": ", line.what);
   }
@@ -108,8 +112,12 @@ struct TextLine {
                        line.frame.records, line.frame.bytes, line.superseded ? " superseded" : "");
   }
   std::string operator()(const txlog::RecordLine& line) const {
-    return fmt::format("    {} type={} bytes={} {}{}\n", line.sequence.value, line.type.number,
-                       line.payload.size(), shown(line.payload), line.checksum_holds ? "" : " DAMAGED");
+    const auto words = record_text(owner, line.type, line.payload);
+    return fmt::format("    {} {}{}\n", line.sequence.value,
+                       words.empty() ? fmt::format("type={} bytes={} {}", line.type.number,
+                                                   line.payload.size(), shown(line.payload))
+                                     : words,
+                       line.checksum_holds ? "" : " DAMAGED");
   }
   std::string operator()(const txlog::DamageLine& line) const {
     return fmt::format("  DAMAGE at {}: {}\n", line.offset, line.what);
@@ -117,7 +125,10 @@ struct TextLine {
 };
 
 struct JsonLine {
-  Json operator()(const txlog::SegmentLine& line) const {
+  std::string owner;
+
+  Json operator()(const txlog::SegmentLine& line) {
+    if (line.header) owner = line.header->identity.owner;
     return {{"line", "segment"},
             {"segment", line.number.value},
             {"path", line.path},
@@ -139,6 +150,7 @@ struct JsonLine {
             {"offset", line.offset},
             {"sequence", line.sequence.value},
             {"type", line.type.number},
+            {"text", record_text(owner, line.type, line.payload)},
             {"payload", hex_of(line.payload)},
             {"checksum_holds", line.checksum_holds}};
   }
@@ -152,15 +164,16 @@ struct JsonLine {
 
 ExitCode run(const LogCommand& command, const Surroundings&, Console& console) {
   const bool dump = command.what == LogCommand::What::kDump;
-  const auto report = dump ? txlog::dump(command.directory,
-                                         [&](const txlog::DumpLine& line) {
-                                           if (console.wants_json()) {
-                                             console.print_json_line(std::visit(JsonLine{}, line));
-                                           } else {
-                                             console.print_text(std::visit(TextLine{}, line));
-                                           }
-                                         })
-                           : txlog::verify(command.directory);
+  TextLine text;
+  JsonLine json;
+  const auto print = [&](const txlog::DumpLine& line) {
+    if (console.wants_json()) {
+      console.print_json_line(std::visit(json, line));
+    } else {
+      console.print_text(std::visit(text, line));
+    }
+  };
+  const auto report = dump ? txlog::dump(command.directory, print) : txlog::verify(command.directory);
   if (!report) return console.complain(report.error());
   if (!dump) {
     console.answer([&] { return text_of(*report); }, [&] { return json_of(*report); });

@@ -16,6 +16,8 @@ namespace troth::recovery {
 
 // How long the tool waits for an answer that should come at once.
 inline constexpr Duration kPromptly = std::chrono::seconds(20);
+// And for one that needs work in a database.
+inline constexpr Duration kPatiently = std::chrono::minutes(2);
 
 using Peer = std::unique_ptr<rpc::BlockingChannel>;
 

@@ -89,6 +89,11 @@ class FakeAgent : public wire::AgentCobSvNull {
   void agent_status(Give<wire::AgentStatus> give, Throw raise) override {
     reply(answers_.agent, give, raise);
   }
+  void resolve_branch(Give<wire::FinishReply> give, Throw raise,
+                      const wire::ResolveBranchRequest& request) override {
+    answers_.resolved_branch = request;
+    reply(answers_.resolve_branch, give, raise);
+  }
   void take_over_resource(Give<wire::ResourceHealth> give, Throw raise,
                           const wire::TakeOverRequest& request) override {
     answers_.taken_over = request;

@@ -30,12 +30,14 @@ struct FakeAnswers {
   Result<wire::ResolveReply> resolve;
   Result<wire::ResourceHealth> take_over;
   Result<wire::AgentStatus> agent;
+  Result<wire::FinishReply> resolve_branch;
   int drop_executes = 0;  // so many calls get no answer of the service
 
   std::vector<wire::ExecuteRequest> executed;
   std::optional<wire::StatusRequest> asked_status;
   std::optional<wire::ResolveRequest> resolved;
   std::optional<wire::TakeOverRequest> taken_over;
+  std::optional<wire::ResolveBranchRequest> resolved_branch;
 };
 
 class FakeCluster {

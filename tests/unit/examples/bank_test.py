@@ -93,9 +93,7 @@ class BankTest(unittest.TestCase):
 
     def test_an_overloaded_coordinator_is_asked_again(self) -> None:
         busy = refusal(ErrorCode.OVERLOADED, Effect.NONE, retryable=True, retry_after_ms=100)
-        self.assertEqual(
-            self.transfer(busy, ExecuteResult(transaction_id="t")).outcome, Outcome.TRANSFERRED
-        )
+        self.assertEqual(self.transfer(busy, ExecuteResult(transaction_id="t")).outcome, Outcome.TRANSFERRED)
         self.expect_attempts(2)
 
     def test_patience_ends_in_unknown_never_in_refused(self) -> None:

@@ -456,6 +456,28 @@ TEST_F(ToolTest, TakeOverAsksTheAgentThatIsToOwnIt) {
   EXPECT_EQ(answers_.taken_over->operator_name, "alice");
 }
 
+TEST_F(ToolTest, TakeOverWaitsUntilTheAgentServes) {
+  answers_.take_over = wire::ResourceHealth{};
+  answers_.take_over->resource = "accounts_pg";
+  answers_.take_over->state = "starting";
+  answers_.agent = wire::AgentStatus{};
+  answers_.agent->resources = {*answers_.take_over};
+  answers_.agent->resources[0].state = "set back";
+  EXPECT_EQ(
+      ask({"resource", "take-over", "accounts_pg", "--agent", cluster_.address(), "--reason", "x"}).code, 5);
+}
+
+TEST_F(ToolTest, ResolveAsksTheAgentItselfWhileNoCoordinatorRuns) {
+  answers_.resolve_branch = wire::FinishReply{};
+  answers_.resolve_branch->outcome = wire::BranchEnd::HEURISTIC_COMMITTED;
+  expect_golden("resolve_at_agent",
+                {"resolve", kTransaction, "--branch", "2", "--resource", "accounts_my", "--agent",
+                 cluster_.address(), "--commit", "--reason", "its marker stands in accounts_pg"});
+  EXPECT_EQ(answers_.resolved_branch->resource, "accounts_my");
+  EXPECT_TRUE(answers_.resolved_branch->commit);
+  EXPECT_FALSE(answers_.resolved);
+}
+
 // ---- what goes wrong before anything is asked
 
 TEST_F(ToolTest, APeerOfAnotherVersionIsNamed) {
@@ -491,6 +513,8 @@ TEST(Tool, WrongCommandLinesAreUsageErrorsThatNameTheirPart) {
       {{"resolve", "x", "--branch", "1", "--commit", "--reason", ""}, "must not be empty"},
       {{"resolve", "x", "--branch", "1", "--commit"}, "--reason"},
       {{"resource", "take-over", "x", "--reason", "r"}, "--agent"},
+      {{"cluster", "new-reign", "d", "--reason", "r"}, "--above, or each --agent"},
+      {{"log", "verify"}, "directory"},
   };
   for (const auto& [words, part] : wrong) {
     const auto ran = run(words);
