@@ -15,11 +15,10 @@ constexpr std::size_t kKeptWriters = 256;
 
 }  // namespace
 
-Call::Call(std::weak_ptr<Connection> connection,
-           std::shared_ptr<apache::thrift::async::TAsyncProcessor> processor,
+Call::Call(std::weak_ptr<Connection> connection, std::shared_ptr<GeneratedService> service,
            std::shared_ptr<ServerState> server, Ticket ticket)
     : connection_(std::move(connection)),
-      processor_(std::move(processor)),
+      service_(std::move(service)),
       server_(std::move(server)),
       writer_(server_->writers().take(ticket.encoding)),
       ticket_(std::move(ticket)) {

@@ -11,10 +11,7 @@
 
 #include "thrift/message.h"
 #include "thrift/runtime/codec.h"
-
-namespace apache::thrift::async {
-class TAsyncProcessor;
-}
+#include "thrift/runtime/server.h"
 
 namespace troth::rpc {
 
@@ -32,9 +29,8 @@ struct Ticket {
 
 class Call {
  public:
-  Call(std::weak_ptr<Connection> connection,
-       std::shared_ptr<apache::thrift::async::TAsyncProcessor> processor, std::shared_ptr<ServerState> server,
-       Ticket ticket);
+  Call(std::weak_ptr<Connection> connection, std::shared_ptr<GeneratedService> service,
+       std::shared_ptr<ServerState> server, Ticket ticket);
   ~Call();  // unanswered: answers that the service dropped it
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -53,7 +49,7 @@ class Call {
 
   std::weak_ptr<Connection> connection_;
   // Thrift's answering functions point into it.
-  std::shared_ptr<apache::thrift::async::TAsyncProcessor> processor_;
+  std::shared_ptr<GeneratedService> service_;
   std::shared_ptr<ServerState> server_;  // counts this call until it is done, its client gone or not
   // Written to by whoever still holds an answering function, even after the answer: lives as long as the
   // call.

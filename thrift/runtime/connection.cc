@@ -7,7 +7,6 @@
 #include <asio/post.hpp>
 #include <fmt/format.h>
 #include <thrift/TApplicationException.h>
-#include <thrift/async/TAsyncProcessor.h>
 #include <thrift/protocol/TProtocol.h>
 
 #include "thrift/runtime/server_state.h"

@@ -7,7 +7,7 @@
 namespace troth::rpc {
 
 // MethodsOf<BankAsyncProcessor>::kNames are the names of that service's methods.
-template <typename AsyncProcessor>
+template <typename Generated>
 struct MethodsOf;
 
 }  // namespace troth::rpc

@@ -5,7 +5,6 @@
 
 #include <asio/post.hpp>
 #include <fmt/format.h>
-#include <thrift/async/TAsyncProcessor.h>
 
 #include "base/check.h"
 #include "thrift/runtime/connection.h"
@@ -179,14 +178,14 @@ MessageWriter& ServerState::refusal_writer(Encoding encoding) {
 }
 
 void ServerState::add_methods(std::span<const std::string_view> methods,
-                              const std::shared_ptr<Processor>& processor) {
+                              const std::shared_ptr<GeneratedService>& service) {
   for (const auto method : methods) {
-    const bool is_new = services_.emplace(method, processor).second;
+    const bool is_new = services_.emplace(method, service).second;
     CHECK(is_new, "two services have a method '{}'", method);
   }
 }
 
-std::shared_ptr<ServerState::Processor> ServerState::find_service(std::string_view method) const {
+std::shared_ptr<GeneratedService> ServerState::find_service(std::string_view method) const {
   const auto found = services_.find(method);
   return found == services_.end() ? nullptr : found->second;
 }
@@ -213,8 +212,9 @@ Server::~Server() {
   close();
 }
 
-void Server::add_methods(std::span<const std::string_view> methods, std::shared_ptr<Processor> processor) {
-  state_->add_methods(methods, processor);
+void Server::add_methods(std::span<const std::string_view> methods,
+                         std::shared_ptr<GeneratedService> service) {
+  state_->add_methods(methods, service);
 }
 
 Result<Address> Server::listen(const Address& address) {

@@ -28,6 +28,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <thrift/async/TAsyncProcessor.h>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -38,9 +41,6 @@
 
 namespace asio {
 class io_context;
-}
-namespace apache::thrift::async {
-class TAsyncProcessor;
 }
 
 namespace troth::rpc {
@@ -95,10 +95,12 @@ struct CallContext {
 
 class ServerState;
 
+// Generated for each service of the IDL: reads a call's arguments, calls the implementation, writes its
+// answer.
+using GeneratedService = apache::thrift::async::TAsyncProcessor;
+
 class Server {
  public:
-  using Processor = apache::thrift::async::TAsyncProcessor;
-
   Server(asio::io_context& loop, ServerOptions options);
   ~Server();  // close()
   Server(const Server&) = delete;
@@ -106,12 +108,11 @@ class Server {
 
   // Serves all methods of one IDL service: add_service<wire::AgentAsyncProcessor>(agent), where `agent` is a
   // shared_ptr to an implementation of wire::AgentCobSvIf. Method names are unique over all services (CHECK).
-  template <typename AsyncProcessor, typename Implementation>
+  template <typename Generated, typename Implementation>
   void add_service(std::shared_ptr<Implementation> implementation) {
-    add_methods(MethodsOf<AsyncProcessor>::kNames,
-                std::make_shared<AsyncProcessor>(std::move(implementation)));
+    add_methods(MethodsOf<Generated>::kNames, std::make_shared<Generated>(std::move(implementation)));
   }
-  void add_methods(std::span<const std::string_view> methods, std::shared_ptr<Processor> processor);
+  void add_methods(std::span<const std::string_view> methods, std::shared_ptr<GeneratedService> service);
 
   // Listens; port 0 takes any free one. Returns the real address. May be called for several addresses.
   [[nodiscard]] Result<Address> listen(const Address& address);

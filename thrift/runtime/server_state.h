@@ -25,8 +25,6 @@ class Connection;
 
 class ServerState : public std::enable_shared_from_this<ServerState> {
  public:
-  using Processor = apache::thrift::async::TAsyncProcessor;
-
   ServerState(asio::io_context& loop, ServerOptions options);
 
   [[nodiscard]] Result<Address> listen(const Address& address);
@@ -42,7 +40,7 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   [[nodiscard]] MessageReader& reader(Encoding encoding);
   // For an answer that is not a service's; begins empty.
   [[nodiscard]] MessageWriter& refusal_writer(Encoding encoding);
-  [[nodiscard]] std::shared_ptr<Processor> find_service(std::string_view method) const;
+  [[nodiscard]] std::shared_ptr<GeneratedService> find_service(std::string_view method) const;
   [[nodiscard]] bool is_draining() const { return draining_; }
   [[nodiscard]] bool is_out_of_memory() const {
     return held_bytes_ + unsent_bytes_ > options_.max_buffered_bytes;
@@ -54,7 +52,8 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   void connection_closed(const Connection& connection);
   void trouble(const std::string& line) const;
 
-  void add_methods(std::span<const std::string_view> methods, const std::shared_ptr<Processor>& processor);
+  void add_methods(std::span<const std::string_view> methods,
+                   const std::shared_ptr<GeneratedService>& service);
 
  private:
   struct Listener;
@@ -67,7 +66,7 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   asio::io_context& loop_;
   ServerOptions options_;
   ServerCounts counts_;
-  std::map<std::string, std::shared_ptr<Processor>, std::less<>> services_;
+  std::map<std::string, std::shared_ptr<GeneratedService>, std::less<>> services_;
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::uint64_t last_connection_ = 0;

@@ -3,6 +3,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include <asio/steady_timer.hpp>
+
 #include "base/check.h"
 
 namespace troth::rpc::test {
@@ -122,11 +124,16 @@ void BankServer::release_held(std::int64_t ticket) {
 
 bool BankServer::wait_for(const std::function<bool(const ServerCounts&)>& condition) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (!condition(counts())) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
+  asio::steady_timer timer(loop_);
+  std::promise<bool> held;
+  const std::function<void(const asio::error_code&)> look = [&](const asio::error_code&) {
+    const bool holds = condition(server_->counts());
+    if (holds || std::chrono::steady_clock::now() > limit) return held.set_value(holds);
+    timer.expires_after(std::chrono::milliseconds(1));
+    timer.async_wait(look);
+  };
+  asio::post(loop_, [&look] { look({}); });
+  return held.get_future().get();
 }
 
 }  // namespace troth::rpc::test
