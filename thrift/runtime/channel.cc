@@ -252,8 +252,11 @@ void ChannelState::on_connected(const LinkPointer& link) {
   read(link);
   const auto greet = options_.greet;
   if (!greet) return on_greeted(link, {});
-  greet(*channel_, [weak = weak_from_this(), link](const Status& status) {
-    if (const auto self = weak.lock()) self->on_greeted(link, status);
+  // The owner may keep it for longer than the loop lives.
+  greet(*channel_, [weak = weak_from_this(), weak_link = std::weak_ptr(link)](const Status& status) {
+    const auto self = weak.lock();
+    const auto greeted = weak_link.lock();
+    if (self && greeted) self->on_greeted(greeted, status);
   });
 }
 

@@ -69,7 +69,8 @@ Connection::Connection(std::shared_ptr<ServerState> server, std::uint64_t id, St
       turned_away_(turned_away),
       read_buffer_(kFirstReadBytes),
       decoder_(server_->options().frame),
-      last_activity_(Clock::now()) {}
+      accepted_(Clock::now()),
+      last_activity_(accepted_) {}
 
 void Connection::start() {
   make_prompt(stream_);
@@ -99,9 +100,14 @@ void Connection::continue_reading() {
   if (reading_ || end_of_stream_) return;
   if (phase_ == Phase::kOpen) {
     if (!input_.empty()) take_input();
-    if (phase_ == Phase::kOpen && is_paused()) return;
+    if (phase_ == Phase::kOpen && is_paused()) {
+      paused_ = true;
+      return;
+    }
   }
   if (phase_ == Phase::kClosed) return;
+  // The time in which nothing was read is not the client's.
+  if (std::exchange(paused_, false)) frame_began_ = Clock::now();
   reading_ = true;
   stream_.async_read_some(asio::buffer(read_buffer_),
                           [self = shared_from_this()](const asio::error_code& problem, std::size_t count) {
@@ -430,7 +436,7 @@ void Connection::check_timeouts(Clock::time_point now) {
   const auto& options = server_->options();
   const bool is_idle = calls_ == 0 && !is_owed_anything() && !decoder_.is_inside_frame();
   if (phase_ == Phase::kLingering && now - lingering_since_ > kLingerTime) return close();
-  if (turned_away_ && now - last_activity_ > kTurnedAwayTime) return close();
+  if (turned_away_ && now - accepted_ > kTurnedAwayTime) return close();
   if (!writing_.empty() && now - write_progress_ > options.write_timeout) {
     ++server_->counts().closed_slow;
     return break_off("it has not read its answers for longer than the write timeout");

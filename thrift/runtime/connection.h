@@ -90,6 +90,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Bytes input_;  // of read_buffer_, not yet taken
   FrameDecoder decoder_;
   bool reading_ = false;
+  bool paused_ = false;        // not reading, because the client does not read
   bool taking_input_ = false;  // answers are gathered until it is over
   bool end_of_stream_ = false;
 
@@ -113,6 +114,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t accounted_held_ = 0;
   std::size_t accounted_unsent_ = 0;
 
+  Clock::time_point accepted_;
   Clock::time_point last_activity_;
   Clock::time_point frame_began_;
   Clock::time_point write_progress_;

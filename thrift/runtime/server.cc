@@ -48,8 +48,7 @@ ServerState::ServerState(asio::io_context& loop, ServerOptions options)
       options_(std::move(options)),
       binary_reader_(Encoding::kBinary, options_.message),
       compact_reader_(Encoding::kCompact, options_.message),
-      timeout_timer_(loop),
-      drain_timer_(loop) {}
+      timers_(std::make_unique<Timers>(loop)) {}
 
 Result<Address> ServerState::listen(const Address& address) {
   const auto endpoint = resolve(loop_, address);
@@ -110,8 +109,8 @@ void ServerState::connection_closed(const Connection& connection) {
 void ServerState::watch_timeouts() {
   Duration shortest = std::min(options_.frame_timeout, options_.write_timeout);
   if (options_.idle_timeout > Duration::zero()) shortest = std::min(shortest, options_.idle_timeout);
-  timeout_timer_.expires_after(std::clamp<Duration>(shortest / 4, kShortestWatch, kLongestWatch));
-  timeout_timer_.async_wait([self = shared_from_this()](const asio::error_code& problem) {
+  timers_->timeouts.expires_after(std::clamp<Duration>(shortest / 4, kShortestWatch, kLongestWatch));
+  timers_->timeouts.async_wait([self = shared_from_this()](const asio::error_code& problem) {
     if (problem || self->closed_) return;
     const auto connections = self->connections_;  // closing one changes the map
     const auto now = Connection::Clock::now();
@@ -132,12 +131,12 @@ void ServerState::stop_accepting() {
 }
 
 void ServerState::drain(Duration limit, std::function<void(bool)> done) {
-  CHECK(!draining_, "a server is drained once");
+  CHECK(!draining_ && !closed_, "a server is drained once, and before it is closed");
   stop_accepting();
   draining_ = true;
   drained_ = std::move(done);
-  drain_timer_.expires_after(limit);
-  drain_timer_.async_wait([self = shared_from_this()](const asio::error_code& problem) {
+  timers_->drain.expires_after(limit);
+  timers_->drain.async_wait([self = shared_from_this()](const asio::error_code& problem) {
     if (!problem) self->finish_drain(false);
   });
   finish_drain_when_quiet();
@@ -152,15 +151,15 @@ void ServerState::finish_drain_when_quiet() {
 }
 
 void ServerState::finish_drain(bool all_answered) {
-  drain_timer_.cancel();
+  if (!timers_) return;
+  timers_->drain.cancel();
   if (const auto done = std::exchange(drained_, nullptr)) done(all_answered);
 }
 
 void ServerState::close() {
   if (std::exchange(closed_, true)) return;
   stop_accepting();
-  timeout_timer_.cancel();
-  drain_timer_.cancel();
+  timers_.reset();
   drained_ = nullptr;
   for (const auto& [id, connection] : std::exchange(connections_, {}))
     connection->close();

@@ -80,11 +80,17 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   MessageWriter binary_refusals_{Encoding::kBinary};
   MessageWriter compact_refusals_{Encoding::kCompact};
 
-  asio::steady_timer timeout_timer_;
+  // Gone after close(): a service may hold an unanswered call, and this state with it, for longer than the
+  // loop lives.
+  struct Timers {
+    explicit Timers(asio::io_context& loop) : timeouts(loop), drain(loop) {}
+    asio::steady_timer timeouts;
+    asio::steady_timer drain;
+  };
+  std::unique_ptr<Timers> timers_;
   bool watching_timeouts_ = false;
   bool draining_ = false;
   bool closed_ = false;
-  asio::steady_timer drain_timer_;
   std::function<void(bool)> drained_;
 };
 

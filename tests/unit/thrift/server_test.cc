@@ -3,9 +3,12 @@
 
 #include <atomic>
 
+#include <asio/io_context.hpp>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <thrift/TApplicationException.h>
 #include <thrift/protocol/TProtocol.h>
+#include <unistd.h>
 
 #include "tests/unit/thrift/raw_client.h"
 #include "tests/unit/thrift/test_bank.h"
@@ -132,6 +135,13 @@ TEST(Server, AnswersEachMessageInItsOwnEncoding) {
     ASSERT_TRUE(content);
     EXPECT_EQ(read_message_header(*content)->encoding, encoding);
   }
+}
+
+TEST(Server, AnswersOldBinaryClients) {
+  BankServer server;
+  const RawClient client(server.address());
+  client.send(framed(bytes_of(std::string("\0\0\0\4ping\1\0\0\0\7\0", 14))));
+  EXPECT_EQ(next_answer(client).seqid, 7);
 }
 
 TEST(Server, ServesSeveralServicesOnOnePortAndKnowsItsCallers) {
@@ -469,7 +479,44 @@ TEST(Server, ThousandsOfIdleConnectionsLeaveRoomForCalls) {
   EXPECT_TRUE(server.wait_for([](const ServerCounts& counts) { return counts.connections == 0; }));
 }
 
+TEST(Server, WithoutFileDescriptorsItWaitsAndThenAccepts) {
+  std::atomic<bool> refused = false;
+  ServerOptions options;
+  options.on_trouble = [&](const std::string& line) { refused = refused || line.find("cannot accept") == 0; };
+  BankServer server(std::move(options));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int lowest_free = ::dup(STDERR_FILENO);
+  ::close(lowest_free);
+  // The client gets the last one.
+  const rlimit tight{static_cast<rlim_t>(lowest_free) + 1, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  const RawClient client(server.address());
+  client.send(ping(0));
+  EXPECT_TRUE(server.wait_for([&](const ServerCounts&) { return refused.load(); }));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(next_answer(client).method, "ping");
+}
+
 // ---- the end
+
+TEST(Server, AServiceMayHoldACallForLongerThanEverythingLives) {
+  std::shared_ptr<TestBank> bank = std::make_shared<TestBank>();
+  {
+    asio::io_context loop(1);
+    Server server(loop, {});
+    server.add_service<BankAsyncProcessor>(bank);
+    const auto address = server.listen({"127.0.0.1", 0});
+    ASSERT_TRUE(address);
+    const RawClient client(*address);
+    client.send(hold(1, 1));
+    client.send(hold(2, 2));
+    while (server.counts().calls < 2)
+      loop.run_one();
+  }
+  EXPECT_TRUE(bank->release_held(1));
+  bank->drop_held();
+}
 
 TEST(Server, DrainingAnswersWhatIsInFlightAndRefusesWhatIsNew) {
   BankServer server;
