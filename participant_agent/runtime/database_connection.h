@@ -151,7 +151,7 @@ class DatabaseConnection {
   [[nodiscard]] virtual Answer<bool> end_session(const SessionIdentity& session) = 0;
 
   [[nodiscard]] virtual Answer<ServerRow> read_server(const std::string& known_gtid) = 0;
-  // False: the row is another's by now.
+  // False: the row is another's by now, or (the counter) was set back: it is raised from `counter` - 1.
   [[nodiscard]] virtual Answer<bool> claim_owner(const OwnerRow& expected, const OwnerRow& claimed) = 0;
   [[nodiscard]] virtual Answer<bool> raise_counter(const OwnerRow& mine, std::uint64_t counter) = 0;
   [[nodiscard]] virtual Answer<void> raise_floors(const ClusterId& cluster, const Floors& floors) = 0;

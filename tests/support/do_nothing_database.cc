@@ -198,7 +198,7 @@ class DoNothingConnection final : public DatabaseConnection {
   Answer<bool> raise_counter(const OwnerRow& mine, std::uint64_t counter) override {
     const std::lock_guard lock(database_->mutex_);
     if (!alive()) return std::unexpected(lost());
-    if (!database_->owner_.same_owner(mine) || counter <= database_->owner_.counter) return false;
+    if (!database_->owner_.same_owner(mine) || counter != database_->owner_.counter + 1) return false;
     database_->owner_.counter = counter;
     return true;
   }

@@ -49,6 +49,9 @@ std::optional<ConnectOptions> administrator_of(DatabaseKind kind) {
     options.user = server.at("admin");
     options.password = read_file(server.at("password_file"));
     options.database = server.at("database");
+    const std::string socket = server.at("socket");
+    const bool in_directory = kind == DatabaseKind::kPostgres;
+    options.socket = in_directory ? socket.substr(0, socket.rfind('/')) : socket;
     return options;
   }
   return std::nullopt;
@@ -163,6 +166,7 @@ void TestResource::install() {
   }
 
   options_ = administrator_options_;
+  options_.socket.clear();
   options_.user = name_;
   options_.password = "a secret";
   options_.database = name_;

@@ -25,6 +25,8 @@ class TestResource {
   [[nodiscard]] DatabaseKind kind() const { return kind_; }
   [[nodiscard]] const ConnectOptions& options() const { return options_; }
   [[nodiscard]] const OwnerRow& owner() const { return owner_; }
+  // The server's Unix socket; for Postgres the directory that holds it.
+  [[nodiscard]] const std::string& socket() const { return administrator_options_.socket; }
 
   // As the administrator, outside of every branch.
   void run(const std::string& sql);
