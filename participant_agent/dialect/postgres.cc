@@ -88,11 +88,11 @@ class PostgresDialect final : public Dialect {
                     text_value(settings.application_name))};
   }
 
-  Texts reset_session(const SessionSettings& settings) const override {
+  // RESET ALL goes back to the startup packet's settings: whoever connects puts the same ones there.
+  Texts reset_session(const SessionSettings& /*settings*/) const override {
     return {
         "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; "
-        "SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; " +
-        set_up_session(settings).front()};
+        "SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"};
   }
 
   Texts read_session_identity() const override {

@@ -132,10 +132,10 @@ class MysqlConnection final : public SqlConnection {
     return watch_session_state();
   }
 
+  // Most branches leave nothing: one look is cheaper than setting everything again.
   [[nodiscard]] bool clean_up() override {
-    if (!SqlConnection::clean_up()) return false;
-    const auto state = call({state_query_});
-    return state.has_value() && state->rows == clean_state_;
+    return condition() == ConnectionCondition::kIdle &&
+           (is_clean() || (SqlConnection::clean_up() && is_clean()));
   }
 
  protected:
@@ -314,34 +314,40 @@ class MysqlConnection final : public SqlConnection {
     key_wanted_of_.reset();
   }
 
-  // What a stored function or a trigger may have set: read once on the fresh session, compared after every
-  // branch.
+  // What a stored function or a trigger may have set, or a branch left: read on the fresh session, compared
+  // after every branch. Reading it frees named locks and forgets the last generated key.
   Answer<void> watch_session_state() {
-    const std::string settings =
-        "CONCAT_WS(',', @@sql_mode, @@foreign_key_checks, @@unique_checks, @@sql_auto_is_null, "
-        "@@sql_safe_updates, "
-        "@@sql_select_limit, @@max_sort_length, @@group_concat_max_len, @@div_precision_increment, "
-        "@@auto_increment_increment, @@auto_increment_offset, @@lc_time_names, DATABASE(), CURRENT_ROLE())";
-    if (kind() == DatabaseKind::kMariadb) {
-      state_query_ = fmt::format(
-          "SELECT {}, (SELECT COUNT(*) FROM information_schema.user_variables "
-          "WHERE variable_name NOT LIKE 'troth\\_%')",
-          settings);
-    } else {
-      state_query_ = fmt::format(
-          "SELECT {}, (SELECT COUNT(*) FROM performance_schema.user_variables_by_thread "
-          "WHERE thread_id = PS_CURRENT_THREAD_ID() AND variable_name NOT LIKE 'troth\\_%')",
-          settings);
-    }
+    const bool mariadb = kind() == DatabaseKind::kMariadb;
+    const std::string settings = fmt::format(
+        "RELEASE_ALL_LOCKS(), LAST_INSERT_ID(0), CONCAT_WS(',', @@sql_mode, @@autocommit, @@{}, @@time_zone, "
+        "@@character_set_client, @@character_set_connection, @@character_set_results, "
+        "@@collation_connection, "
+        "@@innodb_lock_wait_timeout, @@foreign_key_checks, @@unique_checks, @@sql_auto_is_null, "
+        "@@sql_safe_updates, @@sql_select_limit, @@max_sort_length, @@group_concat_max_len, "
+        "@@div_precision_increment, @@auto_increment_increment, @@auto_increment_offset, @@lc_time_names, "
+        "@@{}, "
+        "DATABASE(), CURRENT_ROLE())",
+        mariadb ? "tx_isolation" : "transaction_isolation",
+        mariadb ? "max_statement_time" : "max_execution_time");
+    const std::string variables =
+        mariadb ? "information_schema.user_variables WHERE variable_name NOT LIKE 'troth\\_%'"
+                : "performance_schema.user_variables_by_thread WHERE thread_id = PS_CURRENT_THREAD_ID() "
+                  "AND variable_name NOT LIKE 'troth\\_%'";
+    state_query_ = fmt::format("SELECT {}, (SELECT COUNT(*) FROM {})", settings, variables);
     auto state = call({state_query_});
     if (!state.has_value() && condition() != ConnectionCondition::kLost) {
-      // Without the right to read user variables those that a trigger sets stay unseen; install grants it.
+      // Without the right to see them, variables that a trigger sets go unseen; `troth install` grants it.
       state_query_ = fmt::format("SELECT {}", settings);
       state = call({state_query_});
     }
     if (!state.has_value()) return std::unexpected(state.error());
     clean_state_ = std::move(state->rows);
     return {};
+  }
+
+  [[nodiscard]] bool is_clean() {
+    const auto state = call({state_query_});
+    return state.has_value() && state->rows == clean_state_;
   }
 
   // Declared in this order: statements go before the connection they belong to.

@@ -106,14 +106,20 @@ std::string quoted(std::string_view value) {
   return text + "'";
 }
 
+// The dialect's settings once more: RESET ALL between two branches goes back to these.
+constexpr std::string_view kStartupSettings =
+    "-c standard_conforming_strings=on -c DateStyle=ISO,YMD -c IntervalStyle=iso_8601 -c bytea_output=hex "
+    "-c extra_float_digits=1";
+
 // The keepalives find a server whose machine has gone; a server that hangs is broken off by the cancellation.
 std::string connection_string(const ConnectOptions& options) {
   std::string text = fmt::format(
       "host={} user={} password={} dbname={} connect_timeout={} client_encoding=UTF8 application_name={} "
+      "options={} "
       "keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=30000",
       quoted(options.socket.empty() ? options.host : options.socket), quoted(options.user),
       quoted(options.password), quoted(options.database), options.connect_timeout.count(),
-      quoted(options.settings.application_name));
+      quoted(options.settings.application_name), quoted(kStartupSettings));
   if (options.port != 0) text += fmt::format(" port={}", options.port);
   return text;
 }
