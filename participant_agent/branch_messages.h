@@ -108,7 +108,8 @@ struct RunWork {
 struct CancelWork {
   bool operator==(const CancelWork&) const = default;
 };
-// End the branch's session at the server; report SessionEnded when it is no longer listed there.
+// End the branch's session at the server; report SessionEnded when it is no longer listed there. Work that
+// has not begun by then must never begin.
 struct EndSession {
   bool operator==(const EndSession&) const = default;
 };

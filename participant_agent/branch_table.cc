@@ -125,10 +125,11 @@ void BranchTable::on(const EpochConfirmed& input, Context& /*context*/) {
 void BranchTable::on(const PrepareArrived& input, Context& context) {
   if (!admit(input.stamp, context)) return;
   const Work& work = input.work;
-  if (work.incarnation != options_.incarnation) {  // [T12]
+  // [T12] That start may have run it, so nothing is known of its effect.
+  if (work.incarnation != options_.incarnation) {
     refuse_call(
         error_of(
-            ErrorCode::kStale, Effect::kNone,
+            ErrorCode::kStale, Effect::kUnknown,
             fmt::format("this work was meant for incarnation {} of this agent; it is incarnation {} by now",
                         work.incarnation.value, options_.incarnation.value),
             true),
@@ -165,7 +166,7 @@ Result<WorkPlan> BranchTable::plan(const Work& work) const {
   }
   if (position_of(work.id.transaction) < std::max(told_watermark_, durable_watermark_)) {
     return fail(
-        ErrorCode::kStale, Effect::kNone,
+        ErrorCode::kStale, Effect::kUnknown,
         fmt::format("transaction {} is below the watermark: it has been decided, or given up, already",
                     work.id.transaction.text()));
   }
@@ -196,7 +197,7 @@ Result<WorkPlan> BranchTable::plan(const Work& work) const {
 }
 
 void BranchTable::refuse_work(const Work& work, Error error, Context& context) {
-  if (work.id.transaction.is_one_phase()) {
+  if (work.id.transaction.is_one_phase() && error.effect == Effect::kNone) {
     add(Branch::replayed_end(work.id, work.resource, options_.times, BranchEnd::kRolledBack), context);
   }
   error.resource = work.resource.value;

@@ -13,9 +13,10 @@
 // [T8] Each answer waits for the newest epoch to be durable (its ticket).
 // [T12] Work names the incarnation it is meant for; another is refused.
 //
-// A refused prepare with effect none is a no: nothing of the branch ran. One-phase work so refused is
-// remembered, because a doubled message must not commit what was refused (attack 51); another incarnation
-// refuses it anyway.
+// A refused prepare with effect none is a no: nothing of the branch ever ran. (Out of its time - epoch,
+// incarnation, watermark - it is refused with effect unknown, for an earlier copy may have been taken.)
+// One-phase work so refused is remembered, because a doubled message must not commit what was refused (attack
+// 51).
 #pragma once
 
 #include <cstdint>

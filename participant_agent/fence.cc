@@ -26,6 +26,7 @@ Error Fence::refusal(Verdict verdict, const LeaderStamp& stamp) const {
   switch (verdict) {
     case Verdict::kOlder:
       error.code = ErrorCode::kStale;
+      error.effect = Effect::kUnknown;  // an earlier copy of the message may have been taken in its time
       error.message = fmt::format("epoch {} is over: this agent has heard of epoch {}", told, known);
       return error;
     case Verdict::kSetBack:

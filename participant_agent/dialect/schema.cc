@@ -98,8 +98,10 @@ Texts install_innodb(DatabaseKind kind, const InstallOptions& options) {
   };
   if (kind == DatabaseKind::kMysql) {
     texts.push_back(fmt::format("GRANT XA_RECOVER_ADMIN ON *.* TO {}", account));
-    // Shows a session its own user variables: what a trigger left in one keeps the session from the next branch.
-    texts.push_back(fmt::format("GRANT SELECT ON performance_schema.user_variables_by_thread TO {}", account));
+    // Shows a session its own user variables: what a trigger left in one keeps the session from the next
+    // branch.
+    texts.push_back(
+        fmt::format("GRANT SELECT ON performance_schema.user_variables_by_thread TO {}", account));
   }
   return texts;
 }
