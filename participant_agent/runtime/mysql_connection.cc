@@ -74,8 +74,8 @@ class MysqlCancellation final : public Cancellation {
     }
   }
 
-  // The driver shows no socket: the read timeout does it.
-  void break_off() noexcept override { interrupt(); }
+  // The driver shows no socket: its read timeout does it.
+  void break_off() noexcept override {}
 
  private:
   const DatabaseKind kind_;

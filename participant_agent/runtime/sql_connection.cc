@@ -97,7 +97,15 @@ std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const Da
 // -------------------------------------------------------------------------------------------------
 
 WorkResult SqlConnection::run_branch(const BranchWork& work) {
-  CHECK(condition_ == ConnectionCondition::kIdle, "a branch needs an idle session");
+  if (condition_ == ConnectionCondition::kTied) {
+    Error busy;
+    busy.code = ErrorCode::kBusy;
+    busy.effect = Effect::kNone;
+    busy.retryable = true;
+    busy.message =
+        fmt::format("session {} holds a prepared branch until that ends", identity_.connection.value);
+    return {.outcome = Refused{.error = std::move(busy)}, .results = {}, .session = identity_};
+  }
   if (std::optional<WorkResult> ended = begin(work); ended.has_value()) return std::move(*ended);
   std::vector<StatementResult> results;
   if (std::optional<Error> error = run_statements(work, results); error.has_value())
@@ -251,19 +259,21 @@ Answer<void> SqlConnection::ask_for_success(const Texts& texts) {
 
 Answer<void> SqlConnection::release_held() {
   const Answer<void> ended = ask_for_success(dialect_.end_read_only());
-  if (condition_ == ConnectionCondition::kTied)
-    condition_ = ended.has_value() ? ConnectionCondition::kIdle : ConnectionCondition::kDoubtful;
+  untie(ended.has_value());
   return ended;
+}
+
+// Where the end failed, only the end of the session is sure: then any session can finish the branch.
+void SqlConnection::untie(bool ended) {
+  if (condition_ != ConnectionCondition::kTied) return;
+  condition_ = ended && !doubted_ ? ConnectionCondition::kIdle : ConnectionCondition::kDoubtful;
 }
 
 Answer<void> SqlConnection::finish_prepared(const BranchId& branch, PreparedEnding ending) {
   const bool commits = ending == PreparedEnding::kCommit;
   const Answer<void> finished =
       ask_for_success(commits ? dialect_.commit_prepared(branch) : dialect_.roll_back_prepared(branch));
-  if (condition_ == ConnectionCondition::kTied) {
-    // Ended, or in a state that only the end of the session resolves: then any session can finish the branch.
-    condition_ = finished.has_value() ? ConnectionCondition::kIdle : ConnectionCondition::kDoubtful;
-  }
+  untie(finished.has_value());
   return finished;
 }
 

@@ -91,8 +91,9 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] Answer<void> set_up();
   // What the driver caught, in Troth's words; notes when the connection went.
   [[nodiscard]] std::unexpected<ClassifiedError> failed(Speaker speaker, const DatabaseError& reported);
-  // The session is closed after this branch.
+  // The session is closed after this branch; a tied one when the branch has ended.
   void doubt() {
+    doubted_ = true;
     if (condition_ == ConnectionCondition::kIdle) condition_ = ConnectionCondition::kDoubtful;
   }
 
@@ -105,6 +106,7 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] WorkResult refuse(const BranchWork& work, Error error, bool ending_sent = false);
   [[nodiscard]] WorkResult marker_taken(const BranchWork& work, const ClassifiedError& why);
   [[nodiscard]] bool roll_back(const BranchWork& work);
+  void untie(bool ended);
   // Outside of a branch.
   [[nodiscard]] Answer<TextAnswer> ask(const Texts& texts);
   [[nodiscard]] Answer<void> ask_for_success(const Texts& texts);
@@ -113,6 +115,7 @@ class SqlConnection : public DatabaseConnection {
   const SessionSettings settings_;
   SessionIdentity identity_;
   ConnectionCondition condition_ = ConnectionCondition::kIdle;
+  bool doubted_ = false;
 };
 
 }  // namespace troth::agent

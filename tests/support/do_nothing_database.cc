@@ -75,7 +75,7 @@ class DoNothingConnection final : public DatabaseConnection {
               .error};
       return result;
     }
-    if (work.ending != BranchEnding::kReadOnly) {
+    if (work.writes()) {
       if (std::vector<MarkerRow> rows = visible(work.start.id, work.start.request); !rows.empty()) {
         result.outcome = MarkerTaken{std::move(rows)};
         return result;
@@ -96,6 +96,13 @@ class DoNothingConnection final : public DatabaseConnection {
     }
     finish(work, result);
     return result;
+  }
+
+  Answer<void> release_held() override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    condition_ = ConnectionCondition::kIdle;
+    return {};
   }
 
   Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) override {
@@ -283,6 +290,10 @@ class DoNothingConnection final : public DatabaseConnection {
     marker.epoch = work.start.epoch;
     switch (work.ending) {
       case BranchEnding::kReadOnly: result.outcome = ReadOnlyDone{}; break;
+      case BranchEnding::kHoldReadOnly:
+        condition_ = ConnectionCondition::kTied;
+        result.outcome = ReadOnlyDone{};
+        break;
       case BranchEnding::kCommitOnePhase:
         database_->markers_.emplace(work.start.id, std::move(marker));
         result.outcome = CommittedOnePhase{};

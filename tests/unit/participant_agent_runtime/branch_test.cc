@@ -57,6 +57,22 @@ TEST_P(BranchTest, ReadOnlyBranchReturnsRowsAndWritesNoMarker) {
   EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
 }
 
+// Attack 19: a read-only branch that must see what the others see keeps its transaction until all have voted.
+TEST_P(BranchTest, HeldReadOnlyBranchKeepsItsSessionUntilReleased) {
+  const auto session = resource().connect();
+  BranchWork work =
+      resource().work({resource().statement("SELECT balance FROM accounts")}, BranchEnding::kHoldReadOnly);
+  work.start.isolation = Isolation::kRepeatableRead;
+  ASSERT_TRUE(ended_as<ReadOnlyDone>(session->run_branch(work)));
+  EXPECT_EQ(session->condition(), ConnectionCondition::kTied);
+  EXPECT_EQ(refusal_of(session->run_branch(resource().transfer(1, 5))).code, ErrorCode::kBusy);
+  ASSERT_TRUE(session->release_held().has_value());
+  EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
+  EXPECT_TRUE(session->clean_up());
+  EXPECT_TRUE(ended_as<CommittedOnePhase>(
+      session->run_branch(resource().transfer(1, 5, BranchEnding::kCommitOnePhase))));
+}
+
 TEST_P(BranchTest, WriteInAReadOnlyBranchIsRefusedByTheDatabase) {
   const auto session = resource().connect();
   const WorkResult result = session->run_branch(resource().transfer(1, 5, BranchEnding::kReadOnly));

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "participant_agent/runtime/session_pool.h"
 #include "tests/unit/participant_agent_runtime/event_loop.h"
@@ -214,6 +215,32 @@ TEST_P(PoolOnDatabaseTest, LostBranchIsAnsweredWithItsBackendGone) {
   EXPECT_TRUE(ended_as<Lost>(lost.result));
   EXPECT_EQ(lost.fate, BackendFate::kGone);
   EXPECT_TRUE(ended_as<Prepared>(submit_branch(*sessions, resource().transfer(1, 5), 10s).get().result));
+}
+
+class PostgresPoolTest : public DatabaseTest {};
+TROTH_FOR_POSTGRES(PostgresPoolTest);
+
+// [T11] Attack 61: a backend that hangs cannot be ended, so nobody may say that the branch will not happen.
+TEST_P(PostgresPoolTest, BackendThatHangsMayStillRun) {
+  EventLoop loop;
+  const ConnectOptions options = resource().options();
+  SessionPool sessions(
+      {.resource = {"bank"}, .sessions = 1, .cancel = {.repeat_after = 50ms, .break_off_after = 300ms}},
+      [options] { return connect_to(DatabaseKind::kPostgres, options); },
+      [&loop](std::function<void()> event) { loop.post(std::move(event)); });
+  BranchWork work = resource().transfer(1, 5);
+  work.statements.push_back(resource().statement("SELECT pg_sleep(30)"));
+  auto answer = submit_branch(sessions, work, 2s);
+  const std::string sleeping = fmt::format(
+      "SELECT pid FROM pg_stat_activity WHERE usename = '{}' AND query LIKE '%pg_sleep(30)%'", options.user);
+  ASSERT_TRUE(holds_within(10s, [&] { return !resource().value(sleeping).empty(); }));
+  const pid_t backend = std::stoi(resource().value(sleeping));
+  ASSERT_EQ(::kill(backend, SIGSTOP), 0);
+  const BranchAnswer hangs = answer.get();
+  EXPECT_EQ(::kill(backend, SIGCONT), 0);
+  EXPECT_TRUE(ended_as<Lost>(hangs.result));
+  EXPECT_EQ(hangs.fate, BackendFate::kMayStillRun);
+  EXPECT_TRUE(holds_within(10s, [&] { return resource().value(sleeping).empty(); }));
 }
 
 // Attack 29: a tied session that was lost frees its branch, and any session finishes it.

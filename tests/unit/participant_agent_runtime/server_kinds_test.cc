@@ -58,6 +58,16 @@ TEST_P(MariadbTest, HostageIsFreedByEndingTheSessionThatHoldsIt) {
   EXPECT_EQ(resource().balance(1), "105");
 }
 
+TEST_P(MariadbTest, TiedSessionRunsNothingElseAndIsClosedIfInDoubt) {
+  const auto tied = resource().connect();
+  BranchWork work = resource().transfer(1, 5);
+  work.statements.push_back(resource().statement("SELECT @teller := 'eve'"));
+  ASSERT_TRUE(ended_as<Prepared>(tied->run_branch(work)));
+  EXPECT_EQ(refusal_of(tied->run_branch(resource().transfer(2, 5))).code, ErrorCode::kBusy);
+  ASSERT_TRUE(tied->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(tied->condition(), ConnectionCondition::kDoubtful);
+}
+
 TEST_P(MysqlTest, SessionThatPreparedOneBranchRunsTheNext) {
   const auto session = resource().connect();
   const BranchWork first = resource().transfer(1, 5);
