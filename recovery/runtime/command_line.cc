@@ -278,6 +278,43 @@ void add_cluster(CLI::App& app, const Choose& choose) {
   });
 }
 
+// ---- install
+
+void add_install(CLI::App& app, const Choose& choose) {
+  const auto add = [&](const char* name, const char* purpose, const char* examples, bool uninstall) {
+    auto* command = add_command(app, name, purpose, examples);
+    const auto spec = std::make_shared<InstallCommand>();
+    spec->uninstall = uninstall;
+    command->add_option("resource", spec->resource, "Its name in the agent's configuration")->required();
+    command
+        ->add_option("--agent-config", spec->agent_config,
+                     "The agent's TOML file: where the database is, and the role")
+        ->required()
+        ->type_name("FILE");
+    command->add_flag("--print", spec->print, "Print the statements, for a DBA to run; connect to nothing");
+    command->add_option("--admin-user", spec->admin_user, "Who may create tables there");
+    auto* file =
+        command->add_option("--admin-password-file", spec->admin_password_file, "That user's password")
+            ->type_name("FILE");
+    command
+        ->add_option("--admin-password-env", spec->admin_password_env, "The same, in an environment variable")
+        ->excludes(file);
+    command->add_option("--role-host", spec->role_host, "MySQL, MariaDB: host part of the agent's account")
+        ->capture_default_str();
+    command->final_callback([=] { choose(*spec); });
+  };
+  add("install", "Put Troth's tables into a resource, and let the agent's role use them",
+      "  troth install accounts_pg --agent-config /etc/troth/agent.toml --print\n"
+      "  troth install accounts_pg --agent-config /etc/troth/agent.toml \\\n"
+      "                --admin-user postgres --admin-password-file /root/pg.password\n"
+      "The role itself is made before, by the DBA: it is the agent's alone.",
+      false);
+  add("uninstall", "Take Troth's tables out of a resource; refused while a branch is prepared there",
+      "  troth uninstall accounts_pg --agent-config /etc/troth/agent.toml \\\n"
+      "                  --admin-user postgres --admin-password-file /root/pg.password",
+      true);
+}
+
 // ---- logs
 
 void add_log(CLI::App& app, const Choose& choose) {
@@ -326,6 +363,7 @@ std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::strin
   add_resolve(app, choose);
   add_resource(app, choose);
   add_cluster(app, choose);
+  add_install(app, choose);
   add_log(app, choose);
 
   std::ranges::reverse(words);  // CLI11 takes them from the back
