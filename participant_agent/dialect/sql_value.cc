@@ -105,8 +105,9 @@ bool is_decimal(std::string_view text) {
   Form form(text);
   form.one_of("+-");
   const bool whole = form.digits() > 0;
-  const bool fraction = form.one_of(".") && form.digits() > 0;
-  if (!whole && !fraction) return false;
+  const bool point = form.one_of(".");
+  const bool fraction = point && form.digits() > 0;
+  if (point ? !fraction : !whole) return false;
   if (form.one_of("eE")) {
     form.one_of("+-");
     const auto exponent = form.digits();

@@ -1,0 +1,114 @@
+#include "participant_agent/journal_replay.h"
+
+#include <gtest/gtest.h>
+
+#include "participant_agent/branch_table.h"
+#include "participant_agent/server_identity.h"
+#include "tests/unit/participant_agent/branch_words.h"
+
+namespace troth::agent {
+namespace {
+
+const ResourceName kPg{"pg"};
+
+BranchBegun begun(std::uint64_t sequence) {
+  return {work_for({transaction(5, sequence), {1}}), {{71}, {1000}}};
+}
+
+TEST(JournalReplay, KeepsWhatIsOpenAndForgetsWhatEnded) {
+  JournalState state;
+  for (std::uint64_t sequence = 1; sequence <= 5; ++sequence)
+    state.apply(begun(sequence));
+  const auto id = [](std::uint64_t sequence) { return BranchId{transaction(5, sequence), {1}}; };
+  state.apply(Finished{id(1), kPg, BranchEnd::kRolledBack});
+  state.apply(DecisionLearned{id(2), kPg});
+  state.apply(DecisionLearned{id(3), kPg});
+  state.apply(Finished{id(3), kPg, BranchEnd::kCommitted});
+  state.apply(DecisionLearned{id(4), kPg});
+  state.apply(Finished{id(4), kPg, BranchEnd::kCommitted});
+  state.apply(EndedByLeader{{transaction(5, 4)}});
+  EXPECT_FALSE(state.branches.contains(id(1))) << "presumed abort";
+  EXPECT_TRUE(state.branches.at(id(2)).commit_learned);
+  EXPECT_EQ(state.branches.at(id(3)).end, BranchEnd::kCommitted) << "[T6] the leader has not said ended";
+  EXPECT_FALSE(state.branches.contains(id(4)));
+  EXPECT_TRUE(state.branches.at(id(5)).begun) << "in doubt";
+}
+
+// A checkpoint repeats what stands before it; a crash between writing it and cutting leaves both.
+TEST(JournalReplay, ApplyingEverythingTwiceChangesNothing) {
+  const std::vector<JournalRecord> records{
+      AgentStarted{{3}},
+      EpochSeen{{{5}, {1}}},
+      WatermarkRaised{{{5}, {3}}},
+      Claiming{kPg, {{"agent-a"}, {3}, {33}, 7}},
+      Owns{kPg, {{"agent-a"}, {3}, {33}, 7}},
+      CounterRaised{kPg, 9, "u1:1-90"},
+      FloorRaised{kPg, {{{5}, {2}}, 1000}},
+      begun(7),
+      begun(8),
+      DecisionLearned{{transaction(5, 8), {1}}, kPg},
+      Finished{{transaction(5, 8), {1}}, kPg, BranchEnd::kCommitted},
+  };
+  JournalState once;
+  JournalState twice;
+  for (const auto& record : records)
+    once.apply(record);
+  for (int i = 0; i < 2; ++i) {
+    for (const auto& record : records)
+      twice.apply(record);
+  }
+  EXPECT_EQ(once.epoch, twice.epoch);
+  EXPECT_EQ(once.watermark, twice.watermark);
+  EXPECT_EQ(once.ownership, twice.ownership);
+  EXPECT_EQ(once.floors, twice.floors);
+  EXPECT_EQ(once.branches.size(), twice.branches.size());
+  EXPECT_EQ(once.branches.at({transaction(5, 8), {1}}).end, twice.branches.at({transaction(5, 8), {1}}).end);
+  EXPECT_EQ(once.next_incarnation(), twice.next_incarnation());
+  EXPECT_EQ(once.next_incarnation().value, 4U);
+}
+
+// [T12] A start that owned nothing has an incarnation too.
+TEST(JournalReplay, NoTwoStartsShareAnIncarnation) {
+  JournalState state;
+  EXPECT_EQ(state.next_incarnation().value, 1U);
+  state.apply(AgentStarted{{1}});
+  EXPECT_EQ(state.next_incarnation().value, 2U);
+  state.apply(Claiming{kPg, {{"agent-a"}, {7}, {33}, 0}});
+  EXPECT_EQ(state.next_incarnation().value, 8U);
+}
+
+// A checkpoint is enough for the next start.
+TEST(JournalReplay, ACheckpointStandsForAllBeforeIt) {
+  const Instant now{std::chrono::seconds(1)};
+  TableOptions options;
+  options.cluster = {"bank-x7k2p9"};
+  options.incarnation = {2};
+  options.resources = {{kPg, DatabaseKind::kPostgres}};
+  JournalState before;
+  before.apply(EpochSeen{{{5}, {1}}});
+  before.apply(begun(7));
+  before.apply(begun(8));
+  before.apply(DecisionLearned{{transaction(5, 8), {1}}, kPg});
+  before.apply(Finished{{transaction(5, 9), {1}}, kPg, BranchEnd::kCommitted});
+  const BranchTable first(options, before, now);
+  JournalState after;
+  for (const auto& record : first.checkpoint())
+    after.apply(record);
+  const BranchTable second(options, after, now);
+  EXPECT_EQ(second.checkpoint(), first.checkpoint());
+  EXPECT_EQ(second.epoch(), first.epoch());
+  ASSERT_NE(second.find({transaction(5, 8), {1}}), nullptr);
+  EXPECT_TRUE(second.find({transaction(5, 8), {1}})->has_learned_commit());
+  EXPECT_EQ(second.find({transaction(5, 9), {1}})->end(), BranchEnd::kCommitted);
+}
+
+TEST(ServerIdentity, WithoutMemoryAnyWritableServerIsTheSame) {
+  ServerRow seen;
+  seen.server = "s1";
+  EXPECT_EQ(compare_server({}, seen).kind, ServerVerdict::Kind::kSame);
+  seen.read_only = true;
+  EXPECT_EQ(compare_server({}, seen).kind, ServerVerdict::Kind::kReadOnly);
+}
+
+}  // namespace
+}  // namespace troth::agent
