@@ -278,44 +278,7 @@ void add_cluster(CLI::App& app, const Choose& choose) {
   });
 }
 
-// ---- install
-
-void add_install(CLI::App& app, const Choose& choose) {
-  const auto add = [&](const char* name, const char* purpose, const char* examples, bool uninstall) {
-    auto* command = add_command(app, name, purpose, examples);
-    const auto spec = std::make_shared<InstallCommand>();
-    spec->uninstall = uninstall;
-    command->add_option("resource", spec->resource, "Its name in the agent's configuration")->required();
-    command
-        ->add_option("--agent-config", spec->agent_config,
-                     "The agent's TOML file: where the database is, and the role")
-        ->required()
-        ->type_name("FILE");
-    command->add_flag("--print", spec->print, "Print the statements, for a DBA to run; connect to nothing");
-    command->add_option("--admin-user", spec->admin_user, "Who may create tables there");
-    auto* file =
-        command->add_option("--admin-password-file", spec->admin_password_file, "That user's password")
-            ->type_name("FILE");
-    command
-        ->add_option("--admin-password-env", spec->admin_password_env, "The same, in an environment variable")
-        ->excludes(file);
-    command->add_option("--role-host", spec->role_host, "MySQL, MariaDB: host part of the agent's account")
-        ->capture_default_str();
-    command->final_callback([=] { choose(*spec); });
-  };
-  add("install", "Put Troth's tables into a resource, and let the agent's role use them",
-      "  troth install accounts_pg --agent-config /etc/troth/agent.toml --print\n"
-      "  troth install accounts_pg --agent-config /etc/troth/agent.toml \\\n"
-      "                --admin-user postgres --admin-password-file /root/pg.password\n"
-      "The role itself is made before, by the DBA: it is the agent's alone.",
-      false);
-  add("uninstall", "Take Troth's tables out of a resource; refused while a branch is prepared there",
-      "  troth uninstall accounts_pg --agent-config /etc/troth/agent.toml \\\n"
-      "                  --admin-user postgres --admin-password-file /root/pg.password",
-      true);
-}
-
-// ---- logs
+// ---- logs and installation
 
 void add_log(CLI::App& app, const Choose& choose) {
   auto* group = app.add_subcommand("log", "Look at a log directory, read-only, while its owner runs or not");
@@ -331,6 +294,39 @@ void add_log(CLI::App& app, const Choose& choose) {
   };
   add("verify", "Check every byte, and say what opening it would come to", LogCommand::What::kVerify);
   add("dump", "Print every segment, batch and record", LogCommand::What::kDump);
+}
+
+void add_installation(CLI::App& app, const Choose& choose, bool uninstall) {
+  const char* name = uninstall ? "uninstall" : "install";
+  auto* command = add_command(
+      app, name,
+      uninstall ? "Remove Troth's tables from a resource" : "Make Troth's tables in a resource, once",
+      fmt::format(
+          "  troth {0} accounts_pg --agent-config /etc/troth/agent.toml --admin-user postgres \\\n"
+          "        --admin-password-file /root/pg-password\n"
+          "  troth {0} accounts_pg --agent-config /etc/troth/agent.toml --print   (for DBAs: as a script)",
+          name)
+          .c_str());
+  const auto spec = std::make_shared<InstallCommand>();
+  spec->uninstall = uninstall;
+  command->add_option("resource", spec->resource, "Its name in the agent's configuration")->required();
+  command->add_option("--agent-config", spec->agent_config, "The agent's configuration file")->required();
+  command->add_option("--role-host", spec->role_host, "MySQL, MariaDB: the host part of the agent's account")
+      ->capture_default_str();
+  auto* print = command->add_flag("--print", spec->print, "Print the statements, and change nothing");
+  auto* user = command->add_option("--admin-user", spec->admin_user,
+                                   "A database role that may create tables and grant");
+  user->excludes(print);
+  auto* file =
+      command->add_option("--admin-password-file", spec->admin_password.file, "Where its password is");
+  command
+      ->add_option("--admin-password-env", spec->admin_password.environment,
+                   "Or: the environment variable that holds it")
+      ->excludes(file);
+  command->final_callback([=] {
+    if (!spec->print && spec->admin_user.empty()) throw CLI::RequiredError("--admin-user (or --print)");
+    choose(*spec);
+  });
 }
 
 std::string environment(const char* name) {
@@ -363,8 +359,9 @@ std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::strin
   add_resolve(app, choose);
   add_resource(app, choose);
   add_cluster(app, choose);
-  add_install(app, choose);
   add_log(app, choose);
+  add_installation(app, choose, false);
+  add_installation(app, choose, true);
 
   std::ranges::reverse(words);  // CLI11 takes them from the back
   try {

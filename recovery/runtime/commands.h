@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/settings.h"
 #include "recovery/exit_code.h"
 #include "recovery/resolution.h"
 
@@ -94,18 +95,6 @@ struct NewReignCommand {
   std::string reason;
 };
 
-// troth install, troth uninstall
-struct InstallCommand {
-  bool uninstall = false;
-  bool print = false;  // the statements, for a DBA; nothing is connected to
-  std::string resource;
-  std::string agent_config;
-  std::string admin_user;
-  std::string admin_password_file;  // or:
-  std::string admin_password_env;
-  std::string role_host = "%";  // MySQL and MariaDB: host part of the agent's account
-};
-
 // troth log dump, troth log verify
 struct LogCommand {
   enum class What : std::uint8_t { kDump, kVerify };
@@ -113,8 +102,19 @@ struct LogCommand {
   std::string directory;
 };
 
+// troth install, troth uninstall
+struct InstallCommand {
+  bool uninstall = false;
+  bool print = false;
+  std::string resource;
+  std::string agent_config;
+  std::string role_host = "%";  // MySQL and MariaDB: the host part of the agent's account
+  std::string admin_user;
+  SecretSource admin_password;
+};
+
 using Command = std::variant<ExecuteCommand, StatusCommand, InDoubtCommand, ResourcesCommand, ResolveCommand,
-                             TakeOverCommand, NewReignCommand, InstallCommand, LogCommand>;
+                             TakeOverCommand, NewReignCommand, LogCommand, InstallCommand>;
 
 [[nodiscard]] ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const StatusCommand& command, const Surroundings& around, Console& console);
@@ -123,7 +123,7 @@ using Command = std::variant<ExecuteCommand, StatusCommand, InDoubtCommand, Reso
 [[nodiscard]] ExitCode run(const ResolveCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const TakeOverCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const NewReignCommand& command, const Surroundings& around, Console& console);
-[[nodiscard]] ExitCode run(const InstallCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const LogCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const InstallCommand& command, const Surroundings& around, Console& console);
 
 }  // namespace troth::recovery

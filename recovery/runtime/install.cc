@@ -1,7 +1,12 @@
-// troth install, troth uninstall: puts Troth's own tables into a resource, or takes them out again.
+// troth install, troth uninstall: Troth's tables in a resource, made by a DBA's role that the agent never
+// has.
+#include <algorithm>
+#include <thread>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/nearest_name.h"
 #include "base/runtime/entropy.h"
 #include "base/runtime/process.h"
 #include "base/runtime/secret.h"
@@ -11,12 +16,20 @@
 #include "participant_agent/runtime/settings.h"
 #include "recovery/runtime/commands.h"
 #include "recovery/runtime/console.h"
+#include "recovery/text_table.h"
 
 namespace troth::recovery {
 namespace {
 
-// The agent's configuration names every resource, with its database and role.
-Result<agent::ResourceSettings> find_resource(const InstallCommand& command) {
+using agent::ResourceSettings;
+
+struct ConfiguredResource {
+  ResourceSettings resource;
+  std::chrono::milliseconds counter_interval{};
+};
+
+// The resource as the agent's own configuration names it.
+Result<ConfiguredResource> find_resource(const InstallCommand& command) {
   const auto document = read_settings_file(command.agent_config);
   if (!document) return std::unexpected(document.error());
   ProcessSettings process;
@@ -25,94 +38,163 @@ Result<agent::ResourceSettings> find_resource(const InstallCommand& command) {
   describe(schema, process);
   agent::describe(schema, settings);
   if (auto verdict = schema.verdict(); !verdict) return std::unexpected(std::move(verdict.error()));
-  std::string known;
+  std::vector<std::string> names;
   for (const auto& resource : settings.resources) {
-    if (resource.name == command.resource) return resource;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", resource.name);
+    if (resource.name == command.resource) return ConfiguredResource{resource, settings.counter_interval};
+    names.push_back(resource.name);
   }
+  const auto nearest = nearest_name(command.resource, names);
   return fail(ErrorCode::kUnknownResource, Effect::kNone,
-              fmt::format("{} has no resource {}; it has {}", command.agent_config, command.resource, known));
+              fmt::format("{} has no resource '{}'{}", command.agent_config, command.resource,
+                          nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
 }
 
-agent::InstallOptions options_of(const InstallCommand& command, const agent::ResourceSettings& resource) {
+agent::InstallOptions options_of(const InstallCommand& command, const ResourceSettings& resource) {
   return {.role = resource.user,
           .role_host = command.role_host,
           .database = resource.database,
           .installation = random_text(16, "0123456789abcdef")};
 }
 
-std::string script_of(const InstallCommand& command, agent::DatabaseKind kind,
-                      const agent::InstallOptions& options) {
-  if (!command.uninstall) return agent::install_script(kind, options);
-  std::string script;
-  for (const auto& text : agent::uninstall_texts(kind, options))
-    script += text + ";\n";
-  return script;
-}
-
-Result<std::unique_ptr<agent::DatabaseConnection>> connect_as_admin(const InstallCommand& command,
-                                                                    const agent::ResourceSettings& resource) {
-  auto password = read_secret({command.admin_password_file, command.admin_password_env});
+Result<std::unique_ptr<agent::DatabaseConnection>> connect(const InstallCommand& command,
+                                                           const ResourceSettings& resource) {
+  auto password = read_secret(command.admin_password);
   if (!password) return std::unexpected(std::move(password.error()));
-  agent::ConnectOptions connect;
-  connect.host = resource.host;
-  connect.port = resource.port;
-  connect.socket = resource.socket;
-  connect.user = command.admin_user;
-  connect.password = *std::move(password);
-  connect.database = resource.database;
-  connect.settings.application_name = "troth install";
-  return agent::connect_to(resource.kind, connect);
+  agent::ConnectOptions options;
+  options.host = resource.host;
+  options.port = resource.port;
+  options.socket = resource.socket;
+  options.user = command.admin_user;
+  options.password = std::move(*password);
+  options.database = resource.database;
+  options.settings.application_name = "troth";
+  return agent::connect_to(resource.kind, options);
 }
 
-// Taking the tables away takes the proof away: not while a branch hangs on it.
-Status check_idle(agent::DatabaseConnection& connection, const std::string& resource) {
-  const auto prepared = connection.list_prepared();
-  if (!prepared) return std::unexpected(prepared.error().error);
-  if (prepared->branches.empty()) return {};
-  return fail(
-      ErrorCode::kBusy, Effect::kNone,
-      fmt::format(
-          "resource {} holds {} prepared branches, the first of {}: end them first (`troth in-doubt`)",
-          resource, prepared->branches.size(), prepared->branches.front().branch.transaction.text()));
+std::unexpected<Error> from_database(agent::ClassifiedError&& error, const std::string& resource) {
+  error.error.resource = resource;
+  return std::unexpected(std::move(error.error));
+}
+
+// ---- install
+
+Result<agent::ServerRow> install(const InstallCommand& command, const ResourceSettings& resource,
+                                 agent::DatabaseConnection& database) {
+  if (auto done = database.run_texts(agent::install_texts(resource.kind, options_of(command, resource)));
+      !done)
+    return from_database(std::move(done.error()), resource.name);
+  auto server = database.read_server("");
+  if (!server) return from_database(std::move(server.error()), resource.name);
+  if (server->schema_version != agent::kSchemaVersion) {
+    return fail(
+        ErrorCode::kInvalidArgument, Effect::kNone,
+        fmt::format("{} holds version {} of Troth's tables, and this tool makes version {}: use the tool "
+                    "of its release",
+                    resource.name, server->schema_version, agent::kSchemaVersion));
+  }
+  return std::move(*server);
+}
+
+ExitCode tell_installed(const ResourceSettings& resource, const agent::ServerRow& server, Console& console) {
+  console.answer(
+      [&] {
+        auto text = fmt::format("{}: Troth's tables, version {}, installation {}, for the role {}\n{} {}\n",
+                                resource.name, server.schema_version, server.installation, resource.user,
+                                name_of(resource.kind), server.version);
+        if (!server.cannot_prepare.empty())
+          text += fmt::format("but it cannot prepare transactions yet: {}\n", server.cannot_prepare);
+        return text;
+      },
+      [&] {
+        return Json{{"resource", resource.name},
+                    {"kind", name_of(resource.kind)},
+                    {"server_version", server.version},
+                    {"schema_version", server.schema_version},
+                    {"installation", server.installation},
+                    {"role", resource.user},
+                    {"cannot_prepare", server.cannot_prepare}};
+      });
+  return server.cannot_prepare.empty() ? ExitCode::kDone : ExitCode::kAttention;
+}
+
+// ---- uninstall
+
+// The rows are the only proof of what committed here, and a branch in doubt needs them to end.
+Status nothing_lives(const ConfiguredResource& configured, agent::DatabaseConnection& database) {
+  const auto& name = configured.resource.name;
+  auto prepared = database.list_prepared();
+  if (!prepared) return from_database(std::move(prepared.error()), name);
+  if (!prepared->branches.empty()) {
+    return fail(
+        ErrorCode::kBusy, Effect::kNone,
+        fmt::format("{} holds {} in doubt: start its agent, and see `troth in-doubt`", name,
+                    counted(static_cast<std::int64_t>(prepared->branches.size()), "branch", "branches")));
+  }
+  auto before = database.read_server("");
+  if (!before) return from_database(std::move(before.error()), name);
+  // A running agent raises the counter; three of its intervals show it.
+  std::this_thread::sleep_for(3 * configured.counter_interval);
+  auto after = database.read_server("");
+  if (!after) return from_database(std::move(after.error()), name);
+  if (before->owner == after->owner) return {};
+  return fail(ErrorCode::kBusy, Effect::kNone,
+              fmt::format("agent {} serves {} now: stop it, or take the resource out of its configuration",
+                          after->owner.agent.value, name));
+}
+
+Status uninstall(const InstallCommand& command, const ConfiguredResource& configured,
+                 agent::DatabaseConnection& database) {
+  if (auto idle = nothing_lives(configured, database); !idle) return idle;
+  const auto texts =
+      agent::uninstall_texts(configured.resource.kind, options_of(command, configured.resource));
+  if (auto done = database.run_texts(texts); !done)
+    return from_database(std::move(done.error()), configured.resource.name);
+  return {};
+}
+
+// ---- both
+
+ExitCode print(const InstallCommand& command, const ResourceSettings& resource, Console& console) {
+  const auto options = options_of(command, resource);
+  std::string script;
+  if (command.uninstall) {
+    for (const auto& text : agent::uninstall_texts(resource.kind, options))
+      script += text + ";\n";
+  } else {
+    script = agent::install_script(resource.kind, options);
+  }
+  console.answer([&] { return script; },
+                 [&] {
+                   return Json{
+                       {"resource", resource.name}, {"kind", name_of(resource.kind)}, {"script", script}};
+                 });
+  return ExitCode::kDone;
 }
 
 }  // namespace
 
 ExitCode run(const InstallCommand& command, const Surroundings&, Console& console) {
-  const auto resource = find_resource(command);
-  if (!resource) return console.complain(resource.error());
-  const auto options = options_of(command, *resource);
-  if (command.print) {
-    console.print_text(script_of(command, resource->kind, options));
-    return ExitCode::kDone;
-  }
-  if (command.admin_user.empty()) {
-    return console.refuse_usage(
-        "who installs? give --admin-user and --admin-password-file, or --print the statements");
-  }
+  const auto configured = find_resource(command);
+  if (!configured) return console.complain(configured.error());
+  const auto& resource = configured->resource;
+  if (command.print) return print(command, resource, console);
+
   const agent::DriverThread driver;
-  auto connection = connect_as_admin(command, *resource);
-  if (!connection) return console.complain(connection.error());
-  if (command.uninstall) {
-    if (auto idle = check_idle(**connection, command.resource); !idle) return console.complain(idle.error());
+  const auto database = connect(command, resource);
+  if (!database) {
+    return console.complain(
+        database.error(),
+        {.advice = "see that the database runs, and that --admin-user and its password are right"});
   }
-  const auto texts = command.uninstall ? agent::uninstall_texts(resource->kind, options)
-                                       : agent::install_texts(resource->kind, options);
-  if (const auto done = (*connection)->run_texts(texts); !done) return console.complain(done.error().error);
-  const auto* word = command.uninstall ? "uninstalled" : "installed";
-  console.answer(
-      [&] {
-        return fmt::format("{} in {} ({} {}), for role {}\n", word, command.resource,
-                           agent::name_of(resource->kind), resource->database, resource->user);
-      },
-      [&] {
-        return Json{{"resource", command.resource},
-                    {"state", word},
-                    {"kind", agent::name_of(resource->kind)},
-                    {"database", resource->database},
-                    {"role", resource->user}};
-      });
+  if (!command.uninstall) {
+    const auto server = install(command, resource, **database);
+    if (!server) return console.complain(server.error());
+    return tell_installed(resource, *server, console);
+  }
+  const auto removed = uninstall(command, *configured, **database);
+  if (!removed) return console.complain(removed.error());
+  console.answer([&] { return fmt::format("{}: Troth's tables are gone\n", resource.name); },
+                 [&] { return Json{{"resource", resource.name}, {"uninstalled", true}}; });
   return ExitCode::kDone;
 }
 

@@ -112,7 +112,7 @@ struct TextLine {
                        line.frame.records, line.frame.bytes, line.superseded ? " superseded" : "");
   }
   std::string operator()(const txlog::RecordLine& line) const {
-    const auto words = record_text(owner, line.type, line.payload);
+    const auto words = record_text(owner, line.sequence, line.type, line.payload);
     return fmt::format("    {} {}{}\n", line.sequence.value,
                        words.empty() ? fmt::format("type={} bytes={} {}", line.type.number,
                                                    line.payload.size(), shown(line.payload))
@@ -150,7 +150,7 @@ struct JsonLine {
             {"offset", line.offset},
             {"sequence", line.sequence.value},
             {"type", line.type.number},
-            {"text", record_text(owner, line.type, line.payload)},
+            {"text", record_text(owner, line.sequence, line.type, line.payload)},
             {"payload", hex_of(line.payload)},
             {"checksum_holds", line.checksum_holds}};
   }

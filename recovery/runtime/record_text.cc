@@ -3,8 +3,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "base/logfmt.h"
 #include "coordinator/decision_store/runtime/record_codec.h"
+#include "recovery/runtime/record_line.h"
 
 namespace troth::recovery {
 namespace {
@@ -16,14 +16,6 @@ std::string time_text(WallTime time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)));
 }
 
-std::string position_text(const Position& position) {
-  return fmt::format("{}.{}", position.epoch.value, position.sequence.value);
-}
-
-std::string key_text(const RequestKey& key) {
-  return fmt::format("{}/{}", key.client, key.id.text());
-}
-
 std::string branches_text(const std::vector<store::RecordBranch>& branches) {
   std::string text;
   for (const auto& branch : branches)
@@ -31,33 +23,15 @@ std::string branches_text(const std::vector<store::RecordBranch>& branches) {
   return text;
 }
 
-// One logfmt line: what, then its fields.
-class Line {
- public:
-  explicit Line(std::string_view what) : text_(what) {}
-  Line& with(std::string_view key, std::string_view value) {
-    append_logfmt(text_, {key, value});
-    return *this;
-  }
-  Line& with(std::string_view key, std::uint64_t value) {
-    append_logfmt(text_, {key, value});
-    return *this;
-  }
-  [[nodiscard]] const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 struct StoreRecordText {
   std::string operator()(const store::EpochRecord& record) const {
-    return Line("epoch")
+    return RecordLine("epoch")
         .with("number", record.epoch.number.value)
         .with("acquired", time_text(record.acquired))
         .text();
   }
   std::string operator()(const store::CommitRecord& record) const {
-    Line line("commit");
+    RecordLine line("commit");
     line.with("transaction", record.transaction.text())
         .with("branches", branches_text(record.branches))
         .with("decided", time_text(record.decided));
@@ -66,22 +40,25 @@ struct StoreRecordText {
     return line.text();
   }
   std::string operator()(const store::PreCommitRecord& record) const {
-    return Line("pre-commit")
+    return RecordLine("pre-commit")
         .with("transaction", record.transaction.text())
         .with("branches", branches_text(record.branches))
         .text();
   }
   std::string operator()(const store::AbortRecord& record) const {
-    return Line("abort").with("transaction", record.transaction.text()).with("reason", record.reason).text();
+    return RecordLine("abort")
+        .with("transaction", record.transaction.text())
+        .with("reason", record.reason)
+        .text();
   }
   std::string operator()(const store::BarredRecord& record) const {
-    return Line("barred")
+    return RecordLine("barred")
         .with("request", key_text(record.request))
         .with("barred", time_text(record.barred))
         .text();
   }
   std::string operator()(const store::ResourceRecord& record) const {
-    return Line("resource")
+    return RecordLine("resource")
         .with("name", record.name.value)
         .with("number", record.number.value)
         .with("kind", record.kind)
@@ -91,19 +68,19 @@ struct StoreRecordText {
         .text();
   }
   std::string operator()(const store::Floors& record) const {
-    return Line("floors")
+    return RecordLine("floors")
         .with("transactions", position_text(record.transactions))
         .with("request_ms", record.request_ms)
         .text();
   }
   std::string operator()(const store::EndedRecord& record) const {
-    Line line("ended");
+    RecordLine line("ended");
     line.with("transaction", record.transaction.text()).with("ended", time_text(record.ended));
     if (record.heuristic) line.with("heuristic", "true");
     return line.text();
   }
   std::string operator()(const store::ResolutionRecord& record) const {
-    return Line("resolution")
+    return RecordLine("resolution")
         .with("transaction", record.transaction.text())
         .with("branch", record.branch.value)
         .with("resource", record.resource.value)
@@ -116,7 +93,18 @@ struct StoreRecordText {
 
 }  // namespace
 
-std::string record_text(std::string_view owner, txlog::RecordType type, txlog::Bytes payload) {
+std::string position_text(const Position& position) {
+  return fmt::format("{}.{}", position.epoch.value, position.sequence.value);
+}
+
+std::string key_text(const RequestKey& key) {
+  return fmt::format("{}/{}", key.client, key.id.text());
+}
+
+std::string record_text(std::string_view owner, txlog::RecordSequence sequence, txlog::RecordType type,
+                        txlog::Bytes payload) {
+  if (owner.starts_with("agent/"))
+    return journal_record_text({.position = {.sequence = sequence}, .type = type, .payload = payload});
   if (owner != store::kLogOwner) return {};
   const auto record = store::decode(type, payload);
   return record ? std::visit(StoreRecordText{}, *record) : std::string{};
