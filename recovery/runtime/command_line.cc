@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include "base/version.h"
@@ -304,7 +305,8 @@ void add_installation(CLI::App& app, const Choose& choose, bool uninstall) {
       fmt::format(
           "  troth {0} accounts_pg --agent-config /etc/troth/agent.toml --admin-user postgres \\\n"
           "        --admin-password-file /root/pg-password\n"
-          "  troth {0} accounts_pg --agent-config /etc/troth/agent.toml --print   (for DBAs: as a script)",
+          "  troth {0} accounts_pg --agent-config /etc/troth/agent.toml --print   (for DBAs: as a script)\n"
+          "The agent's role itself is made before, by a DBA: nobody else uses it.",
           name)
           .c_str());
   const auto spec = std::make_shared<InstallCommand>();
@@ -329,6 +331,14 @@ void add_installation(CLI::App& app, const Choose& choose, bool uninstall) {
   });
 }
 
+// $USER, or who the process runs as where nothing logged in.
+std::string own_name() {
+  const char* user = std::getenv("USER");
+  if (user != nullptr && *user != '\0') return user;
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry == nullptr ? "" : entry->pw_name;
+}
+
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -343,11 +353,12 @@ std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::strin
   app.footer(fmt::format("`troth COMMAND --help` shows examples.\n{}", kExitCodes));
   Invocation invocation;
   invocation.around.coordinator = environment("TROTH_COORDINATOR");
-  invocation.around.operator_name = environment("USER");
+  invocation.around.operator_name = own_name();
   app.add_option("--coordinator", invocation.around.coordinator,
                  "Also: environment variable TROTH_COORDINATOR")
       ->type_name("HOST:PORT");
-  app.add_option("--operator", invocation.around.operator_name, "Who asks, for the audit trail; else $USER");
+  app.add_option("--operator", invocation.around.operator_name,
+                 "Who asks, for the audit trail; else your login name");
   app.add_flag("--json", invocation.json, "Answer with JSON on standard output");
 
   std::optional<Command> chosen;

@@ -166,7 +166,7 @@ ExitCode run(const NewReignCommand& command, const Surroundings& around, Console
   console.answer(
       [&] {
         return fmt::format(
-            "cluster {} is in epoch {} now: start the coordinator\n"
+            "cluster {} is in epoch {} now: start the coordinator, then restart the agents that stopped\n"
             "{} held by agents will commit, {} will be rolled back\n",
             cluster.value, epoch->number.value,
             counted(static_cast<std::int64_t>(plan->commits.size()), "branch", "branches"),
