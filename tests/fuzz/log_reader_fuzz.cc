@@ -114,7 +114,7 @@ std::vector<std::string> read(const std::vector<ImageSegment>& segments) {
   for (const auto& header : chain->live) {
     for (const auto& segment : segments) {
       // Two files cannot have one number: their names say it, and it is compared with the header's.
-      if (segment.header.number == header.number) live.push_back({header, segment.bytes, 0});
+      if (segment.header.number == header.number) live.push_back({header, segment.bytes, 0, std::nullopt});
     }
   }
   if (live.size() != chain->live.size()) return {};

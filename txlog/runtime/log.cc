@@ -257,9 +257,10 @@ void Log::Core::run() {
     pending.pop_front();
     guard.unlock();
     commit(*batch);
+    const bool ordinary = batch->builder.bytes() <= 2 * kBatchBytes;
     batch->clear();
     guard.lock();
-    if (spare.size() < kSpareBuilders) spare.push_back(std::move(batch));
+    if (ordinary && spare.size() < kSpareBuilders) spare.push_back(std::move(batch));
   }
 }
 
@@ -371,6 +372,7 @@ void Log::Core::stop() {
     closing = true;
     appended.notify_all();
   }
+  CHECK(thread.get_id() != std::this_thread::get_id(), "a completion closed its own log");
   if (thread.joinable()) thread.join();
   preparer.reset();
   writer.reset();

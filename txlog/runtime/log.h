@@ -5,7 +5,9 @@
 // The owner's duties:
 //   1. Act on nothing that replay delivered before open() has returned: until then the tail is not durable.
 //   2. Promise nothing to anybody before the completion of the record that backs the promise.
-//   3. Completions and on_failure run on the log's own thread: post to your event loop, never block there.
+//   3. Completions, on_failure and on_warning run on the log's own threads, the latter possibly before open()
+//   has
+//      returned: post to your event loop; never block there, and never close the log there.
 //   4. After on_failure stop. The log writes no more; a new start finds out what became durable.
 //   5. With `cut_tail` set you may have promised something that is gone: find out, then call
 //   settle_cut_tail().
@@ -33,7 +35,8 @@ struct LogOptions {
   std::string directory;  // made if it is not there; its parent must be
   LogIdentity identity;
   // A segment file's length, whole blocks: kMinSegmentBytes .. kMaxSegmentBytes. It bounds a record, too.
-  std::uint64_t segment_bytes = std::uint64_t{64} << 20;
+  // Opening writes one such file, and another is always prepared.
+  std::uint64_t segment_bytes = std::uint64_t{16} << 20;
   // What may wait for the disk; past it append() answers kOverloaded.
   std::uint64_t max_pending_bytes = std::uint64_t{64} << 20;
 
@@ -77,7 +80,7 @@ class Log {
   // damaged, or with segments missing. Every refusal has effect none.
   [[nodiscard]] static Result<OpenedLog> open(LogOptions options);
 
-  // Writes what is pending, then ends the threads and frees the directory.
+  // As close().
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
@@ -102,7 +105,8 @@ class Log {
   [[nodiscard]] LogCounters counters() const;
   [[nodiscard]] std::optional<Error> failure() const;
 
-  // Waits until everything that was appended is durable or failed, and takes no more.
+  // Takes no more, waits until everything that was appended is durable or has failed, and frees the
+  // directory.
   void close();
 
  private:

@@ -3,6 +3,7 @@
 // A log in memory, built batch by batch, and damaged by the test as it likes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <string>
@@ -18,6 +19,7 @@ struct ImageSegment {
   SegmentHeader header;
   std::vector<std::byte> bytes;
   std::size_t used = kBlockBytes;
+  std::optional<BatchNumber> first_batch;
 };
 
 class LogImage {
@@ -52,6 +54,7 @@ class LogImage {
   }
 
   // As an opening does: a new segment that repeats the last batch, whose payloads must be given again.
+  // Segments that held nothing else are gone.
   void reopen(const std::vector<std::string>& last_payloads) {
     BatchBuilder batch;
     auto sequence = last_.first_sequence;
@@ -59,8 +62,11 @@ class LogImage {
       batch.add(sequence, {1}, bytes_of(payload));
       sequence.value += 1;
     }
-    const auto number = segments.back().header.number;
-    begin_segment(number.value + 1, number, last_.number);
+    const auto number = segments.back().header.number.value + 1;
+    while (!segments.empty() && segments.back().first_batch.value_or(last_.number) >= last_.number)
+      segments.pop_back();
+    begin_segment(number, segments.empty() ? SegmentNumber{} : segments.back().header.number, last_.number);
+    oldest_segment = std::max(oldest_segment, segments.front().header.number);
     put(batch, last_.number);
   }
 
@@ -80,7 +86,7 @@ class LogImage {
     header.file_bytes = segment_bytes_;
     header.restates = restates;
     header.identity = identity();
-    ImageSegment segment{header, std::vector<std::byte>(segment_bytes_), kBlockBytes};
+    ImageSegment segment{header, std::vector<std::byte>(segment_bytes_), kBlockBytes, std::nullopt};
     encode(header, std::span(segment.bytes).first(kBlockBytes));
     segments.push_back(std::move(segment));
   }
@@ -95,6 +101,7 @@ class LogImage {
     const auto sealed = batch.seal(frame);
     std::memcpy(segment.bytes.data() + segment.used, sealed.data(), sealed.size());
     segment.used += sealed.size();
+    if (!segment.first_batch) segment.first_batch = number;
     last_ = *decode_frame(sealed, frame.salt);
   }
 

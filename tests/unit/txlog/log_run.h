@@ -3,6 +3,7 @@
 // One run of a log's owner in a test: opens, appends, and keeps book of what it was told.
 #pragma once
 
+#include <condition_variable>
 #include <future>
 #include <map>
 #include <mutex>
