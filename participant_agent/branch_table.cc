@@ -18,6 +18,9 @@ Error error_of(ErrorCode code, Effect effect, std::string message, bool retryabl
   return error;
 }
 
+// How long what nobody waits for (watermark, floors, clean-up) may be put off.
+constexpr Duration kUpkeepInterval = std::chrono::seconds(1);
+
 bool is_live(Branch::Phase phase) {
   return phase != Branch::Phase::kEnded && phase != Branch::Phase::kUnheard;
 }
@@ -29,7 +32,8 @@ BranchTable::BranchTable(TableOptions options, const JournalState& journal, Inst
       fence_(options_.cluster, journal.epoch),
       told_watermark_(journal.watermark),
       durable_watermark_(journal.watermark),
-      floors_at_(now) {
+      floors_at_(now),
+      upkeep_at_(now + kUpkeepInterval) {
   for (const auto& [name, kind] : options_.resources) {
     const auto floors = journal.floors.find(name);
     Resource resource;
@@ -307,6 +311,7 @@ void BranchTable::on(const ResourceServing& input, Context& /*context*/) {
   const auto resource = resources_.find(input.resource);
   CHECK(resource != resources_.end(), "no resource {}", input.resource.value);
   resource->second.not_serving.reset();
+  set_alarms_of(input.resource);
 }
 
 void BranchTable::on(const ResourceStopped& input, Context& /*context*/) {
@@ -314,6 +319,7 @@ void BranchTable::on(const ResourceStopped& input, Context& /*context*/) {
   CHECK(resource != resources_.end(), "no resource {}", input.resource.value);
   resource->second.not_serving = input.reason;
   resource->second.floors.interrupted();
+  set_alarms_of(input.resource);
 }
 
 void BranchTable::on(const PreparedFound& input, Context& context) {
@@ -346,7 +352,7 @@ void BranchTable::step_branch(Entry& entry, const BranchInput& input, Context& c
 
 BranchTable::Entry& BranchTable::add(Branch branch, Context& context) {
   const BranchId id = branch.id();
-  const auto [at, added] = branches_.emplace(id, Entry{std::move(branch), context.now, 0});
+  const auto [at, added] = branches_.emplace(id, Entry{std::move(branch), context.now, 0, std::nullopt});
   CHECK(added, "branch {} of {} is there already", id.branch.value, id.transaction.text());
   account(at->second);
   return at->second;
@@ -354,6 +360,7 @@ BranchTable::Entry& BranchTable::add(Branch branch, Context& context) {
 
 void BranchTable::account(Entry& entry) {
   const Branch& branch = entry.branch;
+  set_alarm(entry);
   const auto& work = branch.work();
   const bool live = is_live(branch.phase());
   live_bytes_ -= entry.counted_bytes;
@@ -371,6 +378,26 @@ void BranchTable::account(Entry& entry) {
   }
   if (const auto resource = resources_.find(branch.resource()); resource != resources_.end())
     resource->second.floors.branch_ended(branch.id());
+}
+
+// What needs its resource is not woken while that is not served.
+void BranchTable::set_alarm(Entry& entry) {
+  const auto resource = resources_.find(entry.branch.resource());
+  const bool served = resource != resources_.end() && !resource->second.not_serving;
+  const auto phase = entry.branch.phase();
+  const bool needs_resource = phase == Branch::Phase::kInDoubt || phase == Branch::Phase::kFinishing;
+  const auto wakes = served || !needs_resource ? entry.branch.wakes_at() : std::nullopt;
+  if (wakes == entry.alarm) return;
+  if (entry.alarm) alarms_.erase({*entry.alarm, entry.branch.id()});
+  if (wakes) alarms_.emplace(*wakes, entry.branch.id());
+  entry.alarm = wakes;
+}
+
+void BranchTable::set_alarms_of(const ResourceName& resource) {
+  for (const auto& id : live_) {
+    auto& entry = branches_.at(id);
+    if (entry.branch.resource() == resource) set_alarm(entry);
+  }
 }
 
 void BranchTable::drop(std::map<BranchId, Entry>::iterator at) {
@@ -456,17 +483,14 @@ void BranchTable::on(const MarkersDeleted& input, Context& /*context*/) {
 }
 
 void BranchTable::on(const Ticked& /*input*/, Context& context) {
-  const std::vector<BranchId> live(live_.begin(), live_.end());
-  for (const auto& id : live) {
-    auto& entry = branches_.at(id);
-    const auto resource = resources_.find(entry.branch.resource());
-    const bool served = resource != resources_.end() && !resource->second.not_serving;
-    const auto phase = entry.branch.phase();
-    const bool needs_resource = phase == Branch::Phase::kInDoubt || phase == Branch::Phase::kFinishing;
-    const auto wakes = entry.branch.wakes_at();
-    if (wakes && *wakes <= context.now && (served || !needs_resource))
-      step_branch(entry, TimePassed{}, context);
+  std::vector<BranchId> due;
+  for (const auto& [at, id] : alarms_) {
+    if (at > context.now) break;
+    due.push_back(id);
   }
+  for (const auto& id : due)
+    step_branch(branches_.at(id), TimePassed{}, context);
+  upkeep_at_ = context.now + kUpkeepInterval;
   raise_watermark(context);
   const bool floors_due = context.now >= floors_at_ + options_.floor_interval;
   if (floors_due) floors_at_ = context.now;
@@ -478,13 +502,8 @@ void BranchTable::on(const Ticked& /*input*/, Context& context) {
   }
 }
 
-std::optional<Instant> BranchTable::wakes_at() const {
-  std::optional<Instant> earliest;
-  for (const auto& id : live_) {
-    const auto wakes = branches_.at(id).branch.wakes_at();
-    if (wakes && (!earliest || *wakes < *earliest)) earliest = wakes;
-  }
-  return earliest;
+Instant BranchTable::wakes_at() const {
+  return alarms_.empty() ? upkeep_at_ : std::min(upkeep_at_, alarms_.begin()->first);
 }
 
 // -- Views

@@ -69,7 +69,8 @@ class BranchTable {
 
   [[nodiscard]] std::vector<TableEffect> step(const TableInput& input, Instant now);
 
-  [[nodiscard]] std::optional<Instant> wakes_at() const;
+  // When a Ticked is due next.
+  [[nodiscard]] Instant wakes_at() const;
   [[nodiscard]] const std::optional<Error>& stopped() const { return stopped_; }
   [[nodiscard]] const std::optional<Epoch>& epoch() const { return fence_.newest(); }
   [[nodiscard]] const Branch* find(const BranchId& id) const;
@@ -89,6 +90,7 @@ class BranchTable {
     Branch branch;
     Instant since;
     std::size_t counted_bytes = 0;
+    std::optional<Instant> alarm;
   };
   struct Resource {
     DatabaseKind kind = DatabaseKind::kPostgres;
@@ -130,6 +132,8 @@ class BranchTable {
   void step_branch(Entry& entry, const BranchInput& input, Context& context);
   Entry& add(Branch branch, Context& context);
   void account(Entry& entry);
+  void set_alarm(Entry& entry);
+  void set_alarms_of(const ResourceName& resource);
   void drop(std::map<BranchId, Entry>::iterator at);
   void drop_below_watermark();
   void raise_watermark(Context& context);
@@ -149,9 +153,11 @@ class BranchTable {
   std::optional<std::pair<JournalTicket, Position>> raising_watermark_;
   Floors group_floors_;
   Instant floors_at_;
+  Instant upkeep_at_;
   std::map<ResourceName, Resource> resources_;
   std::map<BranchId, Entry> branches_;
   std::set<BranchId> live_;
+  std::set<std::pair<Instant, BranchId>> alarms_;
   std::map<BusyKey, BranchId> busy_;
   std::size_t live_bytes_ = 0;
 };

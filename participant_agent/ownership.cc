@@ -234,8 +234,14 @@ void Ownership::counter_came_back(std::optional<bool> won, Serving& serving, Con
 void Ownership::on(const Disconnected& input, Context& context) {
   if (std::holds_alternative<Stopped>(state_)) return;
   stopped_ = error_of(ErrorCode::kUnavailable, options_.resource, input.reason, true);
-  if (serves()) context.effects.emplace_back(Stop{*stopped_});
-  state_ = Connecting{context.now + options_.retry};
+  if (!serves()) {
+    state_ = Connecting{context.now + options_.retry};
+    return;
+  }
+  // Most often one session went and the server is there: it is looked at without delay.
+  context.effects.emplace_back(Stop{*stopped_});
+  state_ = Connecting{};
+  context.effects.emplace_back(Connect{});
 }
 
 void Ownership::on(const TakeOverAllowed& /*input*/, Context& context) {

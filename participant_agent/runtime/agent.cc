@@ -253,12 +253,7 @@ void Agent::step_for(CurrentCall call, TableInput input) {
 }
 
 void Agent::set_timer() {
-  const auto wakes = table_.wakes_at();
-  if (!wakes) {
-    timer_.cancel();
-    return;
-  }
-  timer_.expires_after(std::max(*wakes - boot_now(), Duration::zero()));
+  timer_.expires_after(std::max(table_.wakes_at() - boot_now(), Duration::zero()));
   timer_.async_wait([this](const asio::error_code& stopped) {
     if (!stopped) step(Ticked{});
   });
@@ -329,8 +324,12 @@ void Agent::carry_out_branch(const BranchId& id, Resource& resource, const Branc
   } else if (std::holds_alternative<ReleaseSession>(effect)) {
     resource.release_session(id);
   } else if (const auto* finish = std::get_if<FinishPrepared>(&effect)) {
-    CHECK(branch != nullptr, "the end of a branch that is gone");
-    resource.finish_prepared(*branch, finish->commit);
+    // An operator's reason is durable before it is done.
+    after(finish->after, [this, id, commit = finish->commit, &resource] {
+      const auto* open = table_.find(id);
+      CHECK(open != nullptr, "the end of a branch that is gone");
+      resource.finish_prepared(*open, commit);
+    });
   } else if (std::holds_alternative<ReadMarkers>(effect)) {
     CHECK(branch != nullptr, "the marker of a branch that is gone");
     resource.read_markers(*branch);

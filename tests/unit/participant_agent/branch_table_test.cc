@@ -1,0 +1,79 @@
+#include "participant_agent/branch_table.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/participant_agent/branch_words.h"
+
+namespace troth::agent {
+namespace {
+
+const ResourceName kPg{"pg"};
+constexpr Instant kStart{std::chrono::seconds(1000)};
+
+TableOptions options() {
+  TableOptions options;
+  options.cluster = {"bank-x7k2p9"};
+  options.incarnation = {2};
+  options.resources = {{kPg, DatabaseKind::kPostgres}};
+  return options;
+}
+
+JournalState with_one_in_doubt() {
+  JournalState state;
+  state.apply(BranchBegun{work_for({transaction(5, 7), {1}}), {{71}, {1000}}});
+  return state;
+}
+
+// A branch whose resource is away is not woken again and again for nothing.
+TEST(BranchTable, ABranchWhoseResourceIsNotServedKeepsNobodyAwake) {
+  BranchTable table(options(), with_one_in_doubt(), kStart);
+  EXPECT_GT(table.wakes_at(), kStart);
+  (void)table.step(ResourceServing{kPg}, kStart);
+  EXPECT_EQ(table.wakes_at(), kStart) << "the inquiry is due";
+  (void)table.step(ResourceStopped{kPg, error_with(ErrorCode::kUnavailable)}, kStart);
+  EXPECT_GT(table.wakes_at(), kStart);
+}
+
+TEST(BranchTable, WhatIsDueIsDoneAndWakesNobodyTwice) {
+  BranchTable table(options(), with_one_in_doubt(), kStart);
+  (void)table.step(ResourceServing{kPg}, kStart);
+  EXPECT_EQ(table.step(Ticked{}, kStart).size(), 1U) << "one inquiry";
+  EXPECT_GT(table.wakes_at(), kStart);
+  EXPECT_TRUE(table.step(Ticked{}, kStart).empty());
+}
+
+TEST(BranchTable, ShowsWhatIsOpen) {
+  BranchTable table(options(), with_one_in_doubt(), kStart);
+  const auto open = table.open_branches();
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0].waiting_for, "prepared");
+  EXPECT_EQ(open[0].resource, kPg);
+}
+
+// Memory is flat: whatever ended goes with the watermark, however many there were.
+TEST(BranchTable, RemembersOnlyWhatTheWatermarkHasNotPassed) {
+  BranchTable table(options(), {}, kStart);
+  (void)table.step(ResourceServing{kPg}, kStart);
+  Instant now = kStart;
+  std::size_t most = 0;
+  for (std::uint64_t sequence = 1; sequence <= 20'000; ++sequence) {
+    const LeaderStamp stamp{{"bank-x7k2p9"}, {{5}, {1}}, {{5}, {sequence}}};
+    const BranchId id{transaction(5, sequence), {1}};
+    if (sequence % 100 == 1) (void)table.step(LeaderSpoke{stamp, {}, {}}, now);
+    Work work = work_for(id);
+    work.request.reset();
+    (void)table.step(PrepareArrived{stamp, work}, now);
+    (void)table.step(BranchReported{id, SessionBound{{{71}, {1000}}}}, now);
+    (void)table.step(BranchReported{id, WorkFinished{WorkFailed{error_with(ErrorCode::kStatementFailed)}}}, now);
+    if (sequence % 100 == 0) {
+      now += std::chrono::seconds(1);
+      (void)table.step(Ticked{}, now);
+      (void)table.step(JournalDurable{{UINT64_MAX}}, now);
+    }
+    most = std::max(most, table.remembered());
+  }
+  EXPECT_LE(most, 210U);
+}
+
+}  // namespace
+}  // namespace troth::agent
