@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from harness import ROOT, Program, free_port
+from harness import Program, free_port
 
 PROGRAMS = ["troth-coordinator", "troth-agent"]
 
@@ -26,14 +26,6 @@ def program(request, workspace) -> Program:
 def complaint(program: Program, *arguments: str, exit_code: int) -> str:
     program._write_configuration()
     return program.run(*arguments, exit_code=exit_code)
-
-
-def test_the_reference_page_is_what_the_code_says(program):
-    page = (ROOT / "docs" / "configuration" / f"{program.program.name}.md").read_text(encoding="utf-8")
-    program._write_configuration()
-    assert (
-        program.run("--settings-reference") == page
-    ), "make it anew: PROGRAM --settings-reference > the page"
 
 
 def test_check_config_shows_what_is_in_force(program):
