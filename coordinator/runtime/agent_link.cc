@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <fmt/format.h>
 
 #include "base/runtime/log.h"
@@ -123,9 +124,24 @@ void AgentLink::lose(const Error& why) {
   timer_.expires_after(std::chrono::milliseconds(20));
   timer_.async_wait([this](const asio::error_code& stopped) {
     if (stopped) return;
+    close_channel();
     open_channel();
     knock();
   });
+}
+
+void AgentLink::close() {
+  timer_.cancel();
+  close_channel();
+}
+
+// What was called while the old channel lost its calls waits in it, and is answered now that it goes. Dropped
+// in silence, a settle would never be sent again: its transaction would stay pending until the next reign.
+void AgentLink::close_channel() {
+  ++channel_number_;
+  channel_->close();
+  // Behind the answers, which are posted.
+  asio::post(loop_, [old = std::shared_ptr<rpc::Channel>(std::move(channel_))] {});
 }
 
 // A channel connects when there is something to send.

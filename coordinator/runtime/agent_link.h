@@ -44,6 +44,9 @@ class AgentLink {
   AgentLink(const AgentLink&) = delete;
   AgentLink& operator=(const AgentLink&) = delete;
 
+  // Ends it. Calls under way are answered from the loop's next turn, and until then it must live.
+  void close();
+
   void prepare(const wire::PrepareRequest& request, Duration timeout, Done<wire::PrepareReply> done);
   void commit(const wire::FinishRequest& request, Done<wire::FinishReply> done);
   void rollback(const wire::FinishRequest& request);
@@ -58,6 +61,7 @@ class AgentLink {
 
  private:
   void open_channel();
+  void close_channel();
   void greet(rpc::Channel& channel, const rpc::Greeted& greeted);
   [[nodiscard]] Status check_reply(const wire::HeartbeatReply& reply) const;
   void take(const wire::HeartbeatReply& reply);

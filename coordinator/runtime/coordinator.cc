@@ -147,9 +147,11 @@ void Coordinator::link_agent(const AgentId& agent, const std::string& address) {
     }
     if (!taken.transactions.empty()) step(std::move(taken));
   };
-  // An agent that moved: the old link goes after the running callback, which may be its own.
+  // An agent that moved: the old link goes after the running callback, which may be its own, and after the
+  // answers to what was called on it.
   if (link) {
     if (link->is_connected()) step(AgentLost{agent});
+    link->close();
     asio::post(loop_, [old = std::shared_ptr<AgentLink>(std::move(link))] {});
   }
   link = std::make_unique<AgentLink>(loop_, agent, *parsed, std::move(owner));
