@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/runtime/clock.h"
+#include "participant_agent/runtime/crash_points.h"
 
 namespace troth::agent {
 namespace {
@@ -110,6 +111,7 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
   std::vector<StatementResult> results;
   if (std::optional<Error> error = run_statements(work, results); error.has_value())
     return refuse(work, std::move(*error));
+  reach(CrashPoint::kAfterStatements);
 
   const BranchId& branch = work.start.id;
   Texts texts;
@@ -121,6 +123,7 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
       condition_ = ConnectionCondition::kTied;
       return {.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   }
+  if (work.ending == BranchEnding::kCommitOnePhase) reach(CrashPoint::kBeforeOnePhaseCommit);
   if (const Answer<void> ended = end_branch(texts, work.ending, results); !ended.has_value())
     return refuse(work, ended.error().error, /*ending_sent=*/true);
 
@@ -151,6 +154,7 @@ std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
       return refuse(work, std::move(passed.error()));
 
     const bool waited = writes && dialect_.begins_again_after_wait() && boot_now() - sent > kBeginHadToWait;
+    if (writes) reach(CrashPoint::kAfterMarker);
     if (!waited || attempt == kMostBegins) return std::nullopt;
     if (!roll_back(work)) return refuse(work, {});
   }
