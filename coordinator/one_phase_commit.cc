@@ -14,6 +14,7 @@ OnePhaseCommit::OnePhaseCommit(Options options)
       resource_(std::move(options.resource)),
       has_request_(options.has_request),
       callers_({options.caller}),
+      deadline_(options.caller.deadline),
       ask_again_(options.ask_again) {
   CHECK(id_.is_one_phase(), "{} is not tagged with its resource", id_.text());
 }
@@ -151,6 +152,7 @@ void OnePhaseCommit::finish(TransactionState state, const Answer& answer, std::v
 }
 
 void OnePhaseCommit::pass_time(Instant now, std::vector<Effect>& effects) {
+  if (awaits_vote() && deadline_ <= now) settle("no reply came in time", effects);
   if (auto* settling = std::get_if<Settling>(&phase_);
       settling && settling->ask_at && *settling->ask_at <= now) {
     settling->ask_at.reset();
@@ -169,6 +171,7 @@ void OnePhaseCommit::answer_overdue(Instant now, std::vector<Effect>& effects) {
 std::optional<Instant> OnePhaseCommit::due() const {
   if (over()) return std::nullopt;
   auto due = callers_.earliest_deadline();
+  if (awaits_vote()) due = due ? std::min(*due, deadline_) : deadline_;
   if (const auto* settling = std::get_if<Settling>(&phase_); settling && settling->ask_at)
     due = due ? std::min(*due, *settling->ask_at) : settling->ask_at;
   return due;

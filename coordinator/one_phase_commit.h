@@ -3,8 +3,8 @@
 // Decides a transaction of a single writing branch: its resource does, in one round.
 // Apart from two_phase_commit.h because no record of it is ever in the store: the resource alone can tell.
 //
-//   sent --committed, no-----------------------------------> over
-//     '---undecided, no reply---> settling --it can tell---> over
+//   sent --committed, no---------------------------------------------> over
+//     '---undecided, no reply, deadline---> settling --it can tell---> over
 //
 // [T4] Sending it is proposing commit: from then on no deadline aborts. A caller whose time is up hears
 //      "unknown", and the resource is asked until it tells: marker there, committed; barrier committed,
@@ -117,6 +117,8 @@ class OnePhaseCommit {
   ResourceName resource_;
   bool has_request_;
   Callers callers_;
+  Instant
+      deadline_;  // for a reply; then the resource is asked, which asks in vain while the branch still runs
   Backoff ask_again_;
   std::variant<Sent, Settling, Over> phase_;
   std::string detail_;
