@@ -42,7 +42,7 @@ Status Admission::check_shape(const Work& work) const {
   return {};
 }
 
-Status Admission::check_room(const Work& work, std::size_t open, std::uint64_t kept) const {
+Status Admission::check_room(const Work& work, std::size_t open) const {
   if (taken_ >= limits_.undecided)
     return std::unexpected(overloaded(fmt::format("{} transactions are undecided", taken_)));
   if (open >= limits_.open)
@@ -53,8 +53,11 @@ Status Admission::check_room(const Work& work, std::size_t open, std::uint64_t k
   if (share != by_client_.end() && share->second >= limits_.undecided_per_client)
     return std::unexpected(
         overloaded(fmt::format("{} transactions of client '{}' are undecided", share->second, work.client)));
-  // Every record of the last `least_age` is kept, so that a retry finds it: there is no room for more (attack
-  // 43).
+  return {};
+}
+
+// Every record of the last `least_age` is kept, so that a retry finds it (attack 43).
+Status Admission::check_records(const Work& work, std::uint64_t kept) const {
   const bool may_be_recorded = !goes_in_one_phase(work);
   if (may_be_recorded && kept >= limits_.kept_records)
     return std::unexpected(overloaded(fmt::format("{} outcomes are kept for retries", kept)));

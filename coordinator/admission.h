@@ -20,8 +20,10 @@ class Admission {
 
   // What can be said of the request alone; its shape, and the times it asks for.
   [[nodiscard]] Status check_shape(const Work& work) const;
-  // Whether there is room for it now. `open`: decided and not ended included; `kept`: records for retention.
-  [[nodiscard]] Status check_room(const Work& work, std::size_t open, std::uint64_t kept) const;
+  // Whether there is room for it now. `open`: decided and not ended included.
+  [[nodiscard]] Status check_room(const Work& work, std::size_t open) const;
+  // Whether there is room for the record that its commit may need. `kept`: of earlier ones, for retries.
+  [[nodiscard]] Status check_records(const Work& work, std::uint64_t kept) const;
   [[nodiscard]] Error overloaded(std::string what) const;
 
   void take(const std::string& client, std::size_t bytes);

@@ -31,9 +31,11 @@ std::vector<OnePhaseCommit::Effect> OnePhaseCommit::step(Instant now, Random& ra
           if (!awaits_vote()) return;
           // [T4] Sending is proposing; what was never sent was never proposed.
           if (in.never_sent) {
-            auto reason = in.reason;
-            reason.effect = troth::Effect::kUnknown;
-            refuse(std::move(reason), effects);
+            detail_ = in.reason.message;
+            auto answer = aborted(id_, in.reason);
+            // Of an earlier attempt with the same request nothing is known.
+            if (has_request_) std::get<Failed>(answer).error.effect = troth::Effect::kUnknown;
+            finish(TransactionState::kNotCommitted, answer, effects);
           } else {
             settle(in.reason.message, effects);
           }
@@ -71,7 +73,16 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
           finish(TransactionState::kCommitted,
                  Committed{id_, {v.result}, false, Acknowledgement::kApplied, {}}, effects);
         } else if constexpr (std::is_same_v<V, VotedNo>) {
-          refuse(v.refusal, effects);
+          // [T7] Only "effect none" says that a barrier is committed; a refusal without one (another
+          // incarnation, a key that is live in another attempt) leaves the question to the resource.
+          const bool final = v.refusal.effect == troth::Effect::kNone &&
+                             !(has_request_ && v.refusal.code == ErrorCode::kBusy);
+          if (!final) {
+            if (awaits_vote()) settle(v.refusal.message, effects);
+            return;
+          }
+          detail_ = v.refusal.message;
+          finish(TransactionState::kNotCommitted, aborted(id_, v.refusal), effects);
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           detail_ = fmt::format("its request was committed as {}", v.as.text());
           finish(TransactionState::kNotCommitted, Committed{v.as, {}, true, Acknowledgement::kApplied, {}},
@@ -83,19 +94,6 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
         }
       },
       vote);
-}
-
-// The agent's own word on the effect counts: unknown, if it never came to look for the request's marker; and
-// where the key is live in another attempt (busy), that one may still commit.
-void OnePhaseCommit::refuse(Error reason, std::vector<Effect>& effects) {
-  detail_ = reason.message;
-  const bool key_may_stand =
-      has_request_ && (reason.effect == troth::Effect::kUnknown || reason.code == ErrorCode::kBusy);
-  if (!key_may_stand)
-    return finish(TransactionState::kNotCommitted, aborted(id_, std::move(reason)), effects);
-  reason.effect = troth::Effect::kUnknown;
-  reason.retryable = true;
-  finish(TransactionState::kNotCommitted, Failed{id_, std::move(reason)}, effects);
 }
 
 void OnePhaseCommit::settle(std::string why, std::vector<Effect>& effects) {

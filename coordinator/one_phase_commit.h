@@ -9,11 +9,12 @@
 // [T4] Sending it is proposing commit: from then on no deadline aborts. A caller whose time is up hears
 //      "unknown", and the resource is asked until it tells: marker there, committed; barrier committed,
 //      never.
-// [T7] A no is final: the agent answers it only after its barrier is committed (attack 51).
-// [T3] "Nothing stands" speaks of the request. Where the resource has not spoken of its key, an earlier
-// attempt
-//      may have committed there without any record, so that a refusal's effect is unknown: the same
-//      request_id may be sent again, another must not (attack 40).
+// [T7] A no with effect none is final: the agent gives it only after its barrier is committed (attack 51).
+// Any
+//      other no is settled.
+// [T3] "Nothing stands" speaks of the request, too: while its key is live in an earlier attempt the resource
+// cannot
+//      tell (attack 40).
 //
 // Durability: nothing of its own. A crash leaves the outcome with the resource; the id says which one [T5].
 #pragma once
@@ -107,7 +108,6 @@ class OnePhaseCommit {
 
   void take_vote(const Vote& vote, std::vector<Effect>& effects);
   void take_settled(Instant now, Random& random, const Settled& settled, std::vector<Effect>& effects);
-  void refuse(Error reason, std::vector<Effect>& effects);
   void settle(std::string why, std::vector<Effect>& effects);
   void finish(TransactionState state, const Answer& answer, std::vector<Effect>& effects);
   void pass_time(Instant now, std::vector<Effect>& effects);

@@ -152,7 +152,7 @@ class TransactionTable::Reign {
   // ---- reign_admission.cc
   void take(ExecuteRequested& requested);
   [[nodiscard]] Status check_room(const Work& work) const;
-  [[nodiscard]] Status check_routes(const Work& work) const;
+  [[nodiscard]] Status check_means(const Work& work) const;
   [[nodiscard]] bool join_running(const ExecuteRequested& requested, const Caller& caller);
   void refuse(CallId call, Error error);
   void answer_asking(const Asking& asking, const Answer& answer);

@@ -55,7 +55,7 @@ void TransactionTable::Reign::take(ExecuteRequested& requested) {
     return refuse(requested.call, std::move(room.error()));
   }
   if (!work.request) {
-    if (const auto routes = check_routes(work); !routes) return refuse(requested.call, routes.error());
+    if (const auto means = check_means(work); !means) return refuse(requested.call, means.error());
     return begin(std::move(work), {caller});
   }
 
@@ -74,10 +74,12 @@ Status TransactionTable::Reign::check_room(const Work& work) const {
     return fail(ErrorCode::kUnavailable, Effect::kNone, "the coordinator shuts down; ask the next one");
   if (work.request && barring_.contains(*work.request))
     return fail(ErrorCode::kBusy, Effect::kNone, "a status call is barring this request_id; ask again");
-  return admission_.check_room(work, open_.size(), retention_.kept());
+  return admission_.check_room(work, open_.size());
 }
 
-Status TransactionTable::Reign::check_routes(const Work& work) const {
+// The rest, when it is known that the request was not committed before.
+Status TransactionTable::Reign::check_means(const Work& work) const {
+  if (auto records = admission_.check_records(work, retention_.kept()); !records) return records;
   for (const auto& branch : work.branches)
     if (const auto route = registry_.route(branch.resource); !route) return std::unexpected(route.error());
   return {};
@@ -138,7 +140,7 @@ void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answ
     return;
   }
   auto refused = check_room(asking.work);
-  if (refused) refused = check_routes(asking.work);
+  if (refused) refused = check_means(asking.work);
   if (!refused) {
     // No record: no attempt in two phases ever commits. One in one phase leaves none, and its resource, which
     // alone can tell, has not been asked (attack 40).

@@ -30,7 +30,7 @@ void Retention::note(WallTime now, Position next) {
 
 std::optional<store::Floors> Retention::proposal(WallTime now, Position oldest_undecided) const {
   // Too many are kept: what may go goes one mark at a time, so that no more is forgotten than must be.
-  const bool too_many = kept() > limits_.kept_records - limits_.kept_records / 4;
+  const bool too_many = kept() >= limits_.kept_records - limits_.kept_records / 4;
   std::optional<store::Floors> proposed;
   for (const auto& mark : marks_) {
     const bool retained_long_enough = mark.at + limits_.retention <= now;

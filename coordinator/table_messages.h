@@ -162,8 +162,8 @@ struct SendRelease {
   bool operator==(const SendRelease&) const = default;
 };
 // With a branch: say how it ended, and bar it if it did not happen; with its request key beside it: if
-// another transaction has committed that key in the resource, say as which. With a request key alone: bar
-// that key.
+// another transaction has committed that key in the resource, say as which, and while the key is live there
+// in another attempt, say undecided. With a request key alone: bar that key.
 struct SendSettle {
   SettleTicket ticket;
   AgentId agent;

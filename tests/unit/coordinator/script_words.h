@@ -59,6 +59,8 @@ inline Vote read_vote(Words& words) {
   if (words.accept("already committed as")) return VotedAlreadyCommitted{read_id(words.next())};
   if (words.accept("undecided"))
     return VotedUndecided{refusal(ErrorCode::kUnavailable, Effect::kUnknown, "the session was lost")};
+  if (words.accept("no stale"))
+    return VotedNo{refusal(ErrorCode::kStale, Effect::kUnknown, "another incarnation")};
   if (words.accept("no busy")) return VotedNo{refusal(ErrorCode::kBusy, Effect::kNone, "busy", true)};
   if (words.accept("no"))
     return VotedNo{refusal(ErrorCode::kStatementFailed, Effect::kNone, "balance below zero")};
