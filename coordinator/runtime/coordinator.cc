@@ -160,7 +160,7 @@ void Coordinator::link_agent(const AgentId& agent, const std::string& address) {
 wire::HeartbeatRequest Coordinator::heartbeat(const AgentId& agent) const {
   wire::HeartbeatRequest request;
   request.header = header(agent);
-  const auto floors = table_->floors();
+  const auto floors = table_->floors(agent);
   request.floor_epoch = floors.transactions.epoch.value;
   request.floor_sequence = static_cast<std::int64_t>(floors.transactions.sequence.value);
   request.request_floor_ms = static_cast<std::int64_t>(floors.request_ms);
