@@ -28,6 +28,7 @@ TableOptions table_options(const Agent::Options& options, Incarnation incarnatio
   }
   table.limits.live_branches = settings.branches;
   table.limits.live_bytes = settings.branch_bytes;
+  table.floor_interval = settings.floor_interval;
   table.times.cancel_grace = settings.cancel_grace;
   table.times.first_inquiry = settings.first_inquiry;
   table.times.longest_inquiry = settings.longest_inquiry;

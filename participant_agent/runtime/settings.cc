@@ -61,6 +61,8 @@ void describe_times(Schema& schema, AgentSettings& settings) {
                      "How often the resource's prepared transactions are compared with the journal.");
   schema.duration_ms("counter_interval_ms", settings.counter_interval, {.min = 100, .max = 60'000},
                      "How often the owner row's counter rises; it shows a server that was set back.");
+  schema.duration_ms("floor_interval_ms", settings.floor_interval, {.min = 100, .max = kHourMs},
+                     "How often markers of what the coordinators have forgotten are looked for and deleted.");
   schema.duration_ms("barrier_wait_ms", settings.barrier_wait, {.min = 10, .max = 60'000},
                      "How long a barrier waits for a lock before the answer is `undecided`.");
   schema.duration_ms("shutdown_grace_ms", settings.shutdown_grace, {.min = 0, .max = kHourMs},

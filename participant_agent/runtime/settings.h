@@ -49,6 +49,7 @@ struct AgentSettings {
   std::chrono::milliseconds longest_inquiry{30'000};
   std::chrono::milliseconds list_interval{10'000};
   std::chrono::milliseconds counter_interval{1000};
+  std::chrono::milliseconds floor_interval{60'000};
   std::chrono::milliseconds barrier_wait{1000};
   std::chrono::milliseconds shutdown_grace{5000};
 
