@@ -49,7 +49,8 @@ class Bank:
                     "DROP TABLE IF EXISTS account",
                     "CREATE TABLE account (id INT PRIMARY KEY, balance BIGINT NOT NULL,"
                     " CONSTRAINT no_overdraft CHECK (balance >= 0))",
-                    "CREATE TABLE transfer_line (transfer VARCHAR(64) PRIMARY KEY, account INT NOT NULL, amount BIGINT NOT NULL)",
+                    "CREATE TABLE transfer_line (transfer VARCHAR(64), account INT, amount BIGINT NOT NULL,"
+                    " PRIMARY KEY (transfer, account))",
                 ):
                     rows(session, sql)
                 values = ", ".join(f"({account}, {self.opening})" for account in range(1, self.accounts + 1))
@@ -79,6 +80,18 @@ class Bank:
             ),
         ]  # fmt: skip
 
+    def shift(
+        self, transfer: str, resource: str, source_account: int, target_account: int, amount: int
+    ) -> list:
+        """A transfer inside one database: a single branch."""
+        return [
+            branch(
+                resource,
+                *self.move(resource, transfer, source_account, -amount),
+                *self.move(resource, transfer, target_account, amount),
+            )
+        ]
+
     # Looking.
 
     def totals(self) -> dict[str, int]:
@@ -91,8 +104,9 @@ class Bank:
         return sum(self.totals().values())
 
     def transfers(self, resource: str) -> dict[str, int]:
-        """Transfer id to amount, as committed in one database."""
-        return dict(self._read(self.vaults[resource], "SELECT transfer, amount FROM transfer_line"))
+        """Transfer id to the sum of its lines, as committed in one database."""
+        sql = "SELECT transfer, sum(amount) FROM transfer_line GROUP BY transfer"
+        return dict(self._read(self.vaults[resource], sql))
 
     def stands_in(self, transfer: str) -> list[str]:
         """The resources in which the transfer is committed."""

@@ -1,0 +1,200 @@
+"""A whole Troth in a directory: a coordinator, one agent behind a proxy, and a bank that its resources hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import secrets
+import subprocess
+from pathlib import Path
+
+from thrift.Thrift import TException
+from throwaway import Server
+from throwaway.ports import free_port
+
+from harness.bank import Bank, Vault
+from harness.programs import Program, programs_directory
+from harness.proxy import Proxy
+from harness.request_ids import as_database_key, from_database_key
+from harness.sessions import connected, create_account, fresh_database, rows
+from harness.thrift_api import Client, Remote
+from harness.waiting import eventually
+
+RESOURCES = {"pg": "postgres", "my": "mysql", "ma": "mariadb"}
+
+
+def install(server: Server, database: str, role: str) -> None:
+    """Troth's own tables, and the role's rights on them."""
+    command = [programs_directory() / "install_texts", server.kind, role, database, secrets.token_hex(4)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    with connected(server, database) as session:
+        for text in printed.split("\0")[:-1]:
+            rows(session, text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Marker:
+    transaction: str
+    branch: int
+    state: str
+
+
+class Cluster:
+    """
+    with Cluster(workspace, servers) as cluster:
+        with cluster.client() as client:
+            client.run(cluster.bank.transfer("t1", "pg", 1, "my", 2, amount=10))
+        cluster.agent.restart()
+        cluster.bank.check()
+
+    Waits are short, so that what is lost is found soon. The coordinator calls the agent through `proxy`.
+    """
+
+    def __init__(
+        self, directory: Path, servers: dict[str, Server], resources: tuple[str, ...] = tuple(RESOURCES)
+    ) -> None:
+        self.directory = directory
+        self.vaults = [Vault(name, servers[RESOURCES[name]], "") for name in resources]
+        self.vaults = [dataclasses.replace(v, database=fresh_database(v.server)) for v in self.vaults]
+        self.bank = Bank(self.vaults)
+        self.role = f"troth_{secrets.token_hex(4)}"
+        coordinator_port = free_port()
+        self.coordinator = Program(
+            "troth-coordinator",
+            directory / "coordinator",
+            {
+                "listen": f"127.0.0.1:{coordinator_port}",
+                "times": {
+                    "heartbeat_interval_ms": 100,
+                    "agent_call_timeout_ms": 1000,
+                    "redrive_first_ms": 100,
+                    "redrive_longest_ms": 500,
+                },
+                "decision_log": {"segment_bytes": 1 << 20},
+            },
+        )
+        agent_port = free_port()
+        self.proxy = Proxy(agent_port)
+        self.agent = self.another_agent("agent", f"127.0.0.1:{agent_port}", f"127.0.0.1:{self.proxy.port}")
+
+    def another_agent(self, name: str, listen: str = "127.0.0.1:0", advertise: str = "") -> Program:
+        """An agent in front of the same databases, with the same role."""
+        return Program(
+            "troth-agent",
+            self.directory / name,
+            {
+                "listen": listen,
+                "advertise": advertise,
+                "coordinators": [self.coordinator.settings["listen"]],
+                "resource": [self._resource(vault) for vault in self.vaults],
+                "times": {
+                    "first_inquiry_ms": 200,
+                    "longest_inquiry_ms": 1000,
+                    "list_interval_ms": 500,
+                    "counter_interval_ms": 200,
+                    "floor_interval_ms": 500,
+                    "barrier_wait_ms": 500,
+                    "cancel_grace_ms": 500,
+                },
+                "journal": {"segment_bytes": 1 << 20},
+            },
+        )
+
+    def start(self) -> Cluster:
+        self.bank.create()
+        for vault in self.vaults:
+            create_account(vault.server, vault.database, self.role, self._password_file(vault))
+            install(vault.server, vault.database, self.role)
+            if vault.server.kind == "postgres":
+                vault.server.sql(f"GRANT ALL ON account, transfer_line TO {self.role}", vault.database)
+        self.coordinator.init("bank")
+        self.agent.init("agent")
+        self.coordinator.start()
+        self.agent.start()
+        self.wait_serving()
+        return self
+
+    def close(self) -> None:
+        self.agent.kill()
+        self.coordinator.kill()
+        self.proxy.close()
+
+    def __enter__(self) -> Cluster:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def coordinator_port(self) -> int:
+        """Also while it does not run."""
+        return int(self.coordinator.settings["listen"].rsplit(":", 1)[1])
+
+    def client(self, **options) -> Client:
+        return Client(self.coordinator_port, **options)
+
+    def heal(self) -> None:
+        """Everything runs, disarmed, and nothing is lost any more."""
+        self.proxy.heal()
+        for program in (self.coordinator, self.agent):
+            program.disarm()
+            if not program.runs() or program.is_paused():
+                program.restart()
+        for vault in self.vaults:
+            vault.server.resume()
+            if not vault.server.runs():
+                vault.server.restart()
+        self.wait_serving()
+
+    def wait_serving(self, within_s: float = 30) -> None:
+        eventually(self.serves, "every resource serves", within_s)
+
+    def serves(self) -> bool:
+        """The coordinator knows this start of the agent, and each resource serves; an AssertionError says what is
+        missing. Runs no transaction, so that it reaches no crash point of one."""
+        incarnation = int(re.search(r"^ready .*incarnation=(\d+)", self.agent.output(), re.MULTILINE)[1])
+        try:
+            with Remote(self.coordinator_port, "Administration", timeout_s=5) as administration:
+                resources = administration.cluster_status().resources
+        except (TException, OSError, EOFError) as not_yet:
+            raise AssertionError(f"{not_yet}") from not_yet
+        states = {r.name: (r.connected, r.incarnation, r.health.state) for r in resources}
+        expected = {vault.resource: (True, incarnation, "serving") for vault in self.vaults}
+        assert states == expected, f"{states} instead of {expected}"
+        return True
+
+    def markers(self, resource: str, request_id: str) -> list[Marker]:
+        """The rows that prove branches of this request."""
+        vault = self.bank.vaults[resource]
+        table = "troth.troth_branch" if vault.server.kind == "postgres" else "troth_branch"
+        with connected(vault.server, vault.database) as session:
+            found = rows(
+                session,
+                f"SELECT transaction, branch, state FROM {table} WHERE request_id = %s",
+                as_database_key(request_id, vault.server.kind),
+            )
+        return [Marker(*row) for row in found]
+
+    def proofs(self, resource: str) -> dict[str, int]:
+        """request_id to the number of its committed markers."""
+        vault = self.bank.vaults[resource]
+        table = "troth.troth_branch" if vault.server.kind == "postgres" else "troth_branch"
+        sql = f"SELECT request_id, count(*) FROM {table} WHERE state = 'committed' GROUP BY request_id"
+        with connected(vault.server, vault.database) as session:
+            found = rows(session, sql)
+        return {from_database_key(key): count for key, count in found if key is not None}
+
+    def _password_file(self, vault: Vault) -> Path:
+        return self.directory / f"{vault.resource}.password"
+
+    def _resource(self, vault: Vault) -> dict:
+        return {
+            "name": vault.resource,
+            "kind": vault.server.kind,
+            "port": vault.server.port,
+            "database": vault.database,
+            "user": self.role,
+            "password_file": str(self._password_file(vault)),
+            "sessions": 8,
+            "lock_timeout_ms": 2000,
+        }

@@ -1,0 +1,169 @@
+"""A mix of transactions of each kind, what their clients were told, and whether that is true."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import threading
+import time
+
+from thrift.Thrift import TException
+
+from harness.cluster import Cluster
+from harness.request_ids import new_request_id
+from harness.thrift_api import api, branch
+from harness.waiting import eventually
+
+COMMITTED, ABORTED, UNKNOWN = "committed", "aborted", "unknown"
+
+_numbers = itertools.count(1)
+
+
+@dataclasses.dataclass
+class Order:
+    """One transaction that a client wants, however often it must ask."""
+
+    transfer: str
+    branches: list
+    may_commit: bool
+    decided: bool = False
+    request_id: str = dataclasses.field(default_factory=new_request_id)
+    told: str = UNKNOWN
+    detail: str = "never asked"
+    transaction: str | None = None
+
+    @property
+    def resources(self) -> list[str]:
+        return [work.resource for work in self.branches]
+
+
+class Workload:
+    """
+    work = Workload(cluster)
+    work.begin()               # each order by a client of its own, which asks once
+    ...                        # whatever happens to the cluster meanwhile
+    work.join()
+    cluster.heal()
+    work.check()               # settles: asks again with the same request_id, and looks into the databases
+    """
+
+    def __init__(self, cluster: Cluster, timeout_ms: int = 6000, first_account: int = 0) -> None:
+        """`first_account`: apart by seven or more, up to 43, workloads touch no account of each other."""
+        self.cluster = cluster
+        self.first_account = first_account
+        self.timeout_ms = timeout_ms
+        self.orders = self._mix()
+        self._threads: list[threading.Thread] = []
+
+    def begin(self) -> None:
+        for order in self.orders:
+            thread = threading.Thread(target=self.ask, args=(order,), name=order.transfer, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(self.timeout_ms / 1000 + 30)
+            assert not thread.is_alive(), f"{thread.name}'s client was never answered"
+
+    def ask(self, order: Order) -> str:
+        common, transactions = api("common"), api("transactions")
+        acknowledgement = transactions.Acknowledgement
+        try:
+            with self.cluster.client(timeout_s=self.timeout_ms / 1000 + 10) as client:
+                result = client.run(
+                    order.branches,
+                    request_id=order.request_id,
+                    label=order.transfer,
+                    timeout_ms=self.timeout_ms,
+                    acknowledgement=acknowledgement.DECIDED if order.decided else acknowledgement.APPLIED,
+                )
+            order.told, order.transaction = COMMITTED, result.transaction_id
+            order.detail = f"{result}"
+        except common.TrothError as error:
+            order.told = {common.Effect.NONE: ABORTED, common.Effect.UNKNOWN: UNKNOWN}.get(
+                error.effect, COMMITTED
+            )
+            order.detail = f"{error}"
+        except (TException, OSError, EOFError) as error:
+            order.told, order.detail = UNKNOWN, f"{type(error).__name__}: {error}"
+        return order.told
+
+    def check(self, remembered: bool = True) -> None:
+        """What each client was told is true; asking again with the same request_id makes one commit of it, where
+        request_ids and markers are still remembered."""
+        first = {order.transfer: order.told for order in self.orders}
+        self._check_told(first)
+        if not remembered:
+            return self.cluster.bank.check()
+        for order in self.orders:
+            if order.may_commit:
+                self._insist(order)
+        self.cluster.bank.check()
+        for order in self.orders:
+            self._check_order(order, first[order.transfer])
+
+    def _check_told(self, told: dict[str, str]) -> None:
+        for order in self.orders:
+            if told[order.transfer] == COMMITTED:
+                assert order.may_commit, f"{order.transfer} was to be refused: {order.detail}"
+            if told[order.transfer] == ABORTED:
+                stands = self.cluster.bank.stands_in(order.transfer)
+                assert not stands, f"{order.transfer} stands in {stands}, told {order.detail}"
+
+    def _insist(self, order: Order, within_s: float = 30) -> None:
+        """A client that does not know, or may retry, sends the same request_id again until it is answered."""
+        committed_before = order.told == COMMITTED
+        deadline = time.monotonic() + within_s
+        while self.ask(order) != COMMITTED:
+            assert not (committed_before and order.told == ABORTED), f"{order.transfer}: told {order.detail}"
+            assert time.monotonic() < deadline, f"{order.transfer} never commits: {order.detail}"
+            time.sleep(0.05)
+
+    def _check_order(self, order: Order, told_first: str) -> None:
+        bank = self.cluster.bank
+        expected = set(order.resources) if order.may_commit else set()
+        what = f"{order.transfer}, told {told_first} then {order.told} ({order.detail})"
+        # `decided` is told before every branch has it.
+        eventually(
+            lambda: set(bank.stands_in(order.transfer)) == expected or not order.decided,
+            f"{what} stands in {expected}",
+        )
+        stands = set(bank.stands_in(order.transfer))
+        assert stands == expected, f"{what}: stands in {stands} instead of {expected}"
+        for number, resource in enumerate(order.resources, start=1):
+            markers = self.cluster.markers(resource, order.request_id)
+            proofs = [(marker.branch, marker.state) for marker in markers]
+            assert proofs == (
+                [(number, "committed")] if expected else []
+            ), f"{what}: {resource} has {markers}"
+            if expected:
+                assert markers[0].transaction == order.transaction, f"{what}: {resource} has {markers}"
+
+    def _mix(self) -> list[Order]:
+        """Each on accounts of its own, so that what stands still holds up no other."""
+        bank = self.cluster.bank
+        too_much = 10 * bank.opening
+        number = itertools.count(self.first_account + 1)
+
+        def order(kind: str, work, may_commit: bool = True, decided: bool = False) -> Order:
+            transfer = f"{kind}-{next(_numbers)}"
+            return Order(transfer, work(transfer, next(number)), may_commit, decided)
+
+        def late_refusal(transfer: str, account: int) -> list:
+            """The other branch is prepared by then, and must be rolled back."""
+            late = bank.move("my", transfer, account, -too_much)
+            return [
+                branch("pg", *bank.move("pg", transfer, account, too_much)),
+                branch("my", "SELECT SLEEP(0.1)", *late),
+            ]
+
+        return [
+            order("applied", lambda t, n: bank.transfer(t, "pg", n, "my", n, 5)),
+            order("decided", lambda t, n: bank.transfer(t, "my", n, "pg", n, 5), decided=True),
+            order("tied", lambda t, n: bank.transfer(t, "pg", n, "ma", n, 5)),
+            order("refused", late_refusal, may_commit=False),
+            order("single", lambda t, n: bank.shift(t, "pg", n, n + 50, 5)),
+            order("single", lambda t, n: bank.shift(t, "my", n, n + 50, 5)),
+            order("too-much", lambda t, n: bank.shift(t, "ma", n, n + 50, too_much), may_commit=False),
+        ]
