@@ -23,13 +23,18 @@ from harness.waiting import eventually
 RESOURCES = {"pg": "postgres", "my": "mysql", "ma": "mariadb"}
 
 
-def install(server: Server, database: str, role: str) -> None:
-    """Troth's own tables, and the role's rights on them."""
-    command = [programs_directory() / "install_texts", server.kind, role, database, secrets.token_hex(4)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    with connected(server, database) as session:
-        for text in printed.split("\0")[:-1]:
-            rows(session, text)
+def install(vault: Vault, agent_configuration: Path) -> None:
+    """Troth's own tables, and the agent's role's rights on them."""
+    command = [
+        programs_directory() / "troth",
+        "install",
+        vault.resource,
+        "--agent-config",
+        agent_configuration,
+    ]
+    admin = ["--admin-user", vault.server.admin, "--admin-password-file", vault.server.password_file]
+    done = subprocess.run([*command, *admin], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"troth install: {done.stdout}{done.stderr}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +56,17 @@ class Cluster:
     """
 
     def __init__(
-        self, directory: Path, servers: dict[str, Server], resources: tuple[str, ...] = tuple(RESOURCES)
+        self,
+        directory: Path,
+        servers: dict[str, Server],
+        resources: tuple[str, ...] = tuple(RESOURCES),
+        twins: bool = False,
     ) -> None:
+        """`twins`: each resource has a second one beside it, on the same server: pg and pg2."""
         self.directory = directory
         self.vaults = [Vault(name, servers[RESOURCES[name]], "") for name in resources]
+        if twins:
+            self.vaults += [dataclasses.replace(v, resource=f"{v.resource}2") for v in self.vaults]
         self.vaults = [dataclasses.replace(v, database=fresh_database(v.server)) for v in self.vaults]
         self.bank = Bank(self.vaults)
         self.role = f"troth_{secrets.token_hex(4)}"
@@ -103,12 +115,15 @@ class Cluster:
     def start(self) -> Cluster:
         self.bank.create()
         for vault in self.vaults:
-            create_account(vault.server, vault.database, self.role, self._password_file(vault))
-            install(vault.server, vault.database, self.role)
+            create_account(vault.server, vault.database, self._role(vault), self._password_file(vault))
             if vault.server.kind == "postgres":
-                vault.server.sql(f"GRANT ALL ON account, transfer_line TO {self.role}", vault.database)
+                vault.server.sql(
+                    f"GRANT ALL ON account, transfer_line TO {self._role(vault)}", vault.database
+                )
         self.coordinator.init("bank")
         self.agent.init("agent")
+        for vault in self.vaults:
+            install(vault, self.agent.configuration)
         self.coordinator.start()
         self.agent.start()
         self.wait_serving()
@@ -184,6 +199,10 @@ class Cluster:
             found = rows(session, sql)
         return {from_database_key(key): count for key, count in found if key is not None}
 
+    def _role(self, vault: Vault) -> str:
+        """A role of its own for each resource: at its start an agent ends every other session of it."""
+        return f"{self.role}_{vault.resource}"
+
     def _password_file(self, vault: Vault) -> Path:
         return self.directory / f"{vault.resource}.password"
 
@@ -193,7 +212,7 @@ class Cluster:
             "kind": vault.server.kind,
             "port": vault.server.port,
             "database": vault.database,
-            "user": self.role,
+            "user": self._role(vault),
             "password_file": str(self._password_file(vault)),
             "sessions": 8,
             "lock_timeout_ms": 2000,

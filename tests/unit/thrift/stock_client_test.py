@@ -20,8 +20,9 @@ class Server:
     """The test server with its limits, from construction to stop()."""
 
     def __init__(self, max_connections, max_calls):
-        self.process = subprocess.Popen([SERVER, str(max_connections), str(max_calls)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [SERVER, str(max_connections), str(max_calls)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         self.port = int(self.process.stdout.readline())
 
     def stop(self):
@@ -55,9 +56,20 @@ class StockClient:
         return service.Client(self.protocol(transport)), transport
 
     def test_every_type_comes_back(self):
-        child = Item(id=1, name="child", children=[], amounts={}, numbers=set(), flag=False, ratio=0.0, blob=b"")
-        item = Item(id=-2**63, name="Zoë", children=[child, child], amounts={"a": 2**63 - 1}, numbers={1, -2},
-                    flag=True, ratio=-0.5, blob=b"\x00\xff", bits=[True, False])
+        child = Item(
+            id=1, name="child", children=[], amounts={}, numbers=set(), flag=False, ratio=0.0, blob=b""
+        )
+        item = Item(
+            id=-(2**63),
+            name="Zoë",
+            children=[child, child],
+            amounts={"a": 2**63 - 1},
+            numbers={1, -2},
+            flag=True,
+            ratio=-0.5,
+            blob=b"\x00\xff",
+            bits=[True, False],
+        )
         self.assertEqual(self.bank.echo(item), item)
 
     def test_a_declared_exception_is_raised(self):
