@@ -118,3 +118,32 @@ def _judge(cluster: Cluster, work: Workload) -> None:
     cluster.heal()
     work.join()
     work.check(remembered="retention" not in cluster.coordinator.settings)
+
+
+# The points beside a call to a database.
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "agent.after_marker",
+        "agent.after_statements",
+        "agent.after_prepare_durable",
+        "agent.before_one_phase_commit",
+        "agent.after_commit_started",
+        "agent.after_commit_applied",
+    ],
+)
+def test_a_database_server_that_dies_while_the_agent_stands_at_a_point_keeps_all_or_nothing(
+    cluster: Cluster, point: str, kind: str
+) -> None:
+    cluster.agent.arm(point, action="stop")
+    cluster.agent.restart()
+    cluster.wait_serving()
+    work = Workload(cluster)
+    work.begin()
+    eventually(cluster.agent.is_paused, "the agent stands at the point")
+    server = next(vault.server for vault in cluster.vaults if vault.server.kind == kind)
+    server.kill()
+    cluster.agent.resume()
+    server.restart()
+    _judge(cluster, work)
