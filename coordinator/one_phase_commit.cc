@@ -82,7 +82,13 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
             return;
           }
           detail_ = v.refusal.message;
-          finish(TransactionState::kNotCommitted, aborted(id_, v.refusal), effects);
+          auto answer = aborted(id_, v.refusal);
+          // A branch whose session was lost, or whose time was up, may never have come to its marker: of an
+          // earlier attempt with the same request it says nothing.
+          const bool saw_marker =
+              v.refusal.code != ErrorCode::kUnavailable && v.refusal.code != ErrorCode::kTimeout;
+          if (has_request_ && !saw_marker) std::get<Failed>(answer).error.effect = troth::Effect::kUnknown;
+          finish(TransactionState::kNotCommitted, answer, effects);
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           detail_ = fmt::format("its request was committed as {}", v.as.text());
           finish(TransactionState::kNotCommitted, Committed{v.as, {}, true, Acknowledgement::kApplied, {}},

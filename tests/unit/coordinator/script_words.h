@@ -62,6 +62,8 @@ inline Vote read_vote(Words& words) {
   if (words.accept("no stale"))
     return VotedNo{refusal(ErrorCode::kStale, Effect::kUnknown, "another incarnation")};
   if (words.accept("no busy")) return VotedNo{refusal(ErrorCode::kBusy, Effect::kNone, "busy", true)};
+  if (words.accept("no unavailable"))
+    return VotedNo{refusal(ErrorCode::kUnavailable, Effect::kNone, "lost", true)};
   if (words.accept("no"))
     return VotedNo{refusal(ErrorCode::kStatementFailed, Effect::kNone, "balance below zero")};
   ADD_FAILURE() << "'" << words.peek() << "' is no vote";
