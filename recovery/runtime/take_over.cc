@@ -21,7 +21,7 @@ constexpr auto kPause = std::chrono::milliseconds(200);
 // The agent answers when it has begun. What has become of it, once it serves or has given up.
 Result<wire::ResourceHealth> await_end(wire::ResourceHealth health, rpc::BlockingChannel& agent) {
   const auto deadline = boot_now() + kPatience;
-  while (health.state == "starting" && boot_now() < deadline) {
+  while (health.state != "serving" && health.state != "stopped" && boot_now() < deadline) {
     std::this_thread::sleep_for(kPause);
     auto status = agent.call<wire::Agent_agent_status>(kPromptly);
     if (!status) return std::unexpected(std::move(status.error()));

@@ -459,10 +459,10 @@ TEST_F(ToolTest, TakeOverAsksTheAgentThatIsToOwnIt) {
 TEST_F(ToolTest, TakeOverWaitsUntilTheAgentServes) {
   answers_.take_over = wire::ResourceHealth{};
   answers_.take_over->resource = "accounts_pg";
-  answers_.take_over->state = "starting";
+  answers_.take_over->state = "not serving";
   answers_.agent = wire::AgentStatus{};
   answers_.agent->resources = {*answers_.take_over};
-  answers_.agent->resources[0].state = "set back";
+  answers_.agent->resources[0].state = "stopped";
   EXPECT_EQ(
       ask({"resource", "take-over", "accounts_pg", "--agent", cluster_.address(), "--reason", "x"}).code, 5);
 }
