@@ -24,6 +24,7 @@
 #include "coordinator/admission.h"
 #include "coordinator/ended_notices.h"
 #include "coordinator/one_phase_commit.h"
+#include "coordinator/reign_purposes.h"
 #include "coordinator/remembered_outcomes.h"
 #include "coordinator/resource_registry.h"
 #include "coordinator/retention.h"
@@ -86,57 +87,6 @@ class TransactionTable::Reign {
     std::map<ResourceName, ResourceNumber> numbers;
     std::optional<Error> refusal;
   };
-
-  // What a ticket of the store stands for.
-  struct ForAdmission {
-    CallId call;
-  };
-  struct ForChoice {
-    Position transaction;
-  };
-  struct ForRecord {
-    Position transaction;
-  };
-  struct ForOpenList {};
-  struct ForEndedList {};
-  struct ForEnds {
-    std::vector<store::EndedRecord> ends;
-  };
-  struct ForFloors {};
-  struct ForRegistration {
-    CallId call;
-    ResourceName resource;
-  };
-  struct ForInquiry {
-    CallId call;
-    TransactionId transaction;
-    bool over_here = false;
-  };
-  struct ForStatusRecord {
-    CallId call;
-  };
-  struct ForBar {
-    CallId call;
-  };
-  struct ForResolvedRecord {
-    ResolveRequested request;
-  };
-  struct ForResolution {
-    ResolveRequested request;
-    std::string decision;
-    TransactionState state;
-  };
-  using Purpose =
-      std::variant<ForAdmission, ForChoice, ForRecord, ForOpenList, ForEndedList, ForEnds, ForFloors,
-                   ForRegistration, ForInquiry, ForStatusRecord, ForBar, ForResolvedRecord, ForResolution>;
-  struct SettleOfTransaction {
-    Position transaction;
-  };
-  struct SettleOfStatus {
-    CallId call;
-    ResourceName resource;
-  };
-  using SettlePurpose = std::variant<SettleOfTransaction, SettleOfStatus>;
 
   enum class Upkeep : std::uint8_t { kEnds, kRetention, kRedrive, kDrain };
   using TimerKey = std::variant<Position, CallId, Upkeep>;
