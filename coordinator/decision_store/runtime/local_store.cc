@@ -76,7 +76,10 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
         post([](Core& c) { c.carry_out(c.engine_.step(LocalEngine::CleaningContinued{})); });
       } else {
         const auto cut = std::get<LocalEngine::CutBelow>(effect).cut;
-        log_->cut_below({{cut.value}, {}});
+        cutting_ = true;
+        log_->cut_below({{cut.value}, {}}, [core = shared_from_this()](Result<txlog::SegmentNumber>) {
+          core->post([](Core& c) { c.segment_cut(); });
+        });
       }
     }
     if (answers_.empty() || answers_posted_) return;
@@ -150,16 +153,27 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
   }
 
   void clean_if_due() {
-    if (since_cleaning_check_ < options_.segment_bytes / 8 || engine_.cleaning() || failed_) return;
+    if (since_cleaning_check_ < options_.segment_bytes / 8) return;
     since_cleaning_check_ = 0;
+    clean_if_too_long();
+  }
+
+  // One segment went; perhaps another one is to follow.
+  void segment_cut() {
+    cutting_ = false;
+    clean_if_too_long();
+  }
+
+  void clean_if_too_long() {
+    if (engine_.cleaning() || cutting_ || failed_) return;
     const auto segments = log_->segments();
     const auto allowed = options_.segments_kept + 2 * live_bytes() / options_.segment_bytes;
     if (segments.size() <= allowed) return;
     carry_out(engine_.step(LocalEngine::CleaningRequested{{segments[1].first_sequence.value}}));
   }
 
-  static constexpr std::size_t kRecordOverhead = 32;       // header and padding
-  static constexpr std::uint64_t kStandingRecords = 1024;  // epochs, resources, floors
+  static constexpr std::size_t kRecordOverhead = 32;     // header and padding
+  static constexpr std::uint64_t kStandingRecords = 64;  // epochs, resources, floors: about
 
   const LocalStoreOptions options_;
   LocalEngine engine_;
@@ -176,6 +190,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
   std::uint64_t records_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t since_cleaning_check_ = 0;
+  bool cutting_ = false;
 };
 
 Result<std::unique_ptr<LocalStore>> LocalStore::open(LocalStoreOptions options) {
