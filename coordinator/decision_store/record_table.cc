@@ -155,7 +155,8 @@ void RecordTable::put(const Choosable& record, WriteNumber written) {
     held.kept_since = written;
   }
   held.written = newer(held.written, written);
-  if (const auto* pre_commit = std::get_if<PreCommitRecord>(&record)) held.pre_commit = *pre_commit;
+  if (const auto* pre_commit = std::get_if<PreCommitRecord>(&record))
+    held.pre_commit = std::make_unique<const PreCommitRecord>(*pre_commit);
   if (const auto* abort = std::get_if<AbortRecord>(&record)) held.decision = StoredDecision{*abort, {}, {}};
   if (const auto* commit = std::get_if<CommitRecord>(&record)) {
     held.decision = StoredDecision{*commit, {}, {}};
@@ -190,7 +191,7 @@ RecordTable::Reply RecordTable::lookup(const Lookup& request) const {
   }
   if (held != nullptr) {
     found.decision = held->decision;
-    found.pre_commit = held->pre_commit;
+    if (held->pre_commit) found.pre_commit = *held->pre_commit;
     depends_on = newer(depends_on, held->written);
   } else {
     // Absence speaks of the prefix itself: of its floors and of its newest epoch [S7].

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,7 +55,7 @@ class RecordTable {
 
  private:
   struct Transaction {
-    std::optional<PreCommitRecord> pre_commit;
+    std::unique_ptr<const PreCommitRecord> pre_commit;  // rare, and most transactions here are long over
     std::optional<StoredDecision> decision;
     WriteNumber written;     // the newest log record that speaks of it
     WriteNumber kept_since;  // the oldest one that it still needs: decision and end may lie far apart
