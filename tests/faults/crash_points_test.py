@@ -35,12 +35,15 @@ def cluster(shared: Cluster) -> Iterator[Cluster]:
     shared.heal()
 
 
+# Each mix has seven accounts of its own, and as many fifty further on.
+_MOST_MIXES = 7
+
 # What reaches the points that a mix of transactions alone does not reach. Each is called with the point armed.
 
 
 def _lose_votes(cluster: Cluster) -> None:
     """A one-phase branch whose answer is lost must be settled."""
-    cluster.proxy.cut_before("prepare", kind="reply", times=3)
+    cluster.proxy.cut_before("prepare", kind="reply", times=3 * _MOST_MIXES)
 
 
 def _lose_commits(cluster: Cluster) -> None:
@@ -108,16 +111,26 @@ def _die_at(cluster: Cluster, victim: Program, point: str) -> None:
     eventually(lambda: not victim.runs() or cluster.serves(), "every resource serves")
     if stimulus := _STIMULI.get(point):
         stimulus(cluster)
-    work = Workload(cluster)
-    work.begin()
-    victim.expect_exit(-9)
-    _judge(cluster, work)
+    works: list[Workload] = []
+    eventually(lambda: _dies(cluster, victim, works), f"{point} is reached", within_s=60)
+    assert victim.expect_exit(-9) == -9
+    _judge(cluster, *works)
 
 
-def _judge(cluster: Cluster, work: Workload) -> None:
+def _dies(cluster: Cluster, victim: Program, works: list[Workload]) -> bool:
+    """One more mix of transactions, unless the last one was enough: what is lost on its way is lost by chance."""
+    if victim.runs() and len(works) < _MOST_MIXES:
+        works.append(Workload(cluster, first_account=7 * len(works)))
+        works[-1].begin()
+    return victim.ends(within_s=5)
+
+
+def _judge(cluster: Cluster, *works: Workload) -> None:
     cluster.heal()
-    work.join()
-    work.check(remembered="retention" not in cluster.coordinator.settings)
+    for work in works:
+        work.join()
+    for work in works:
+        work.check(remembered="retention" not in cluster.coordinator.settings)
 
 
 # The points beside a call to a database.

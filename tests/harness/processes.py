@@ -133,6 +133,14 @@ class Process:
         stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
         return stat[stat.rindex(")") + 2] == "T"
 
+    def ends(self, within_s: float) -> bool:
+        """Whether it has ended, or does so in that time."""
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def expect_exit(self, exit_code: int | None, within_s: float = 30) -> int:
         """Waits for the end. -9 is "killed by SIGKILL"; None takes any code."""
         try:
