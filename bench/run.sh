@@ -16,7 +16,7 @@ usage() {
 }
 
 case "${1:-}" in
-  transfer) targets=(troth_bench_transfer) ;;
+  transfer) targets=(troth_bench_transfer troth_coordinator_program troth_agent_program troth) ;;
   -h | --help)
     usage
     exit 0
@@ -35,7 +35,7 @@ for argument in "$@"; do
   case "$argument" in -h | --help) exit 0 ;; esac
 done
 
-deploy/packages.sh build demo >&2
+deploy/packages.sh build demo test >&2
 mkdir -p out/bench
 if ! { cmake --preset release && cmake --build --preset release -j "$(nproc)" --target "${targets[@]}"; } \
   >out/bench/build.log 2>&1; then

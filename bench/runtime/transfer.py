@@ -13,9 +13,7 @@ Exit codes: 0 measured and the money was all there, 1 it failed for the reason g
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -23,17 +21,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "deploy"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from throwaway import Fleet, FleetError, Server, ServerError  # noqa: E402
+from stage import ROOT, Stage  # noqa: E402
+
+from harness.undertaker import Undertaker  # noqa: E402
+from throwaway import FleetError, ServerError  # noqa: E402
 
 PROGRAMS = ROOT / "build" / "release" / "bin"
 PAIRS = ("postgres+mysql", "postgres+mariadb")
-ACCOUNTS = 10_000
-OPENING_BALANCE = 1_000_000
-# The hand-coded side's role. Troth has roles of its own, because it ends all other sessions of a role that is its own.
-APP = "bench_app"
+LOGS = ROOT / "out" / "bench" / "failed"
 
 
 def numbers_of_clients(text: str) -> str:
@@ -79,58 +76,24 @@ def arguments() -> argparse.Namespace:
     option("--rounds", rounds, 3, "N", "rounds of each side in a cell")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--only", choices=("handcoded", "troth"), help="one side alone; prints no JSON")
+    parser.add_argument("--agents", type=int, choices=(1, 2), default=1, help="one for both databases, or one each (default 1)")
     option("--seed", int, 1, "N", "of the transfers that are drawn")
     output.add_argument("--json-only", action="store_true", help="print nothing but the lines of JSON")
     parser.add_argument("--check-arguments", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def make_bank(server: Server, password: str) -> None:
-    """Accounts 0.. in a table of their own, and the account that the hand-coded side and the counting log in with."""
-    values = ", ".join(f"({number}, {OPENING_BALANCE})" for number in range(ACCOUNTS))
-    server.sql("CREATE TABLE account (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)")
-    server.sql(f"INSERT INTO account (id, balance) VALUES {values}")
-    if server.kind == "postgres":
-        server.sql(f"CREATE ROLE {APP} LOGIN PASSWORD '{password}'; GRANT SELECT, UPDATE ON account TO {APP}; ANALYZE account")
-        return
-    server.sql(f"CREATE USER '{APP}'@'%' IDENTIFIED BY '{password}'; GRANT SELECT, UPDATE ON account TO '{APP}'@'%'")
-    if server.kind == "mysql":
-        # XA RECOVER shows what is prepared; MariaDB shows it to anybody.
-        server.sql(f"GRANT XA_RECOVER_ADMIN ON *.* TO '{APP}'@'%'")
+def measure(pair: str, directory: Path, options: argparse.Namespace) -> int:
+    with Stage(pair, directory, with_troth=options.only != "handcoded", agents=options.agents) as stage:
+        code = run_load(stage.file, options)
+        if code != 0:
+            logs = LOGS / pair
+            stage.keep_logs(logs)
+            print(f"bench: what the servers wrote is in {logs}", file=sys.stderr)
+        return code
 
 
-def address(server: Server, password_file: Path) -> dict:
-    return {
-        "host": server.host,
-        "port": server.port,
-        "database": server.database,
-        "user": APP,
-        "password_file": str(password_file),
-    }
-
-
-def measure(pair: str, directory: Path, options: argparse.Namespace) -> None:
-    first, second = pair.split("+")
-    with Fleet(directory / pair, owner=os.getpid()) as fleet:
-        postgres, mysql = fleet.start({first: 1, second: 1})
-        password_file = directory / f"{pair}.password"
-        password_file.touch(mode=0o600)
-        password_file.write_text(secrets.token_urlsafe(24) + "\n", encoding="ascii")
-        for server in (postgres, mysql):
-            make_bank(server, password_file.read_text(encoding="ascii").strip())
-        stage = {
-            "databases": pair,
-            "accounts": ACCOUNTS,
-            "postgres": address(postgres, password_file),
-            "mysql": address(mysql, password_file),
-            "processes": [{"name": server.kind, "pid": server.identity.pid} for server in (postgres, mysql)],
-        }
-        stage_file = directory / f"{pair}.json"
-        stage_file.write_text(json.dumps(stage), encoding="ascii")
-        run_load(stage_file, options)
-
-
-def run_load(stage_file: Path, options: argparse.Namespace) -> None:
+def run_load(stage_file: Path, options: argparse.Namespace) -> int:
     command = [
         str(PROGRAMS / "bench-transfer"), str(stage_file), "--clients", options.clients, "--acknowledge",
         options.acknowledge, "--seconds", str(options.seconds), "--rounds", str(options.rounds), "--seed",
@@ -140,10 +103,16 @@ def run_load(stage_file: Path, options: argparse.Namespace) -> None:
         command += ["--only", options.only]
     if options.json_only:
         command.append("--json-only")
-    code = subprocess.run(command, check=False).returncode
-    if code != 0:
+    load = subprocess.Popen(command)
+    # Should this process be killed, the load must not go on without it.
+    Undertaker.of_this_run().watch(load.pid)
+    try:
         # It has said why itself.
-        raise SystemExit(1 if code < 0 else code)
+        return 0 if load.wait() == 0 else 1
+    finally:
+        if load.poll() is None:
+            load.terminate()
+            load.wait()
 
 
 def stop_here(number: int, _: object) -> None:
@@ -154,14 +123,16 @@ def main() -> int:
     options = arguments()
     if options.check_arguments:
         return 0
+    os.environ["TROTH_PROGRAMS"] = str(PROGRAMS)
     signal.signal(signal.SIGTERM, stop_here)
     directory = Path(tempfile.mkdtemp(prefix="troth-bench-"))
     try:
         for pair in [options.databases] if options.databases else PAIRS:
             if not options.json_only:
                 print(f"\n== transfer, {pair}", flush=True)
-            measure(pair, directory, options)
-    except (FleetError, ServerError) as error:
+            if (code := measure(pair, directory, options)) != 0:
+                return code
+    except (FleetError, ServerError, AssertionError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
