@@ -4,6 +4,7 @@
 #include <string>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "bench/runtime/mysql_session.h"
 #include "bench/runtime/postgres_session.h"
@@ -52,7 +53,7 @@ class HandcodedTeller final : public Teller {
 }  // namespace
 
 Result<std::unique_ptr<Teller>> open_handcoded_teller(const Stage& stage, int run, int client) {
-  const std::string name = fmt::format("bench-{}-{}", run, client);
+  const std::string name = fmt::format("bench-{}-{}-{}", ::getpid(), run, client);
   try {
     return std::make_unique<HandcodedTeller>(stage, name);
   } catch (const std::exception& error) {

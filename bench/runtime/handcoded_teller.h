@@ -11,7 +11,8 @@
 
 namespace troth::bench {
 
-// Opens both sessions (unavailable, effect none). `run` keeps the names of different rounds apart.
+// Opens both sessions (unavailable, effect none). `run` keeps the names of
+// different rounds of this process apart: Postgres knows them on the whole server, whatever their database.
 [[nodiscard]] Result<std::unique_ptr<Teller>> open_handcoded_teller(const Stage& stage, int run, int client);
 
 }  // namespace troth::bench

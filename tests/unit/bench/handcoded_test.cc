@@ -103,7 +103,7 @@ class Handcoded : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(Handcoded, ATransferMovesMoneyFromOneDatabaseToTheOther) {
-  auto teller = open_handcoded_teller(stage_, ::getpid(), 1);
+  auto teller = open_handcoded_teller(stage_, 1, 1);
   ASSERT_TRUE(teller) << teller.error().message;
   const auto conflicts = (*teller)->transfer({.postgres_account = 0, .mysql_account = 2, .amount = 7});
   ASSERT_TRUE(conflicts) << conflicts.error().message;
@@ -112,9 +112,8 @@ TEST_P(Handcoded, ATransferMovesMoneyFromOneDatabaseToTheOther) {
 }
 
 TEST_P(Handcoded, ClientsThatMeetAtFewRowsLoseNoMoneyAndLeaveNothingPrepared) {
-  const int run = ::getpid();
   Load load({.clients = 8, .length = std::chrono::milliseconds(300), .accounts = kAccounts, .seed = 1},
-            [&](int client) { return open_handcoded_teller(stage_, run, client); });
+            [&](int client) { return open_handcoded_teller(stage_, 1, client); });
   const Status warm = load.warm_up();
   ASSERT_TRUE(warm) << warm.error().message;
   const auto result = load.run();
@@ -145,7 +144,7 @@ TEST_P(Handcoded, WhoMeetsALockedRowGivesWayLeavesNothingAndCanGoOn) {
 }
 
 TEST_P(Handcoded, AnAccountThatIsNotThereFailsTheTransfer) {
-  auto teller = open_handcoded_teller(stage_, ::getpid(), 2);
+  auto teller = open_handcoded_teller(stage_, 1, 2);
   ASSERT_TRUE(teller) << teller.error().message;
   const auto conflicts =
       (*teller)->transfer({.postgres_account = kAccounts, .mysql_account = 0, .amount = 1});
