@@ -132,13 +132,12 @@ class MysqlConnection final : public SqlConnection {
     return watch_session_state();
   }
 
+ protected:
   // Most branches leave nothing: one look is cheaper than setting everything again.
-  [[nodiscard]] bool clean_up() override {
-    return condition() == ConnectionCondition::kIdle &&
-           (is_clean() || (SqlConnection::clean_up() && is_clean()));
+  [[nodiscard]] bool take_away_traces() override {
+    return is_clean() || (SqlConnection::take_away_traces() && is_clean());
   }
 
- protected:
   Answer<TextAnswer> call(const Texts& texts) override { return walk(texts, nullptr); }
 
   void begin_statements() override {

@@ -83,8 +83,16 @@ Answer<void> SqlConnection::set_up() {
   return {};
 }
 
+// Troth's own texts leave nothing: a session that only finished branches, or counted, costs no trip.
 bool SqlConnection::clean_up() {
-  return condition_ == ConnectionCondition::kIdle && call(dialect_.reset_session(settings_)).has_value();
+  if (condition_ != ConnectionCondition::kIdle) return false;
+  if (ran_clients_statements_ && !take_away_traces()) return false;
+  ran_clients_statements_ = false;
+  return true;
+}
+
+bool SqlConnection::take_away_traces() {
+  return call(dialect_.reset_session(settings_)).has_value();
 }
 
 std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const DatabaseError& reported) {
@@ -163,6 +171,7 @@ std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
 std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
                                                    std::vector<StatementResult>& results) {
   begin_statements();
+  ran_clients_statements_ = true;
   ResultBudget budget(work.limits);
   std::uint32_t number = 0;
   for (const Statement& statement : work.statements) {

@@ -42,7 +42,7 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] DatabaseKind kind() const final { return dialect_.kind(); }
   [[nodiscard]] SessionIdentity session_identity() const final { return identity_; }
   [[nodiscard]] ConnectionCondition condition() const final { return condition_; }
-  [[nodiscard]] bool clean_up() override;
+  [[nodiscard]] bool clean_up() final;
 
   [[nodiscard]] WorkResult run_branch(const BranchWork& work) final;
   [[nodiscard]] Answer<void> release_held() final;
@@ -86,6 +86,9 @@ class SqlConnection : public DatabaseConnection {
   // Is the session still inside the transaction that `begin` opened, as far as the driver can tell for free?
   [[nodiscard]] virtual bool inside_transaction() const = 0;
 
+  // Takes away what a client's statements may have left; false: that cannot be told or done.
+  [[nodiscard]] virtual bool take_away_traces();
+
   [[nodiscard]] const Dialect& dialect() const { return dialect_; }
   // After the login: sets the session up and reads its identity.
   [[nodiscard]] Answer<void> set_up();
@@ -116,6 +119,7 @@ class SqlConnection : public DatabaseConnection {
   SessionIdentity identity_;
   ConnectionCondition condition_ = ConnectionCondition::kIdle;
   bool doubted_ = false;
+  bool ran_clients_statements_ = false;  // since it was last clean
 };
 
 }  // namespace troth::agent

@@ -59,6 +59,21 @@ TEST_P(HygieneTest, SessionOfAPlainBranchIsKept) {
   EXPECT_TRUE(sessions.run("SELECT no_such_column FROM accounts"));
 }
 
+// Cleaning costs the databases as much as a statement, so who only ended prepared branches is spared it.
+TEST_P(HygieneTest, SessionThatRanNoClientsStatementCostsNoCleaning) {
+  const auto session = resource().connect();
+  const bool postgres = resource().is_postgres();
+  ASSERT_TRUE(session->run_texts({postgres ? "SET troth_test.trace = 'seen'" : "SET @trace = 'seen'"}));
+  EXPECT_TRUE(session->clean_up());
+  const std::string look = postgres ? "SELECT current_setting('troth_test.trace', true)" : "SELECT 'seen'";
+  const WorkResult read =
+      session->run_branch(resource().work({resource().statement(look)}, BranchEnding::kReadOnly));
+  ASSERT_TRUE(ended_as<ReadOnlyDone>(read));
+  EXPECT_EQ(read.results.at(0).rows.at(0).at(0), Value{Text{"seen"}});
+  const bool kept = session->clean_up();
+  EXPECT_EQ(kept, postgres);  // a user variable cannot be dropped: the session goes
+}
+
 TEST_P(HygieneTest, LocksThatABranchTookByNameAreFreed) {
   Sessions sessions(resource());
   if (resource().is_postgres()) {
