@@ -41,7 +41,11 @@ class Demo:
 
     def step(self, text: str) -> None:
         self.step_number += 1
-        print(f"\n\033[1m{self.step_number}. {text}\033[0m" if sys.stdout.isatty() else f"\n{self.step_number}. {text}")
+        print(
+            f"\n\033[1m{self.step_number}. {text}\033[0m"
+            if sys.stdout.isatty()
+            else f"\n{self.step_number}. {text}"
+        )
 
     def say(self, text: str) -> None:
         print(f"   {text}")
@@ -65,7 +69,9 @@ class Demo:
                 rows(session, f"INSERT INTO account VALUES {values}")
 
     def start_troth(self) -> None:
-        self.coordinator = Program("troth-coordinator", self.directory / "coordinator", {"listen": "127.0.0.1:0"})
+        self.coordinator = Program(
+            "troth-coordinator", self.directory / "coordinator", {"listen": "127.0.0.1:0"}
+        )
         self.coordinator.init("bank")
         self.coordinator.start()
         # A restarted coordinator is found where it was.
@@ -173,15 +179,26 @@ class Demo:
             return rows(session, sql, *parameters)
 
     def prepared(self) -> list[str]:
-        return [f"{kind}: {branch.name}" for kind, server in self.servers.items() for branch in prepared_branches(server)]
+        return [
+            f"{kind}: {branch.name}"
+            for kind, server in self.servers.items()
+            for branch in prepared_branches(server)
+        ]
 
     def expect_total(self) -> None:
-        self.expect(self.total() == 2 * ACCOUNTS * OPENING, f"the total over both databases is {self.total()} cents, as ever")
+        self.expect(
+            self.total() == 2 * ACCOUNTS * OPENING,
+            f"the total over both databases is {self.total()} cents, as ever",
+        )
 
-    def expect_nothing_in_doubt(self) -> None:
+    def restart_and_expect_nothing_in_doubt(self, program: Program) -> None:
+        program.disarm()
         started = time.monotonic()
+        program.start()
         eventually(lambda: not self.prepared(), "nothing is prepared any more", 30)
-        self.say(f"nothing is prepared in either database any more ({time.monotonic() - started:.1f} s after the restart)")
+        self.say(
+            f"nothing is prepared in either database any more, {time.monotonic() - started:.1f} s after its start"
+        )
 
     # -- the story
 
@@ -197,19 +214,22 @@ class Demo:
         self.step("A transfer that a constraint refuses: neither side changes")
         before = self.query("mysql", "SELECT cents FROM account WHERE id = 2")
         self.transfer(500_000_00, exit_code=1)
-        self.expect(before == self.query("mysql", "SELECT cents FROM account WHERE id = 2"), "MySQL's side is untouched")
+        self.expect(
+            before == self.query("mysql", "SELECT cents FROM account WHERE id = 2"),
+            "MySQL's side is untouched",
+        )
         self.expect_total()
 
         self.step("The coordinator dies (kill -9) after it has decided, before anybody has heard so")
         self.kill_coordinator_after_decision()
-        self.step("An agent dies (kill -9) when it is told to commit: one side has committed, the other has not")
+        self.step(
+            "An agent dies (kill -9) when it is told to commit: one side has committed, the other has not"
+        )
         transaction = self.kill_agent_before_commit()
         self.step("The proof, read from the databases themselves")
         self.show_proof(transaction)
         self.step("The end")
         self.expect_total()
-        # The coordinator hears of the last commit a moment after the database has it.
-        eventually(lambda: self.run_troth("in-doubt").returncode == 0, "nothing is in doubt", 20)
         self.troth("in-doubt", show=True)
 
     def kill_coordinator_after_decision(self) -> None:
@@ -222,9 +242,7 @@ class Demo:
         for name in self.prepared():
             self.say(f"in doubt, holding locks:  {name}")
         self.expect(len(self.prepared()) == 2, "both branches are prepared, nobody has committed")
-        self.coordinator.disarm()
-        self.coordinator.start()
-        self.expect_nothing_in_doubt()
+        self.restart_and_expect_nothing_in_doubt(self.coordinator)
         self.say("the same request_id again, as a service does that got no answer:")
         self.transfer(700, "--client-name", "demo", "--request-id", request)
         self.expect_total()
@@ -238,9 +256,7 @@ class Demo:
         agent.expect_exit(-9)
         eventually(lambda: len(self.prepared()) == 1, "one branch is left prepared", 20)
         self.say(f"in doubt, holding locks:  {self.prepared()[0]}")
-        agent.disarm()
-        agent.start()
-        self.expect_nothing_in_doubt()
+        self.restart_and_expect_nothing_in_doubt(agent)
         self.expect_total()
         return transaction
 
@@ -249,13 +265,17 @@ class Demo:
             found = self.query(kind, f"SELECT branch, state FROM {table} WHERE transaction = %s", transaction)
             self.expect([state for _, state in found] == ["committed"],
                         f"{kind}: SELECT state FROM {table} WHERE transaction = '{transaction}'  ->  {found[0][1]}")  # fmt: skip
+        # The coordinator hears of the last commit a moment after the database has it.
+        eventually(lambda: self.run_troth("in-doubt").returncode == 0, "nothing is in doubt", 20)
         self.troth("status", transaction, show=True)
 
     @staticmethod
     def new_request_id() -> str:
         milliseconds = int(time.time() * 1000)
         random = int.from_bytes(os.urandom(10), "big")
-        value = milliseconds << 80 | 7 << 76 | (random >> 68 & 0xFFF) << 64 | 2 << 62 | random & ((1 << 62) - 1)
+        value = (
+            milliseconds << 80 | 7 << 76 | (random >> 68 & 0xFFF) << 64 | 2 << 62 | random & ((1 << 62) - 1)
+        )
         text = f"{value:032x}"
         return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
@@ -280,7 +300,9 @@ def main() -> int:
     except Exception as problem:  # whatever it is, the servers must go
         print(f"\nThe demo did not show what it should: {problem}", file=sys.stderr)
         for log in sorted(directory.glob("*/*.log")):
-            print(f"--- {log}", *log.read_text(errors="replace").splitlines()[-15:], sep="\n", file=sys.stderr)
+            print(
+                f"--- {log}", *log.read_text(errors="replace").splitlines()[-15:], sep="\n", file=sys.stderr
+            )
         outcome = 1
     finally:
         demo.stop()
@@ -289,7 +311,9 @@ def main() -> int:
         else:
             shutil.rmtree(directory, ignore_errors=True)
     if outcome == 0:
-        print(f"\nEverything ended as it should, in {time.monotonic() - started:.0f} s; nothing is left running.")
+        print(
+            f"\nEverything ended as it should, in {time.monotonic() - started:.0f} s; nothing is left running."
+        )
     return outcome
 
 
