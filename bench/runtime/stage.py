@@ -141,9 +141,13 @@ def make_bank(server: Server, role: str, password: str) -> None:
 
 def make_role(server: Server, role: str, password: str) -> None:
     if server.kind == "postgres":
-        server.sql(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT SELECT, UPDATE ON account TO {role}")
+        server.sql(
+            f"CREATE ROLE {role} LOGIN PASSWORD '{password}'; GRANT SELECT, UPDATE ON account TO {role}"
+        )
     else:
-        server.sql(f"CREATE USER '{role}'@'%' IDENTIFIED BY '{password}'; GRANT SELECT, UPDATE ON account TO '{role}'@'%'")
+        server.sql(
+            f"CREATE USER '{role}'@'%' IDENTIFIED BY '{password}'; GRANT SELECT, UPDATE ON account TO '{role}'@'%'"
+        )
 
 
 def install(server: Server, resource: str, agent: Program) -> None:
@@ -153,7 +157,9 @@ def install(server: Server, resource: str, agent: Program) -> None:
     ]  # fmt: skip
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise ServerError(f"troth install {resource} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        raise ServerError(
+            f"troth install {resource} ended with {done.returncode}: {done.stdout}{done.stderr}"
+        )
 
 
 def _start(program: Program, running: contextlib.ExitStack) -> None:

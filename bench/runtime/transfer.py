@@ -63,20 +63,32 @@ def rounds(text: str) -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="bench/run.sh transfer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="bench/run.sh transfer",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--databases", choices=PAIRS, help="one pair only (default: one after the other)")
 
     def option(name: str, kind, standard, metavar: str, text: str) -> None:
-        parser.add_argument(name, type=kind, default=standard, metavar=metavar, help=f"{text} (default {standard})")
+        parser.add_argument(
+            name, type=kind, default=standard, metavar=metavar, help=f"{text} (default {standard})"
+        )
 
     option("--clients", numbers_of_clients, "1,8,32", "N,..", "numbers of clients, a cell for each")
-    option("--acknowledge", acknowledgements, "applied,decided", "A,..", "when Troth answers, a cell for each")
+    option(
+        "--acknowledge", acknowledgements, "applied,decided", "A,..", "when Troth answers, a cell for each"
+    )
     option("--seconds", seconds, 5, "S", "length of a round")
     option("--rounds", rounds, 3, "N", "rounds of each side in a cell")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--only", choices=("handcoded", "troth"), help="one side alone; prints no JSON")
-    parser.add_argument("--agents", type=int, choices=(1, 2), default=1, help="one for both databases, or one each (default 1)")
+    parser.add_argument(
+        "--agents",
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help="one for both databases, or one each (default 1)",
+    )
     option("--seed", int, 1, "N", "of the transfers that are drawn")
     output.add_argument("--json-only", action="store_true", help="print nothing but the lines of JSON")
     parser.add_argument("--check-arguments", action="store_true", help=argparse.SUPPRESS)

@@ -64,7 +64,8 @@ TEST(BranchTable, RemembersOnlyWhatTheWatermarkHasNotPassed) {
     work.request.reset();
     (void)table.step(PrepareArrived{stamp, work}, now);
     (void)table.step(BranchReported{id, SessionBound{{{71}, {1000}}}}, now);
-    (void)table.step(BranchReported{id, WorkFinished{WorkFailed{error_with(ErrorCode::kStatementFailed)}}}, now);
+    (void)table.step(BranchReported{id, WorkFinished{WorkFailed{error_with(ErrorCode::kStatementFailed)}}},
+                     now);
     if (sequence % 100 == 0) {
       now += std::chrono::seconds(1);
       (void)table.step(Ticked{}, now);
