@@ -15,7 +15,8 @@ struct LeaderHeader {
   1: string cluster,
   2: common.Epoch epoch,
   3: i64 watermark_epoch,     // nothing below (epoch, sequence) is first heard of [T7]
-  4: i64 watermark_sequence
+  4: i64 watermark_sequence,
+  5: i64 new_reign            // the newest epoch that `troth cluster new-reign` began; 0 or missing: none [T8]
 }
 
 struct RequestKey {
@@ -102,12 +103,23 @@ struct HeartbeatRequest {
 
 struct ResourceHealth {
   1: string resource,
-  2: string state,              // starting, serving, unreachable, set back, not owner, not durable, stopped
-  3: string detail,
+  /**
+   * starting     the agent connects, claims the resource, ends old sessions
+   * serving
+   * unreachable  the server does not answer the agent, or (from a coordinator) the agent does not answer
+   * waiting      the server answers, but cannot be used as it is; looked at again
+   * not durable  writes are refused: the server may lose what it acknowledges
+   * set back     another server, or an older state of it: an operator must look
+   * not owner    another agent owns the resource
+   * stopped      the agent takes nothing for any resource: the coordinators were set back [T8]
+   */
+  2: string state,
+  3: string detail,             // why it is in that state; empty: nothing to say
   4: i32 in_doubt,
   5: i64 oldest_in_doubt_ms,
   6: i32 sessions_busy,
-  7: i32 sessions
+  7: i32 sessions,
+  8: string remedy              // what an operator does about it; empty: nothing
 }
 
 struct HeartbeatReply {

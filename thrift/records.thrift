@@ -22,7 +22,8 @@ struct Branch {
 struct EpochAcquired {
   1: i32 number,
   2: i64 nonce,
-  3: i64 acquired_us
+  3: i64 acquired_us,
+  4: optional i32 new_reign  // the newest epoch, up to this one, that an operator began; missing: none
 }
 
 // type 2

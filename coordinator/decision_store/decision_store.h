@@ -52,7 +52,7 @@ struct Counts {
 
 // ---- requests
 
-// `above`: the epoch must be higher than this one too (`troth cluster new-reign`).
+// `above`: the epoch must be higher than this one too, and an operator begins it (`troth cluster new-reign`).
 struct AcquireEpoch {
   Nonce nonce;
   WallTime now;
@@ -102,6 +102,7 @@ struct EpochAcquired {
   std::vector<EpochRecord> history;  // epochs whose transactions are not all below the floor, oldest first
   std::vector<ResourceRecord> resources;
   Counts counts;
+  EpochNumber new_reign{};  // EpochRecord::new_reign
 };
 struct Won {
   bool operator==(const Won&) const = default;

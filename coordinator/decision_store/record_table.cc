@@ -62,9 +62,14 @@ RecordTable::Reply RecordTable::acquire(const AcquireEpoch& request, WriteNumber
   const auto least = std::max(epoch_.number.value, request.above.value);
   if (least == UINT32_MAX)
     return {Refused{fail(ErrorCode::kOverloaded, Effect::kNone, "no epoch number is left").error()}, {}, {}};
-  const EpochRecord record{{{least + 1}, request.nonce}, request.now};
+  EpochRecord record{{{least + 1}, request.nonce}, request.now, {}};
+  if (request.above.value > 0) {
+    record.new_reign = record.epoch.number;
+  } else if (!reigns_.empty()) {
+    record.new_reign = reigns_.rbegin()->second.record.new_reign;
+  }
   put_epoch(record, next);
-  EpochAcquired acquired{record.epoch, floors_, {}, {}, counts_};
+  EpochAcquired acquired{record.epoch, floors_, {}, {}, counts_, record.new_reign};
   for (const auto& [number, reign] : reigns_)
     acquired.history.push_back(reign.record);
   for (const auto& [name, resource] : resources_)

@@ -64,6 +64,7 @@ using Choosable = std::variant<CommitRecord, PreCommitRecord, AbortRecord, Barre
 struct EpochRecord {
   Epoch epoch;
   WallTime acquired;
+  EpochNumber new_reign;  // the newest epoch, up to this one, that an operator began; 0: none
   bool operator==(const EpochRecord&) const = default;
 };
 

@@ -64,6 +64,7 @@ void Coordinator::store_answered(store::Answered answered) {
 }
 
 void Coordinator::begin_reign(const store::EpochAcquired& reign) {
+  new_reign_ = reign.new_reign;
   table_.emplace(cluster_, reign, settings_.table, random_nonce());
   log_info("reign begins", {{"cluster", cluster_},
                             {"epoch", reign.epoch.number},
@@ -175,7 +176,7 @@ wire::LeaderHeader Coordinator::header(const AgentId& agent) const {
 }
 
 wire::LeaderHeader Coordinator::header(const Position& watermark) const {
-  return header_of(cluster_, table_->epoch(), watermark);
+  return header_of(cluster_, table_->epoch(), new_reign_, watermark);
 }
 
 // ---- the table's step and what it says

@@ -97,6 +97,7 @@ class Coordinator {
   WaitingCalls<Result<std::map<ResourceName, ResourceNumber>>> registrations_;
   WaitingCalls<Result<ResolveReport>> resolves_;
 
+  EpochNumber new_reign_;  // every message names it [T8]
   std::map<AgentId, std::unique_ptr<AgentLink>> links_;
   asio::steady_timer timer_;
   std::optional<Instant> timer_due_;

@@ -238,11 +238,13 @@ Result<RegistrationRequested> registration_of(const wire::RegisterRequest& reque
   return registration;
 }
 
-wire::LeaderHeader header_of(const ClusterId& cluster, const Epoch& epoch, const Position& watermark) {
+wire::LeaderHeader header_of(const ClusterId& cluster, const Epoch& epoch, EpochNumber new_reign,
+                             const Position& watermark) {
   wire::LeaderHeader header;
   header.cluster = cluster.value;
   header.epoch.number = epoch.number.value;
   header.epoch.nonce = static_cast<std::int64_t>(epoch.nonce.value);
+  header.new_reign = new_reign.value;
   header.watermark_epoch = watermark.epoch.value;
   header.watermark_sequence = static_cast<std::int64_t>(watermark.sequence.value);
   return header;

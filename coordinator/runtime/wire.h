@@ -23,7 +23,7 @@ namespace troth::coordinator {
 [[nodiscard]] Result<RegistrationRequested> registration_of(const wire::RegisterRequest& request);
 
 [[nodiscard]] wire::LeaderHeader header_of(const ClusterId& cluster, const Epoch& epoch,
-                                           const Position& watermark);
+                                           EpochNumber new_reign, const Position& watermark);
 
 // One branch's part of `request`, as `send` tells it.
 [[nodiscard]] wire::PrepareRequest prepare_of(const wire::ExecuteRequest& request, const SendPrepare& send,

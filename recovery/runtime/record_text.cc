@@ -25,10 +25,10 @@ std::string branches_text(const std::vector<store::RecordBranch>& branches) {
 
 struct StoreRecordText {
   std::string operator()(const store::EpochRecord& record) const {
-    return RecordLine("epoch")
-        .with("number", record.epoch.number.value)
-        .with("acquired", time_text(record.acquired))
-        .text();
+    RecordLine line("epoch");
+    line.with("number", record.epoch.number.value).with("acquired", time_text(record.acquired));
+    if (record.new_reign.value > 0) line.with("new_reign", record.new_reign.value);
+    return line.text();
   }
   std::string operator()(const store::CommitRecord& record) const {
     RecordLine line("commit");

@@ -58,6 +58,7 @@ record::EpochAcquired to_wire(const EpochRecord& in) {
   out.__set_number(static_cast<std::int32_t>(in.epoch.number.value));
   out.__set_nonce(static_cast<std::int64_t>(in.epoch.nonce.value));
   out.__set_acquired_us(us(in.acquired));
+  if (in.new_reign.value > 0) out.__set_new_reign(static_cast<std::int32_t>(in.new_reign.value));
   return out;
 }
 
@@ -188,7 +189,8 @@ std::vector<RecordBranch> read_branches(const std::vector<record::Branch>& branc
 LogRecord from_wire(const record::EpochAcquired& in) {
   need(in.__isset.number && in.__isset.nonce && in.__isset.acquired_us, "number, nonce or acquired_us");
   return EpochRecord{{{static_cast<std::uint32_t>(in.number)}, {static_cast<std::uint64_t>(in.nonce)}},
-                     read_time(in.acquired_us)};
+                     read_time(in.acquired_us),
+                     {in.__isset.new_reign ? static_cast<std::uint32_t>(in.new_reign) : 0}};
 }
 
 LogRecord from_wire(const record::Commit& in) {

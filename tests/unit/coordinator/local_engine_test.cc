@@ -179,12 +179,12 @@ TEST(RecordTableReplay, RefusesALogThatContradictsItself) {
   const RequestKey key{"teller", {}};
   const CommitRecord commit{id, {}, key, {}, {}, ""};
   const std::vector<std::vector<LogRecord>> logs{
-      {commit, AbortRecord{id, {}, "no"}},                         // two decisions
-      {commit, CommitRecord{other, {}, key, {}, {}, ""}},          // one request, two commits
-      {commit, BarredRecord{key, {}}},                             // committed and barred
-      {BarredRecord{key, {}}, commit},                             //
-      {EndedRecord{id, {}, false}},                                // ended, never decided
-      {EpochRecord{{{1}, {5}}, {}}, EpochRecord{{{1}, {6}}, {}}},  // one epoch, two nonces
+      {commit, AbortRecord{id, {}, "no"}},                                 // two decisions
+      {commit, CommitRecord{other, {}, key, {}, {}, ""}},                  // one request, two commits
+      {commit, BarredRecord{key, {}}},                                     // committed and barred
+      {BarredRecord{key, {}}, commit},                                     //
+      {EndedRecord{id, {}, false}},                                        // ended, never decided
+      {EpochRecord{{{1}, {5}}, {}, {}}, EpochRecord{{{1}, {6}}, {}, {}}},  // one epoch, two nonces
       {ResourceRecord{{"a"}, {1}, "", "", {}, {}, ""}, ResourceRecord{{"a"}, {2}, "", "", {}, {}, ""}},
   };
   for (std::size_t n = 0; n < logs.size(); ++n) {

@@ -97,6 +97,19 @@ TEST_P(StoreConformance, AnEpochCanBeAcquiredAboveAGivenOne) {
   EXPECT_GT(get<EpochAcquired>(AcquireEpoch{{1}, wall(0), {500}}).epoch.number.value, 500U);
 }
 
+// [T8] Agents that saw an epoch twice listen again only to a reign at or above one that an operator began.
+TEST_P(StoreConformance, AReignThatAnOperatorBeganIsNamedByEveryLaterOne) {
+  EXPECT_EQ(get<EpochAcquired>(AcquireEpoch{{1}, wall(0), {}}).new_reign.value, 0U);
+  const auto begun = get<EpochAcquired>(AcquireEpoch{{2}, wall(0), {500}});
+  EXPECT_EQ(begun.new_reign, begun.epoch.number);
+  store_->crash(0);
+  const auto next = get<EpochAcquired>(AcquireEpoch{{3}, wall(0), {}});
+  EXPECT_EQ(next.new_reign, begun.epoch.number);
+  get<FloorsRaised>(RaiseFloors{next.epoch.number, {{next.epoch.number, {5}}, 0}});
+  store_->crash(0);
+  EXPECT_EQ(get<EpochAcquired>(AcquireEpoch{{4}, wall(0), {}}).new_reign, begun.epoch.number);
+}
+
 TEST_P(StoreConformance, TheHistoryOfEpochsIsToldUntilTheFloorPassesThem) {
   const auto first = reign();
   const auto second = reign();
