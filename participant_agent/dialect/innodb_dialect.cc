@@ -54,12 +54,11 @@ std::string read_owner_before() {
 std::string guard_query(const ClusterId& cluster, Isolation isolation) {
   const bool before = reads_owner_before(isolation);
   return fmt::format(
-      "SELECT {}, COALESCE(f.epoch, 0), COALESCE(f.sequence, 0), COALESCE(f.request_ms, 0), "
-      "CASE WHEN @@GLOBAL.innodb_flush_log_at_trx_commit <> 1 THEN 'innodb_flush_log_at_trx_commit is not 1' "
-      "WHEN @@GLOBAL.log_bin AND @@GLOBAL.sync_binlog <> 1 THEN 'sync_binlog is not 1' ELSE '' END "
+      "SELECT {}, COALESCE(f.epoch, 0), COALESCE(f.sequence, 0), COALESCE(f.request_ms, 0), {} "
       "FROM {} LEFT JOIN troth_floor f ON f.cluster = {}{}",
-      before ? kOwnerVariables : kOwnerColumns, before ? "(SELECT 1 AS one) o" : "troth_owner o",
-      plain_literal(cluster.value), before ? "" : " WHERE o.id = 1");
+      before ? kOwnerVariables : kOwnerColumns, kInnodbNotDurable,
+      before ? "(SELECT 1 AS one) o" : "troth_owner o", plain_literal(cluster.value),
+      before ? "" : " WHERE o.id = 1");
 }
 
 constexpr std::string_view kInsertMarker =

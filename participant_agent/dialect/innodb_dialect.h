@@ -10,6 +10,11 @@
 
 namespace troth::agent {
 
+// Empty, or the setting with which the server may lose what it acknowledged.
+inline constexpr std::string_view kInnodbNotDurable =
+    "CASE WHEN @@GLOBAL.innodb_flush_log_at_trx_commit <> 1 THEN 'innodb_flush_log_at_trx_commit is not 1' "
+    "WHEN @@GLOBAL.log_bin AND @@GLOBAL.sync_binlog <> 1 THEN 'sync_binlog is not 1' ELSE '' END";
+
 class InnodbDialect : public Dialect {
  public:
   [[nodiscard]] Texts set_up_session(const SessionSettings& settings) const override;

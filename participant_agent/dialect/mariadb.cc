@@ -28,9 +28,9 @@ class MariadbDialect final : public InnodbDialect {
   Texts read_server(const std::string& /*known_gtid*/) const override {
     return {
         fmt::format("SELECT @@server_uid, 0, '', NULL, @@GLOBAL.read_only, UNIX_TIMESTAMP() - {}, VERSION(), "
-                    "v.installation, v.version, '', o.agent, o.incarnation, o.nonce, o.counter "
+                    "v.installation, v.version, '', {}, o.agent, o.incarnation, o.nonce, o.counter "
                     "FROM troth_owner o, troth_schema_version v WHERE o.id = 1 AND v.id = 1",
-                    uptime())};
+                    uptime(), kInnodbNotDurable)};
   }
 
  protected:

@@ -36,9 +36,9 @@ class MysqlDialect final : public InnodbDialect {
                     "UNIX_TIMESTAMP() - {}, VERSION(), v.installation, v.version, "
                     "IF(@@SESSION.xa_detach_on_prepare, '', 'xa_detach_on_prepare is OFF: a prepared branch "
                     "would hold its "
-                    "session; set it to ON'), o.agent, o.incarnation, o.nonce, o.counter "
+                    "session; set it to ON'), {}, o.agent, o.incarnation, o.nonce, o.counter "
                     "FROM troth_owner o, troth_schema_version v WHERE o.id = 1 AND v.id = 1",
-                    kMaxKnownGtidBytes, holds, uptime())};
+                    kMaxKnownGtidBytes, holds, uptime(), kInnodbNotDurable)};
   }
 
  protected:

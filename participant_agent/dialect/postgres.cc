@@ -41,14 +41,17 @@ std::string limits(const BranchStart& start) {
   return settings;
 }
 
+constexpr std::string_view kNotDurable =
+    "CASE WHEN current_setting('fsync') <> 'on' THEN 'fsync is off' "
+    "WHEN current_setting('full_page_writes') <> 'on' THEN 'full_page_writes is off' ELSE '' END";
+
 // Read without a lock: a lock that a prepared branch kept would stop the next owner [attack 45].
 std::string guard_query(const ClusterId& cluster) {
   return fmt::format(
       "SELECT o.agent, o.incarnation, o.nonce, o.counter, coalesce(f.epoch, 0), coalesce(f.sequence, 0), "
-      "coalesce(f.request_ms, 0), CASE WHEN current_setting('fsync') <> 'on' THEN 'fsync is off' "
-      "WHEN current_setting('full_page_writes') <> 'on' THEN 'full_page_writes is off' ELSE '' END "
+      "coalesce(f.request_ms, 0), {} "
       "FROM troth.troth_owner o LEFT JOIN troth.troth_floor f ON f.cluster = {} WHERE o.id = 1",
-      plain_literal(cluster.value));
+      kNotDurable, plain_literal(cluster.value));
 }
 
 // Fails (25P02) in a doomed transaction and (22P02) in any other than this branch's, and makes the local
@@ -200,7 +203,7 @@ class PostgresDialect final : public Dialect {
   }
 
   Texts read_server(const std::string& /*known_gtid*/) const override {
-    return {
+    return {fmt::format(
         "SELECT (SELECT system_identifier FROM pg_control_system()), "
         "CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())::bigint "
         "ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint END, "
@@ -209,8 +212,9 @@ class PostgresDialect final : public Dialect {
         "v.installation, v.version, "
         "CASE WHEN current_setting('max_prepared_transactions') = '0' THEN "
         "'max_prepared_transactions is 0, as shipped: set it to at least the number of sessions and restart' "
-        "ELSE '' END, o.agent, o.incarnation, o.nonce, o.counter "
-        "FROM troth.troth_owner o, troth.troth_schema_version v WHERE o.id = 1 AND v.id = 1"};
+        "ELSE '' END, {}, o.agent, o.incarnation, o.nonce, o.counter "
+        "FROM troth.troth_owner o, troth.troth_schema_version v WHERE o.id = 1 AND v.id = 1",
+        kNotDurable)};
   }
 
   Texts claim_owner(const OwnerRow& expected, const OwnerRow& claimed) const override {

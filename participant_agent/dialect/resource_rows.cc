@@ -79,6 +79,7 @@ Result<ServerRow> parse_server(const TextRow& row) {
   server.installation = reader.text();
   server.schema_version = reader.number32();
   server.cannot_prepare = reader.text();
+  server.not_durable = reader.text();
   server.owner = read_owner(reader);
   return reader.finished(std::move(server));
 }

@@ -112,6 +112,7 @@ struct ServerRow {
   std::string installation;  // made by `troth install`, different in every installation
   std::uint32_t schema_version = 0;
   std::string cannot_prepare;  // empty: mode xa works; else the reason and the remedy
+  std::string not_durable;     // as in GuardRow
   OwnerRow owner;
 };
 
