@@ -50,11 +50,13 @@ Branch Branch::adopted(BranchId id, ResourceName resource, const BranchTimes& ti
   return branch;
 }
 
-Branch Branch::replayed(Work work, const BranchTimes& times, Instant now, bool unbroken) {
-  Branch branch(std::move(work), WorkPlan{}, times);
+Branch Branch::replayed(const BranchBegun& begun, const BranchTimes& times, Instant now, bool unbroken) {
+  Branch branch(begun.work, WorkPlan{}, times);
   branch.state_ = InDoubt{now, times.first_inquiry};
+  branch.session_ = begun.session;
+  branch.set_back_ = begun.set_back;
   branch.journalled_ = true;
-  branch.unbroken_ = unbroken;
+  branch.unbroken_ = unbroken && !begun.set_back;
   return branch;
 }
 
@@ -126,7 +128,7 @@ void Branch::on(const WorkFinished& input, Context& context) {
 void Branch::finished(const WorkPrepared& outcome, Context& context) {
   CHECK(journalled_, "prepared without a session: {}", work_.id.transaction.text());
   CHECK(!is_one_phase(), "a one-phase branch was prepared: {}", work_.id.transaction.text());
-  unbroken_ = true;
+  unbroken_ = !set_back_;
   if (std::get<Working>(state_).rollback_asked) {
     Finishing finishing;
     finishing.goal = Goal::kRollBack;
@@ -392,15 +394,20 @@ void Branch::on(const ResolveRequested& input, Context& context) {
 }
 
 // [T5] Below the floor without an open record the transaction was not committed, unless something was lost.
-void Branch::on(const TooOldTold& input, Context& context) {
+void Branch::on(const TooOldTold& /*input*/, Context& context) {
   if (!std::holds_alternative<InDoubt>(state_)) return;
-  if (unbroken_ && !input.resource_was_set_back) {
+  if (unbroken_) {
     Finishing finishing;
     finishing.goal = Goal::kRollBack;
     begin_finishing(std::move(finishing), context);
   } else {
     too_old_ = true;
   }
+}
+
+void Branch::on(const SetBackUnderneath& /*input*/, Context& /*context*/) {
+  set_back_ = true;
+  unbroken_ = false;
 }
 
 // -- Finishing and proof
@@ -420,6 +427,7 @@ void Branch::attempt(Context& context) {
       context.effects.emplace_back(FinishPrepared{
           finishing.goal == Goal::kCommit, finishing.resolved_commit ? finishing.decided : JournalTicket{}});
       return;
+    case Step::kEndHolder: context.effects.emplace_back(EndHolder{}); return;
     case Step::kReadMarkers: context.effects.emplace_back(ReadMarkers{}); return;
     case Step::kBar: context.effects.emplace_back(InsertBarrier{}); return;
   }
@@ -437,6 +445,7 @@ void Branch::try_later(std::string detail, Context& context) {
   finishing.retries_at = context.now + finishing.pause;
   finishing.pause = doubled(finishing.pause, times_.longest_retry);
   finishing.waiting_for = detail;
+  finishing.holder_ended = false;
   if (finishing.goal == Goal::kCommit || finishing.goal == Goal::kRollBack) finishing.step = Step::kFinish;
   if (finishing.goal == Goal::kSettle) finishing.step = Step::kBar;
   if (is_one_phase() && finishing.no) {
@@ -457,8 +466,41 @@ void Branch::on(const FinishAttempted& input, Context& context) {
     case FinishAttempted::Outcome::kUnknownXid:  // [T9]
       move_to(commit ? Step::kReadMarkers : Step::kBar, context);
       return;
+    case FinishAttempted::Outcome::kHeld:
+      if (finishing->holder_ended) return try_later(input.detail, context);
+      move_to(Step::kEndHolder, context);
+      return;
     case FinishAttempted::Outcome::kFailed: try_later(input.detail, context); return;
   }
+}
+
+void Branch::on(const HolderEnded& input, Context& context) {
+  auto* finishing = std::get_if<Finishing>(&state_);
+  if (finishing == nullptr || finishing->step != Step::kEndHolder || !finishing->under_way) return;
+  if (input.trouble) return try_later(*input.trouble, context);
+  finishing->holder_ended = true;
+  move_to(Step::kFinish, context);
+}
+
+// It is ended again as it was; where that is not known, the group is asked as for any orphan.
+void Branch::on(const FoundPreparedAgain& /*input*/, Context& context) {
+  const auto* ended = std::get_if<Ended>(&state_);
+  if (ended == nullptr || is_one_phase()) return;
+  Finishing finishing;
+  finishing.decided = ended->decided;
+  switch (ended->end) {
+    case BranchEnd::kCommitted: finishing.goal = Goal::kCommit; break;
+    case BranchEnd::kRolledBack: finishing.goal = Goal::kRollBack; break;
+    case BranchEnd::kHeuristicCommitted:
+    case BranchEnd::kHeuristicRolledBack:
+      finishing.resolved_commit = ended->end == BranchEnd::kHeuristicCommitted;
+      finishing.goal = *finishing.resolved_commit ? Goal::kCommit : Goal::kRollBack;
+      break;
+    case BranchEnd::kLost:
+    case BranchEnd::kTooOld:
+    case BranchEnd::kUndecided: state_ = InDoubt{context.now, times_.first_inquiry}; return;
+  }
+  begin_finishing(std::move(finishing), context);
 }
 
 void Branch::on(const MarkersRead& input, Context& context) {
@@ -564,7 +606,8 @@ std::optional<Instant> Branch::wakes_at() const {
   if (const auto* working = std::get_if<Working>(&state_))
     return working->ends_session_at ? *working->ends_session_at : working->deadline;
   if (const auto* reading = std::get_if<Reading>(&state_)) return reading->deadline;
-  if (const auto* doubt = std::get_if<InDoubt>(&state_)) return doubt->inquires_at;
+  if (const auto* doubt = std::get_if<InDoubt>(&state_); doubt != nullptr && !is_one_phase())
+    return doubt->inquires_at;
   if (const auto* finishing = std::get_if<Finishing>(&state_); finishing != nullptr && !finishing->under_way)
     return finishing->retries_at;
   return std::nullopt;
@@ -614,6 +657,13 @@ bool Branch::has_learned_commit() const {
   return finishing != nullptr && finishing->goal == Goal::kCommit && !finishing->resolved_commit;
 }
 
+std::string_view Branch::in_doubt_word() const {
+  if (const auto* finishing = std::get_if<Finishing>(&state_))
+    return finishing->goal == Goal::kCommit ? "committing" : "rolling back";
+  if (too_old_) return "too old";
+  return journalled_ ? "prepared" : "orphan";
+}
+
 std::string Branch::describe() const {
   if (const auto* finishing = std::get_if<Finishing>(&state_)) {
     const bool commit = finishing->goal == Goal::kCommit;
@@ -631,6 +681,10 @@ std::string Branch::describe() const {
     case Phase::kEnded: return std::string(end() ? name_of(*end()) : "read-only, left");
   }
   return "invalid";
+}
+
+BranchBegun Branch::begun() const {
+  return {work_, session_.value_or(SessionIdentity{}), set_back_};
 }
 
 std::size_t Branch::bytes() const {

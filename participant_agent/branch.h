@@ -13,6 +13,8 @@
 // record is
 //      appended beside the database's own commit, and the answer names its ticket.
 // [T7] A one-phase no is answered after its barrier is committed. An ended branch is never run again.
+// [T9] A branch that the server lists and does not know is held by a lost session (MariaDB, attacks 4 and 29): that
+//      session is ended, and the branch finished then. Until it is, nothing is known of it.
 // [T9] An unknown XID is neither success nor failure: a visible marker proves the commit, and absence proves
 //      something only by this agent's own committed barrier. A barrier that waits means undecided.
 // [T11] "No" and "rolled back" are said only when no session can still run for the branch: a session whose
@@ -60,7 +62,8 @@ class Branch {
   [[nodiscard]] static Branch adopted(BranchId id, ResourceName resource, const BranchTimes& times,
                                       Instant now);
   // From the journal: `unbroken` tells that nothing of the journal was lost since it began [T5].
-  [[nodiscard]] static Branch replayed(Work work, const BranchTimes& times, Instant now, bool unbroken);
+  [[nodiscard]] static Branch replayed(const BranchBegun& begun, const BranchTimes& times, Instant now,
+                                       bool unbroken);
   // From the journal: commit was learned, its end was not written.
   [[nodiscard]] static Branch replayed_commit(BranchId id, ResourceName resource, const BranchTimes& times,
                                               Instant now);
@@ -76,6 +79,8 @@ class Branch {
 
   enum class Phase : std::uint8_t { kUnheard, kWorking, kReading, kInDoubt, kFinishing, kEnded };
   [[nodiscard]] Phase phase() const;
+  // prepared, committing, rolling back, too old, orphan: InDoubtBranch in thrift/agents.thrift.
+  [[nodiscard]] std::string_view in_doubt_word() const;
   // What it waits for, in words, for operators.
   [[nodiscard]] std::string describe() const;
   [[nodiscard]] std::optional<BranchEnd> end() const;
@@ -86,6 +91,8 @@ class Branch {
   [[nodiscard]] std::optional<SessionIdentity> session() const { return session_; }
   [[nodiscard]] bool is_one_phase() const { return work_.id.transaction.is_one_phase(); }
   [[nodiscard]] bool is_journalled() const { return journalled_; }  // its redo is in the journal
+  // The record that a checkpoint restates.
+  [[nodiscard]] BranchBegun begun() const;
   [[nodiscard]] bool has_learned_commit() const;
   [[nodiscard]] bool is_too_old() const { return too_old_; }
   [[nodiscard]] std::size_t bytes() const;
@@ -117,7 +124,7 @@ class Branch {
     Duration pause{};
   };
   enum class Goal : std::uint8_t { kCommit, kRollBack, kSettle };
-  enum class Step : std::uint8_t { kFinish, kReadMarkers, kBar };
+  enum class Step : std::uint8_t { kFinish, kEndHolder, kReadMarkers, kBar };
   struct Finishing {
     Goal goal = Goal::kRollBack;
     Step step = Step::kFinish;
@@ -127,6 +134,7 @@ class Branch {
     std::optional<VoteAnswer> no;  // what the waiting prepare hears when the branch is proved never to happen
     JournalTicket decided;         // of DecisionLearned
     std::uint32_t collisions = 0;
+    bool holder_ended = false;            // in this attempt
     std::optional<bool> resolved_commit;  // an operator's, in place of the group's decision
     std::string waiting_for;
   };
@@ -152,7 +160,10 @@ class Branch {
   void on(const SettleRequested& input, Context& context);
   void on(const ResolveRequested& input, Context& context);
   void on(const TooOldTold& input, Context& context);
+  void on(const SetBackUnderneath& input, Context& context);
   void on(const FinishAttempted& input, Context& context);
+  void on(const HolderEnded& input, Context& context);
+  void on(const FoundPreparedAgain& input, Context& context);
   void on(const MarkersRead& input, Context& context);
   void on(const BarrierAttempted& input, Context& context);
   void on(const TimePassed& input, Context& context);
@@ -187,7 +198,8 @@ class Branch {
   std::optional<VoteAnswer> vote_;  // kept for doubled requests, until the branch ends
   JournalTicket begun_;             // of BranchBegun, in this process
   bool journalled_ = false;         // BranchBegun was written, now or before a restart
-  bool unbroken_ = false;           // the journal holds everything since this branch began
+  bool unbroken_ = false;           // journal and resource hold everything since this branch prepared
+  bool set_back_ = false;           // the resource went back under it
   bool too_old_ = false;
 };
 

@@ -68,14 +68,26 @@ struct ResolveRequested {
   std::string operator_name;
 };
 // The group no longer knows the transaction: it is below the floor and not open.
-struct TooOldTold {
-  bool resource_was_set_back = false;
-};
+struct TooOldTold {};
+// The resource was set back since the branch began, and an operator lets it be used [T5].
+struct SetBackUnderneath {};
 struct FinishAttempted {
-  enum class Outcome : std::uint8_t { kDone, kUnknownXid, kFailed };
+  enum class Outcome : std::uint8_t {
+    kDone,
+    kUnknownXid,
+    kHeld,  // the server lists the branch and does not let go of it: another session holds it (MariaDB)
+    kFailed,
+  };
   Outcome outcome = Outcome::kFailed;
   std::string detail;
 };
+// The session that held the branch is gone; with a detail: it may still be there.
+struct HolderEnded {
+  std::optional<std::string> trouble;
+};
+// The database lists it as prepared, twice, and in between this agent took it for ended: what ended it there was
+// lost with a server that was set back.
+struct FoundPreparedAgain {};
 // nullopt: could not be read now.
 struct MarkersRead {
   std::optional<std::vector<MarkerRow>> rows;
@@ -91,9 +103,10 @@ struct BarrierAttempted {
 };
 struct TimePassed {};
 
-using BranchInput = std::variant<WorkRequested, SessionBound, WorkFinished, SessionEnded, CommitRequested,
-                                 RollbackRequested, SettleRequested, ResolveRequested, TooOldTold,
-                                 FinishAttempted, MarkersRead, BarrierAttempted, TimePassed>;
+using BranchInput =
+    std::variant<WorkRequested, SessionBound, WorkFinished, SessionEnded, CommitRequested, RollbackRequested,
+                 SettleRequested, ResolveRequested, TooOldTold, SetBackUnderneath, HolderEnded,
+                 FoundPreparedAgain, FinishAttempted, MarkersRead, BarrierAttempted, TimePassed>;
 
 // -- Effects
 // -------------------------------------------------------------------------------------------------
@@ -121,6 +134,10 @@ struct FinishPrepared {
   bool commit = false;
   JournalTicket after;  // an operator's reason is durable before it is done
   bool operator==(const FinishPrepared&) const = default;
+};
+// End the session that holds the prepared branch; report HolderEnded when it is gone (orphans.h: holders).
+struct EndHolder {
+  bool operator==(const EndHolder&) const = default;
 };
 // By branch and by the work's request key.
 struct ReadMarkers {
@@ -152,7 +169,7 @@ struct Refuse {
 };
 
 using BranchEffect =
-    std::variant<RunWork, CancelWork, EndSession, ReleaseSession, FinishPrepared, ReadMarkers, InsertBarrier,
-                 Inquire, AppendJournal, AnswerVote, AnswerFinish, Refuse>;
+    std::variant<RunWork, CancelWork, EndSession, ReleaseSession, FinishPrepared, EndHolder, ReadMarkers,
+                 InsertBarrier, Inquire, AppendJournal, AnswerVote, AnswerFinish, Refuse>;
 
 }  // namespace troth::agent

@@ -29,7 +29,7 @@ bool is_live(Branch::Phase phase) {
 
 BranchTable::BranchTable(TableOptions options, const JournalState& journal, Instant now)
     : options_(std::move(options)),
-      fence_(options_.cluster, journal.epoch),
+      fence_(options_.cluster, journal.epoch, journal.rival),
       told_watermark_(journal.watermark),
       durable_watermark_(journal.watermark),
       floors_at_(now),
@@ -50,7 +50,7 @@ BranchTable::BranchTable(TableOptions options, const JournalState& journal, Inst
     } else if (open.commit_learned) {
       add(Branch::replayed_commit(id, open.resource, options_.times, now), context);
     } else if (open.begun && !id.transaction.is_one_phase()) {
-      add(Branch::replayed(open.begun->work, options_.times, now, !journal.tail_was_cut), context);
+      add(Branch::replayed(*open.begun, options_.times, now, !journal.tail_was_cut), context);
     }
     // One-phase work that began before the restart is found out by its settle, from the resource alone [T5].
   }
@@ -74,18 +74,23 @@ bool BranchTable::admit(const LeaderStamp& stamp, Context& context) {
 }
 
 std::optional<Error> BranchTable::pass(const LeaderStamp& stamp, Context& context) {
-  if (stopped_) return stopped_;
+  const bool doubted = fence_.rival().has_value();
   const Fence::Verdict verdict = fence_.judge(stamp);
   switch (verdict) {
-    case Fence::Verdict::kNewer: epoch_ticket_ = append(EpochSeen{stamp.epoch}, context); break;
+    case Fence::Verdict::kNewer:
+      epoch_ticket_ = append(EpochSeen{stamp.epoch}, context);
+      if (doubted) context.effects.emplace_back(ResumeService{});
+      break;
     case Fence::Verdict::kLive: break;
     case Fence::Verdict::kUnconfirmed:
       context.effects.emplace_back(ConfirmEpoch{stamp.epoch});
       return fence_.refusal(verdict, stamp);
     case Fence::Verdict::kSetBack:
-      stopped_ = fence_.refusal(verdict, stamp);
-      context.effects.emplace_back(StopService{*stopped_});
-      return stopped_;
+      if (!doubted) {
+        epoch_ticket_ = append(ReignDoubted{stamp.epoch}, context);
+        context.effects.emplace_back(StopService{fence_.refusal(verdict, stamp)});
+      }
+      return fence_.refusal(verdict, stamp);
     case Fence::Verdict::kOlder:
     case Fence::Verdict::kOtherCluster: return fence_.refusal(verdict, stamp);
   }
@@ -283,6 +288,29 @@ void BranchTable::on(const ResolveArrived& input, Context& context) {
                 context);
     return;
   }
+  if (known->second.branch.resource() != input.resource) {
+    refuse_call(error_of(ErrorCode::kInvalidArgument, Effect::kNone,
+                         fmt::format("branch {} of {} is in resource {}, not {}", input.id.branch.value,
+                                     input.id.transaction.text(), known->second.branch.resource().value,
+                                     input.resource.value)),
+                context);
+    return;
+  }
+  // Nobody's hand ends a branch in a resource that another agent owns, or that is not what it was.
+  const auto resource = resources_.find(input.resource);
+  if (resource == resources_.end()) {
+    refuse_call(error_of(ErrorCode::kUnknownResource, Effect::kNone,
+                         fmt::format("resource {} is not in this agent's configuration any more: put it back",
+                                     input.resource.value)),
+                context);
+    return;
+  }
+  if (resource->second.not_serving) {
+    Error error = *resource->second.not_serving;
+    error.effect = Effect::kNone;
+    refuse_call(std::move(error), context);
+    return;
+  }
   step_branch(known->second, input.resolution, context);
 }
 
@@ -314,6 +342,11 @@ void BranchTable::on(const ResourceServing& input, Context& /*context*/) {
   set_alarms_of(input.resource);
 }
 
+void BranchTable::on(const ResourceSetBack& input, Context& context) {
+  for (const auto& id : live_in(input.resource))
+    step_branch(branches_.at(id), SetBackUnderneath{}, context);
+}
+
 void BranchTable::on(const ResourceStopped& input, Context& /*context*/) {
   const auto resource = resources_.find(input.resource);
   CHECK(resource != resources_.end(), "no resource {}", input.resource.value);
@@ -323,7 +356,12 @@ void BranchTable::on(const ResourceStopped& input, Context& /*context*/) {
 }
 
 void BranchTable::on(const PreparedFound& input, Context& context) {
-  if (input.id.transaction.cluster != options_.cluster || branches_.contains(input.id)) return;
+  if (input.id.transaction.cluster != options_.cluster) return;
+  if (const auto known = branches_.find(input.id); known != branches_.end()) {
+    if (known->second.branch.resource() == input.resource)
+      step_branch(known->second, FoundPreparedAgain{}, context);
+    return;
+  }
   add(Branch::adopted(input.id, input.resource, options_.times, context.now), context);
 }
 
@@ -404,13 +442,6 @@ void BranchTable::drop(std::map<BranchId, Entry>::iterator at) {
   live_bytes_ -= at->second.counted_bytes;
   CHECK(!live_.contains(at->first), "a live branch was to be dropped: {}", at->first.transaction.text());
   branches_.erase(at);
-}
-
-std::set<BranchId> BranchTable::known_in(const ResourceName& resource) const {
-  std::set<BranchId> known;
-  for (const auto& [id, entry] : branches_)
-    if (entry.branch.resource() == resource) known.insert(id);
-  return known;
 }
 
 bool BranchTable::is_working() const {
@@ -518,8 +549,8 @@ std::vector<OpenBranch> BranchTable::open_branches() const {
   std::vector<OpenBranch> open;
   for (const auto& id : live_) {
     const auto& entry = branches_.at(id);
-    open.push_back({id, entry.branch.resource(), entry.branch.phase(), entry.branch.describe(),
-                    entry.branch.is_too_old(), entry.since});
+    open.push_back({id, entry.branch.resource(), entry.branch.phase(),
+                    std::string(entry.branch.in_doubt_word()), entry.branch.describe(), entry.since});
   }
   return open;
 }
@@ -527,6 +558,7 @@ std::vector<OpenBranch> BranchTable::open_branches() const {
 std::vector<JournalRecord> BranchTable::checkpoint() const {
   std::vector<JournalRecord> records{AgentStarted{options_.incarnation}};
   if (fence_.newest()) records.emplace_back(EpochSeen{*fence_.newest()});
+  if (fence_.rival()) records.emplace_back(ReignDoubted{*fence_.rival()});
   records.emplace_back(WatermarkRaised{durable_watermark_});
   for (const auto& [name, resource] : resources_)
     records.emplace_back(FloorRaised{name, resource.floors.raised()});
@@ -538,7 +570,7 @@ std::vector<JournalRecord> BranchTable::checkpoint() const {
       continue;
     }
     if (branch.is_journalled() && branch.phase() != Branch::Phase::kEnded) {
-      records.emplace_back(BranchBegun{branch.work(), branch.session().value_or(SessionIdentity{})});
+      records.emplace_back(branch.begun());
     }
     if (branch.has_learned_commit()) records.emplace_back(DecisionLearned{id, branch.resource()});
   }

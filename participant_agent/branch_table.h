@@ -58,8 +58,8 @@ struct OpenBranch {
   BranchId id;
   ResourceName resource;
   Branch::Phase phase;
+  std::string state;  // Branch::in_doubt_word()
   std::string waiting_for;
-  bool too_old = false;
   Instant since;
 };
 
@@ -71,12 +71,13 @@ class BranchTable {
 
   // When a Ticked is due next.
   [[nodiscard]] Instant wakes_at() const;
-  [[nodiscard]] const std::optional<Error>& stopped() const { return stopped_; }
+  // Why nothing is taken for any resource [T8].
+  [[nodiscard]] std::optional<Error> stopped() const { return fence_.doubt(); }
   [[nodiscard]] const std::optional<Epoch>& epoch() const { return fence_.newest(); }
   [[nodiscard]] const Branch* find(const BranchId& id) const;
   [[nodiscard]] std::vector<OpenBranch> open_branches() const;
-  // Every branch of this resource that is remembered, ended ones included.
-  [[nodiscard]] std::set<BranchId> known_in(const ResourceName& resource) const;
+  // Every branch of this resource that has not ended.
+  [[nodiscard]] std::set<BranchId> live_in(const ResourceName& resource) const;
   // Some branch still runs statements, or holds its snapshot.
   [[nodiscard]] bool is_working() const;
   [[nodiscard]] std::size_t remembered() const { return branches_.size(); }
@@ -115,6 +116,7 @@ class BranchTable {
   void on(const BranchReported& input, Context& context);
   void on(const JournalDurable& input, Context& context);
   void on(const ResourceServing& input, Context& context);
+  void on(const ResourceSetBack& input, Context& context);
   void on(const ResourceStopped& input, Context& context);
   void on(const PreparedFound& input, Context& context);
   void on(const FloorsCommitted& input, Context& context);
@@ -138,7 +140,6 @@ class BranchTable {
   void drop_below_watermark();
   void raise_watermark(Context& context);
   void raise_floors(const ResourceName& name, Resource& resource, Context& context);
-  [[nodiscard]] std::set<BranchId> live_in(const ResourceName& resource) const;
   void refuse_call(Error error, Context& context);
   JournalTicket append(JournalRecord record, Context& context);
 
@@ -147,7 +148,6 @@ class BranchTable {
   JournalSequence journal_;
   JournalTicket epoch_ticket_;
   bool leader_heard_ = false;
-  std::optional<Error> stopped_;
   Position told_watermark_;
   Position durable_watermark_;
   std::optional<std::pair<JournalTicket, Position>> raising_watermark_;

@@ -6,9 +6,10 @@ namespace troth::agent {
 
 std::string_view name_of(const JournalRecord& record) {
   static constexpr std::array<std::string_view, std::variant_size_v<JournalRecord>> kNames{
-      "epoch seen",        "watermark raised", "claiming",         "owns",     "counter raised",
-      "resource identity", "branch begun",     "decision learned", "finished", "resolved",
-      "ended by leader",   "floor raised",     "agent started"};
+      "epoch seen",     "watermark raised",  "claiming",        "owns",
+      "counter raised", "resource identity", "branch begun",    "decision learned",
+      "finished",       "resolved",          "ended by leader", "floor raised",
+      "agent started",  "set back accepted", "reign doubted"};
   return kNames[record.index()];
 }
 

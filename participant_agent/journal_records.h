@@ -85,6 +85,7 @@ struct ResourceIdentity {
 struct BranchBegun {
   Work work;
   SessionIdentity session;
+  bool set_back = false;  // its resource was set back since, and an operator accepted that
   bool operator==(const BranchBegun&) const = default;
 };
 
@@ -119,6 +120,20 @@ struct EndedByLeader {
   auto operator<=>(const EndedByLeader&) const = default;
 };
 
+// An operator lets the resource be used although it was set back. Of branches that began before, a floor proves
+// nothing any more [T5]; durable before the resource is served again.
+struct SetBackAccepted {
+  ResourceName resource;
+  auto operator<=>(const SetBackAccepted&) const = default;
+};
+
+// The newest epoch's number was heard with another nonce: nothing is taken, also after a restart, until a reign
+// is heard that an operator began [T8].
+struct ReignDoubted {
+  Epoch rival;
+  auto operator<=>(const ReignDoubted&) const = default;
+};
+
 // The resource's floors were raised and committed; rows below may go.
 struct FloorRaised {
   ResourceName resource;
@@ -126,9 +141,9 @@ struct FloorRaised {
   auto operator<=>(const FloorRaised&) const = default;
 };
 
-using JournalRecord =
-    std::variant<EpochSeen, WatermarkRaised, Claiming, Owns, CounterRaised, ResourceIdentity, BranchBegun,
-                 DecisionLearned, Finished, Resolved, EndedByLeader, FloorRaised, AgentStarted>;
+using JournalRecord = std::variant<EpochSeen, WatermarkRaised, Claiming, Owns, CounterRaised,
+                                   ResourceIdentity, BranchBegun, DecisionLearned, Finished, Resolved,
+                                   EndedByLeader, FloorRaised, AgentStarted, SetBackAccepted, ReignDoubted>;
 
 [[nodiscard]] std::string_view name_of(const JournalRecord& record);
 

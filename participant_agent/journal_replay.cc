@@ -37,6 +37,7 @@ void JournalState::apply(const JournalRecord& record) {
       Overloaded{
           [this](const AgentStarted& started) { last_start = std::max(last_start, started.incarnation); },
           [this](const EpochSeen& seen) {
+            if (!epoch || seen.epoch.number > epoch->number) rival.reset();
             if (!epoch || seen.epoch.number >= epoch->number) epoch = seen.epoch;
           },
           [this](const WatermarkRaised& raised) { watermark = std::max(watermark, raised.watermark); },
@@ -69,6 +70,11 @@ void JournalState::apply(const JournalRecord& record) {
             for (const auto& transaction : ended.transactions)
               forget(*this, transaction);
           },
+          [this](const SetBackAccepted& accepted) {
+            for (auto& [id, open] : branches)
+              if (open.begun && open.resource == accepted.resource) open.begun->set_back = true;
+          },
+          [this](const ReignDoubted& doubted) { rival = doubted.rival; },
           [this](const FloorRaised& raised) {
             auto& floor = floors[raised.resource];
             floor.position = std::max(floor.position, raised.floors.position);

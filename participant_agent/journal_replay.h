@@ -32,6 +32,7 @@ struct JournalState {
 
   Incarnation last_start;
   std::optional<Epoch> epoch;
+  std::optional<Epoch> rival;  // the same number with another nonce, and no newer reign since [T8]
   Position watermark;
   std::map<ResourceName, OwnershipMemory> ownership;
   std::map<ResourceName, Floors> floors;

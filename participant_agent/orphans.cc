@@ -51,7 +51,7 @@ std::vector<OrphanEffect> OrphanSurvey::step(const OrphanInput& input) {
   } else if (const auto* active = std::get_if<ActiveListed>(&input)) {
     if (const auto* listing = std::get_if<ListingActive>(&state_)) {
       Asking asking;
-      std::ranges::set_difference(listing->prepared, active->known,
+      std::ranges::set_difference(listing->prepared, active->live,
                                   std::inserter(asking.suspects, asking.suspects.end()));
       if (asking.suspects.empty()) return finish(0);
       const std::vector<BranchId> branches(asking.suspects.begin(), asking.suspects.end());
@@ -73,14 +73,18 @@ std::vector<OrphanEffect> OrphanSurvey::step(const OrphanInput& input) {
   return {};
 }
 
-std::optional<ConnectionId> hostage_session(const SessionIdentity& journalled, ServerStart server_start,
-                                            const std::vector<RoleSession>& role_sessions,
-                                            const std::set<ConnectionId>& in_use) {
-  const bool of_role = std::ranges::find(role_sessions, journalled.connection, &RoleSession::connection) !=
-                       role_sessions.end();
-  if (!of_role || in_use.contains(journalled.connection)) return std::nullopt;
-  if (!same_start(journalled.server_start, server_start)) return std::nullopt;
-  return journalled.connection;
+std::vector<ConnectionId> holders(const std::optional<SessionIdentity>& journalled, ServerStart server_start,
+                                  const std::vector<RoleSession>& role_sessions,
+                                  const std::set<ConnectionId>& in_use) {
+  std::vector<ConnectionId> others;
+  for (const auto& session : role_sessions) {
+    if (in_use.contains(session.connection)) continue;
+    if (journalled && session.connection == journalled->connection &&
+        same_start(journalled->server_start, server_start))
+      return {session.connection};
+    others.push_back(session.connection);
+  }
+  return others;
 }
 
 }  // namespace troth::agent

@@ -1,12 +1,12 @@
 // participant_agent/orphans.h
 //
-// Finds prepared branches that this agent does not know: left by a session that outlived its agent, or by a
-// journal that was lost. Looked for at start, after each reconnect and periodically (attack 29).
+// Finds prepared branches that this agent does not know, or takes for ended: left by a session that outlived its
+// agent, by a journal that was lost, or by a server that was set back behind their end (attack 7). Looked for at start, after each reconnect and periodically (attack 29).
 //
 // The order of listing is what keeps live work safe (citus#1030, #2095): prepared, then active, then
-// decisions, then prepared again. A branch is an orphan only if both prepared lists hold it and the agent did
-// not know it in between; it is then taken into the branch table, which asks the group and ends it by its
-// decision.
+// decisions, then prepared again. A branch is an orphan only if both prepared lists hold it and no branch of the
+// agent lived under its name in between; it is then told to the branch table, which ends it as it had ended, or
+// asks the group.
 //
 //   listing --> asking --> listing again --> done
 //
@@ -34,9 +34,9 @@ struct PreparedListed {
   std::vector<PreparedRow> rows;
   std::uint64_t strangers = 0;
 };
-// What the agent's branch table knows, read after the list.
+// What lives in the agent's branch table, read after the list.
 struct ActiveListed {
-  std::set<BranchId> known;
+  std::set<BranchId> live;
 };
 // The group's answers to AskDecisions; a branch that is missing was not answered.
 struct DecisionsListed {
@@ -102,13 +102,14 @@ class OrphanSurvey {
   std::variant<ListingPrepared, ListingActive, Asking, ListingAgain, Done> state_;
 };
 
-// MariaDB keeps a prepared branch tied to the session that prepared it; half-open, that session keeps the
-// branch hostage (1397 for everybody else). The session to end: the journalled one, if the server's start
-// still matches (connection ids begin again with each start, attack 52), the role still has a session of that
-// number, and no branch or pool of this agent uses it.
-[[nodiscard]] std::optional<ConnectionId> hostage_session(const SessionIdentity& journalled,
-                                                          ServerStart server_start,
-                                                          const std::vector<RoleSession>& role_sessions,
-                                                          const std::set<ConnectionId>& in_use);
+// MariaDB keeps a prepared branch tied to the session that prepared it; lost, that session keeps the branch hostage:
+// 1397 for everybody else, although the server lists the branch. The sessions to end for it: the journalled one, if
+// the server's start still matches (connection ids begin again with each start, attack 52) and the role still has a
+// session of that number; else, because nobody else uses the role, every other session of it. Never one in use by
+// this agent's pools.
+[[nodiscard]] std::vector<ConnectionId> holders(const std::optional<SessionIdentity>& journalled,
+                                                ServerStart server_start,
+                                                const std::vector<RoleSession>& role_sessions,
+                                                const std::set<ConnectionId>& in_use);
 
 }  // namespace troth::agent

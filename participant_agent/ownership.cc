@@ -14,7 +14,7 @@ Error error_of(ErrorCode code, const ResourceName& resource, std::string message
   error.code = code;
   error.effect = Effect::kNone;
   error.resource = resource.value;
-  error.message = fmt::format("resource {}: {}", resource.value, message);
+  error.message = std::move(message);
   error.retryable = retryable;
   return error;
 }
@@ -86,24 +86,31 @@ void Ownership::on(const ServerRead& input, Context& context) {
     case ServerVerdict::Kind::kSetBack:
       if (options_.take_over) break;
       stop(error_of(ErrorCode::kSetBack, options_.resource,
-                    fmt::format("{}; nothing is proved from absence here: look with `troth doctor`, then "
-                                "`troth resource take-over`",
-                                verdict.reason)),
+                    fmt::format("{}; nothing is proved from absence here", verdict.reason)),
            std::nullopt, context);
       return;
   }
-  if (mine_ && mine_->same_owner(server.owner)) {  // reconnected, still the owner
-    memory_.counter = server.owner.counter;
-    memory_.gtid = server.gtid;
-    options_.take_over = false;
-    own(server.owner, server, context);
-    return;
-  }
-  if (const auto refusal = judge_row(server.owner); refusal && !options_.take_over) {
+  const bool still_mine = mine_ && mine_->same_owner(server.owner);
+  const auto refusal = still_mine ? std::nullopt : judge_row(server.owner);
+  if (refusal && !options_.take_over) {
     stop(*refusal, std::nullopt, context);
     return;
   }
-  claim(server, context);
+  const bool set_back =
+      verdict.kind != ServerVerdict::Kind::kSame || (refusal && refusal->code == ErrorCode::kSetBack);
+  if (set_back) accept_set_back(context);
+  if (still_mine) {
+    own(server.owner, server, context);
+  } else {
+    claim(server, context);
+  }
+}
+
+// Durable before `owns`, and so before anything is served.
+void Ownership::accept_set_back(Context& context) {
+  cleared_ = false;
+  append(SetBackAccepted{options_.resource}, context);
+  context.effects.emplace_back(AcceptSetBack{});
 }
 
 std::optional<Error> Ownership::judge_row(const OwnerRow& row) const {
@@ -118,14 +125,13 @@ std::optional<Error> Ownership::judge_row(const OwnerRow& row) const {
     return error_of(
         ErrorCode::kSetBack, resource,
         fmt::format("the owner row names incarnation {}, but incarnation {} had owned it: the server was "
-                    "set back; look with `troth doctor`, then `troth resource take-over`",
+                    "set back",
                     row.incarnation.value, memory_.owned->incarnation.value));
   }
   return error_of(
       ErrorCode::kNotOwner, resource,
-      fmt::format("agent {} (incarnation {}) owns it and this agent's journal does not know that start; "
-                  "make sure it has stopped, then `troth resource take-over {}`",
-                  row.agent.value, row.incarnation.value, resource.value));
+      fmt::format("agent {} (incarnation {}) owns it and this agent's journal does not know that start",
+                  row.agent.value, row.incarnation.value));
 }
 
 // -- Claiming
@@ -134,6 +140,7 @@ std::optional<Error> Ownership::judge_row(const OwnerRow& row) const {
 void Ownership::claim(const ServerRow& server, Context& context) {
   const OwnerRow claimed{options_.agent, options_.incarnation, options_.nonce, server.owner.counter};
   memory_.claimed = claimed;
+  cleared_ = false;
   const JournalTicket ticket = append(Claiming{options_.resource, claimed}, context);
   state_ = JournallingClaim{ticket, server.owner, claimed, server};
 }
@@ -170,7 +177,6 @@ void Ownership::on(const RowChanged& input, Context& context) {
 }
 
 void Ownership::own(const OwnerRow& row, const ServerRow& server, Context& context) {
-  const bool again = mine_ && mine_->same_owner(row);
   mine_ = row;
   memory_.owned = row;
   memory_.counter = row.counter;
@@ -182,11 +188,13 @@ void Ownership::own(const OwnerRow& row, const ServerRow& server, Context& conte
     append(identity, context);
   }
   append(CounterRaised{options_.resource, row.counter, server.gtid}, context);
-  if (again) {
+  if (cleared_) {  // reconnected
+    options_.take_over = false;
     state_ = Serving{context.now + options_.counter_interval, std::nullopt};
     context.effects.emplace_back(Serve{row});
     return;
   }
+  // Also when the connection was lost on the way: a lost session is no reason to spare an old one (attack 2).
   state_ = JournallingOwns{append(Owns{options_.resource, row}, context)};
 }
 
@@ -201,6 +209,7 @@ void Ownership::on(const SessionsListed& input, Context& context) {
     return;
   }
   options_.take_over = false;  // used up
+  cleared_ = true;
   state_ = Serving{context.now + options_.counter_interval, std::nullopt};
   context.effects.emplace_back(Serve{*mine_});
 }
@@ -222,7 +231,7 @@ void Ownership::counter_came_back(std::optional<bool> won, Serving& serving, Con
   if (!won)
     reason = error_of(ErrorCode::kUnavailable, options_.resource, "the connection to it was lost", true);
   stopped_ = reason;
-  context.effects.emplace_back(Stop{reason});
+  context.effects.emplace_back(Stop{told(std::move(reason))});
   if (won) {
     look(context);
   } else {
@@ -239,7 +248,7 @@ void Ownership::on(const Disconnected& input, Context& context) {
     return;
   }
   // Most often one session went and the server is there: it is looked at without delay.
-  context.effects.emplace_back(Stop{*stopped_});
+  context.effects.emplace_back(Stop{told(*stopped_)});
   state_ = Connecting{};
   context.effects.emplace_back(Connect{});
 }
@@ -278,7 +287,15 @@ std::optional<Instant> Ownership::wakes_at() const {
 void Ownership::stop(Error reason, std::optional<Duration> look_again, Context& context) {
   state_ = Stopped{look_again ? std::optional(context.now + *look_again) : std::nullopt};
   stopped_ = reason;
-  context.effects.emplace_back(Stop{std::move(reason)});
+  context.effects.emplace_back(Stop{told(std::move(reason))});
+}
+
+// What a refused caller hears: the thing, the place, and the remedy where time alone is none.
+Error Ownership::told(Error reason) const {
+  reason.message = fmt::format("resource {}: {}", options_.resource.value, reason.message);
+  if (const auto* stopped = std::get_if<Stopped>(&state_); stopped != nullptr && !stopped->looks_at)
+    reason.message += "; " + health().remedy;
+  return reason;
 }
 
 JournalTicket Ownership::append(JournalRecord record, Context& context) {
@@ -287,15 +304,21 @@ JournalTicket Ownership::append(JournalRecord record, Context& context) {
   return ticket;
 }
 
-std::string Ownership::describe() const {
-  if (serves()) return "serving";
-  if (const auto* stopped = std::get_if<Stopped>(&state_); stopped != nullptr && stopped_) {
-    const bool by_time = stopped->looks_at.has_value();
-    return fmt::format("{}: {}", by_time ? "waiting" : "stopped", stopped_->message);
+ResourceHealth Ownership::health() const {
+  const std::string reason = stopped_ ? stopped_->message : "";
+  if (serves()) return {ResourceState::kServing, "", ""};
+  if (const auto* stopped = std::get_if<Stopped>(&state_)) {
+    if (stopped->looks_at) return health_of(ResourceState::kWaiting, options_.resource, reason);
+    const bool set_back = stopped_ && stopped_->code == ErrorCode::kSetBack;
+    return health_of(set_back ? ResourceState::kSetBack : ResourceState::kNotOwner, options_.resource,
+                     reason);
   }
-  if (std::holds_alternative<Clearing>(state_)) return "starting: ending the other sessions of its role";
-  if (std::holds_alternative<Connecting>(state_)) return stopped_ ? stopped_->message : "connecting";
-  return "starting";
+  if (std::holds_alternative<Connecting>(state_) && stopped_)
+    return health_of(ResourceState::kUnreachable, options_.resource, reason);
+  if (std::holds_alternative<Clearing>(state_))
+    return health_of(ResourceState::kStarting, options_.resource,
+                     "the other sessions of its role are being ended");
+  return health_of(ResourceState::kStarting, options_.resource, "it is being looked at");
 }
 
 std::vector<JournalRecord> Ownership::checkpoint() const {

@@ -11,7 +11,8 @@
 // 30, 45, 52).
 //   - A row equal to either journal entry is mine, so a crash between the steps is no obstacle.
 //   - A row of this agent below the last `owns` shows a server that was set back.
-//   - An empty journal, or another agent's row, needs the operator's take-over.
+//   - An empty journal, or another agent's row, needs the operator's take-over; so does a server that was set
+//     back. The take-over raises the row, then ends the old sessions, then serves, in the running agent.
 // While serving, a counter in the row rises every second; it shows a set-back server (attack 46), and a row
 // that is another's by now stops this agent: the loser alone stops. The row is read without a lock, or a
 // prepared branch would keep the next owner out.
@@ -28,6 +29,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "participant_agent/journal_replay.h"
+#include "participant_agent/resource_health.h"
 #include "participant_agent/server_identity.h"
 
 namespace troth::agent {
@@ -97,6 +99,11 @@ struct Serve {
   OwnerRow mine;
   bool operator==(const Serve&) const = default;
 };
+// An operator lets a server that was set back be used: for the branches that began before, neither a floor nor
+// an idle session tells anything about it any more [T5].
+struct AcceptSetBack {
+  bool operator==(const AcceptSetBack&) const = default;
+};
 // Take no more work for this resource.
 struct Stop {
   Error reason;
@@ -104,7 +111,7 @@ struct Stop {
 };
 
 using OwnershipEffect = std::variant<Connect, ReadServer, ClaimRow, RaiseCounter, ListSessions, EndSessions,
-                                     Serve, Stop, AppendJournal>;
+                                     Serve, AcceptSetBack, Stop, AppendJournal>;
 
 struct OwnershipOptions {
   ResourceName resource;
@@ -126,12 +133,10 @@ class Ownership {
                                                   JournalSequence& journal);
 
   [[nodiscard]] bool serves() const { return std::holds_alternative<Serving>(state_); }
-  [[nodiscard]] const std::optional<Error>& stopped() const { return stopped_; }
   [[nodiscard]] std::optional<Instant> wakes_at() const;
   // What the server is compared with before a barrier proves anything.
   [[nodiscard]] const OwnershipMemory& memory() const { return memory_; }
-  // Starting, serving, set back, ... for operators.
-  [[nodiscard]] std::string describe() const;
+  [[nodiscard]] ResourceHealth health() const;
   [[nodiscard]] std::vector<JournalRecord> checkpoint() const;
 
  private:
@@ -182,17 +187,20 @@ class Ownership {
   void on(const OwnershipTicked& input, Context& context);
 
   void look(Context& context);
+  void accept_set_back(Context& context);
   // nullopt: the row may be claimed, or is mine already.
   [[nodiscard]] std::optional<Error> judge_row(const OwnerRow& row) const;
   void claim(const ServerRow& server, Context& context);
   void own(const OwnerRow& row, const ServerRow& server, Context& context);
   void counter_came_back(std::optional<bool> won, Serving& serving, Context& context);
   void stop(Error reason, std::optional<Duration> look_again, Context& context);
+  [[nodiscard]] Error told(Error reason) const;
   JournalTicket append(JournalRecord record, Context& context);
 
   OwnershipOptions options_;
   OwnershipMemory memory_;
   std::optional<OwnerRow> mine_;  // written by this start
+  bool cleared_ = false;          // since then every other session of the role was seen gone
   State state_;
   std::optional<Error> stopped_;
 };

@@ -51,6 +51,7 @@ struct RequestBarArrived {
 // An operator's, authenticated and audited before it comes here.
 struct ResolveArrived {
   BranchId id;
+  ResourceName resource;
   ResolveRequested resolution;
 };
 // The coordinators, asked by ConfirmEpoch, named this epoch as theirs.
@@ -74,6 +75,10 @@ struct JournalDurable {
 struct ResourceServing {
   ResourceName resource;
 };
+// An operator lets a server be used that was set back; before it is served.
+struct ResourceSetBack {
+  ResourceName resource;
+};
 struct ResourceStopped {
   ResourceName resource;
   Error reason;
@@ -95,8 +100,8 @@ struct Ticked {};
 
 using TableInput = std::variant<LeaderSpoke, PrepareArrived, CommitArrived, RollbackArrived, SettleArrived,
                                 RequestBarArrived, ResolveArrived, EpochConfirmed, InquiryAnswered,
-                                BranchReported, JournalDurable, ResourceServing, ResourceStopped,
-                                PreparedFound, FloorsCommitted, MarkersDeleted, Ticked>;
+                                BranchReported, JournalDurable, ResourceServing, ResourceSetBack,
+                                ResourceStopped, PreparedFound, FloorsCommitted, MarkersDeleted, Ticked>;
 
 // -- Effects
 // -------------------------------------------------------------------------------------------------
@@ -124,10 +129,14 @@ struct ConfirmEpoch {
   Epoch epoch;
   bool operator==(const ConfirmEpoch&) const = default;
 };
-// No work, commit or rollback is taken any more until an operator has looked.
+// No work, commit or rollback is taken any more until a reign is heard that an operator began.
 struct StopService {
   Error reason;
   bool operator==(const StopService&) const = default;
+};
+// Such a reign was heard.
+struct ResumeService {
+  bool operator==(const ResumeService&) const = default;
 };
 // Insert the request's barrier; a duplicate key is judged by `judge_request`. Answers the call itself.
 struct BarRequest {
@@ -154,7 +163,8 @@ struct DeleteMarkers {
   bool operator==(const DeleteMarkers&) const = default;
 };
 
-using TableEffect = std::variant<ForBranch, AppendJournal, RefuseCall, AnswerHeartbeat, ConfirmEpoch,
-                                 StopService, BarRequest, AnswerRequestBusy, RaiseFloors, DeleteMarkers>;
+using TableEffect =
+    std::variant<ForBranch, AppendJournal, RefuseCall, AnswerHeartbeat, ConfirmEpoch, StopService,
+                 ResumeService, BarRequest, AnswerRequestBusy, RaiseFloors, DeleteMarkers>;
 
 }  // namespace troth::agent

@@ -65,7 +65,8 @@ struct BranchBegun {
   8: transactions.Isolation isolation,
   9: i64 connection,
   10: i64 server_start,
-  11: i64 timeout_us
+  11: i64 timeout_us,
+  12: optional bool set_back    // missing: no
 }
 
 struct DecisionLearned {
@@ -99,4 +100,12 @@ struct FloorRaised {
   2: i64 epoch,
   3: i64 sequence,
   4: i64 request_ms
+}
+
+struct SetBackAccepted {
+  1: string resource
+}
+
+struct ReignDoubted {
+  1: common.Epoch rival
 }

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/runtime/audit_trail.h"
 #include "base/runtime/clock.h"
 #include "base/runtime/log.h"
 #include "participant_agent/runtime/crash_points.h"
@@ -81,7 +82,7 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
     owner.table = [this](TableInput input) { step(std::move(input)); };
     owner.append = [this](const AppendJournal& record) { append(record); };
     owner.journal = [this]() -> JournalSequence& { return table_.journal(); };
-    owner.known_branches = [this, name] { return table_.known_in(name); };
+    owner.live_branches = [this, name] { return table_.live_in(name); };
     owner.ask_decision = [this, name](const BranchId& id, std::function<void(GroupDecision)> done) {
       coordinators_.inquire(
           id, name, [done = std::move(done)](const InquiryAnswered& answer) { done(answer.decision); });
@@ -96,7 +97,35 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
 
 Agent::~Agent() = default;
 
+// An orphan of the configuration: nobody ends it before its resource is configured again.
+void Agent::name_unconfigured_branches() const {
+  for (const auto& branch : table_.open_branches()) {
+    if (resources_.contains(branch.resource)) continue;
+    log_error("a branch is in doubt in a resource that the configuration does not name: put it back",
+              {{"resource", branch.resource},
+               {"transaction", branch.id.transaction.text()},
+               {"branch", branch.id.branch}});
+  }
+}
+
+Status Agent::audit_configured_take_overs() const {
+  for (const auto& [name, resource] : resources_) {
+    if (!resource->took_over()) continue;
+    if (auto written = append_audit(options_.audit_path, wall_now(), "take-over",
+                                    {{"resource", name},
+                                     {"operator", "configuration"},
+                                     {"reason", "take_over = true"},
+                                     {"incarnation", incarnation_}});
+        !written)
+      return written;
+  }
+  return {};
+}
+
 void Agent::start() {
+  if (const auto written = audit_configured_take_overs(); !written)
+    return options_.on_failure(written.error());
+  name_unconfigured_branches();
   log_info("agent starts",
            {{"agent", options_.agent}, {"incarnation", incarnation_}, {"cluster", options_.cluster}});
   const auto ticket = table_.journal().next();
@@ -214,18 +243,65 @@ void Agent::heartbeat(const LeaderSpoke& spoke, std::function<void(std::vector<T
   step_for({++last_call_, {}, std::move(refuse), std::move(answer), nullptr}, spoke);
 }
 
-void Agent::resolve(const BranchId& id, ResolveRequested resolution, std::function<void(FinishAnswer)> answer,
-                    Refusal refuse) {
-  finish_call(id, ResolveArrived{id, std::move(resolution)}, std::move(answer), std::move(refuse));
+void Agent::resolve(const BranchId& id, const ResourceName& resource, ResolveRequested resolution,
+                    std::function<void(FinishAnswer)> answer, Refusal refuse) {
+  const auto* branch = table_.find(id);
+  const std::string before = branch == nullptr ? "unknown here" : branch->describe();
+  const auto audit = [path = options_.audit_path, id, resource, resolution](
+                         std::string_view action, std::string_view key, std::string_view value) {
+    return append_audit(path, wall_now(), action,
+                        {{"transaction", id.transaction.text()},
+                         {"branch", id.branch},
+                         {"resource", resource},
+                         {"outcome", resolution.commit ? "commit" : "rollback"},
+                         {"operator", resolution.operator_name},
+                         {"reason", resolution.reason},
+                         {key, value}});
+  };
+  if (const auto written = audit("resolve", "before", before); !written) return refuse(written.error());
+  const auto note = [audit](std::string_view after) {
+    if (const auto written = audit("resolve-done", "after", after); !written)
+      log_error("audit trail", {{"why", written.error().message}});
+  };
+  finish_call(
+      id, ResolveArrived{id, resource, std::move(resolution)},
+      [answer = std::move(answer), note](FinishAnswer end) {
+        note(name_of(end.end));
+        answer(std::move(end));
+      },
+      [refuse = std::move(refuse), note](const Error& error) {
+        note("refused: " + error.message);
+        refuse(error);
+      });
 }
 
-Status Agent::take_over(const ResourceName& resource) {
+ResourceHealth Agent::health_of(const Resource& resource) const {
+  if (const auto stopped = table_.stopped())
+    return agent::health_of(ResourceState::kStopped, resource.name(), stopped->message);
+  return resource.health();
+}
+
+Status Agent::take_over(const ResourceName& resource, const OperatorWord& word) {
   const auto found = resources_.find(resource);
   if (found == resources_.end()) {
     return fail(ErrorCode::kUnknownResource, Effect::kNone,
                 fmt::format("agent {} has no resource {}", options_.agent.value, resource.value));
   }
-  found->second->allow_take_over();
+  const auto audit = [path = options_.audit_path, resource, word](
+                         std::string_view action, std::string_view key, const ResourceHealth& health) {
+    return append_audit(
+        path, wall_now(), action,
+        {{"resource", resource},
+         {"operator", word.name},
+         {"reason", word.reason},
+         {key, health.reason.empty() ? std::string(name_of(health.state))
+                                     : fmt::format("{}: {}", name_of(health.state), health.reason)}});
+  };
+  if (auto written = audit("take-over", "before", found->second->health()); !written) return written;
+  found->second->allow_take_over([audit](const ResourceHealth& after) {
+    if (const auto written = audit("take-over-done", "after", after); !written)
+      log_error("audit trail", {{"why", written.error().message}});
+  });
   return {};
 }
 
@@ -256,7 +332,10 @@ void Agent::step_for(CurrentCall call, TableInput input) {
 void Agent::set_timer() {
   timer_.expires_after(std::max(table_.wakes_at() - boot_now(), Duration::zero()));
   timer_.async_wait([this](const asio::error_code& stopped) {
-    if (!stopped) step(Ticked{});
+    if (stopped) return;
+    step(Ticked{});
+    for (const auto& [name, resource] : resources_)
+      resource->refuse_expired();
   });
 }
 
@@ -283,7 +362,7 @@ void Agent::after(JournalTicket ticket, std::function<void()> action) {
 std::vector<JournalRecord> Agent::checkpoint() const {
   auto records = table_.checkpoint();
   for (const auto& [name, resource] : resources_) {
-    auto more = resource->ownership().checkpoint();
+    auto more = resource->checkpoint();
     std::ranges::move(more, std::back_inserter(records));
   }
   return records;
@@ -331,6 +410,9 @@ void Agent::carry_out_branch(const BranchId& id, Resource& resource, const Branc
       CHECK(open != nullptr, "the end of a branch that is gone");
       resource.finish_prepared(*open, commit);
     });
+  } else if (std::holds_alternative<EndHolder>(effect)) {
+    CHECK(branch != nullptr, "the holder of a branch that is gone");
+    resource.end_holder(*branch);
   } else if (std::holds_alternative<ReadMarkers>(effect)) {
     CHECK(branch != nullptr, "the marker of a branch that is gone");
     resource.read_markers(*branch);
@@ -383,6 +465,11 @@ void Agent::carry_out(const ConfirmEpoch& effect) {
 
 void Agent::carry_out(const StopService& effect) {
   log_error("service stops until an operator has looked", {{"why", effect.reason.message}});
+}
+
+void Agent::carry_out(const ResumeService&) {
+  log_warning("service goes on: a reign was heard that an operator began",
+              {{"epoch", table_.epoch() ? table_.epoch()->number : EpochNumber{}}});
 }
 
 void Agent::carry_out(const BarRequest& effect) {

@@ -23,6 +23,12 @@
 
 namespace troth::agent {
 
+// Who asks for something by hand, and why.
+struct OperatorWord {
+  std::string name;
+  std::string reason;
+};
+
 class Agent {
  public:
   struct Options {
@@ -31,6 +37,7 @@ class Agent {
     ClusterId cluster;
     rpc::Address address;  // where coordinators are told to call
     std::vector<Resource::Options> resources;
+    std::string audit_path;
     std::function<void(const Error&)> on_failure;  // the journal is lost: the process must end
   };
   using Refusal = std::function<void(const Error&)>;
@@ -56,14 +63,16 @@ class Agent {
            std::function<void(RequestVerdict)> answer, Refusal refuse);
   void heartbeat(const LeaderSpoke& spoke, std::function<void(std::vector<TransactionId> ended_taken)> answer,
                  Refusal refuse);
-  void resolve(const BranchId& id, ResolveRequested resolution, std::function<void(FinishAnswer)> answer,
-               Refusal refuse);
-  [[nodiscard]] Status take_over(const ResourceName& resource);
+  // An operator's: written to the audit trail before they are done, and again with what came of them.
+  void resolve(const BranchId& id, const ResourceName& resource, ResolveRequested resolution,
+               std::function<void(FinishAnswer)> answer, Refusal refuse);
+  [[nodiscard]] Status take_over(const ResourceName& resource, const OperatorWord& word);
 
   [[nodiscard]] const AgentId& id() const { return options_.agent; }
   [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
   [[nodiscard]] const ClusterId& cluster() const { return options_.cluster; }
   [[nodiscard]] const BranchTable& table() const { return table_; }
+  [[nodiscard]] ResourceHealth health_of(const Resource& resource) const;
   [[nodiscard]] const std::map<ResourceName, std::unique_ptr<Resource>>& resources() const {
     return resources_;
   }
@@ -98,6 +107,8 @@ class Agent {
   void do_register();
   void inquire(const BranchId& id, const ResourceName& resource);
   void settle_cut_tail_when_clear();
+  [[nodiscard]] Status audit_configured_take_overs() const;
+  void name_unconfigured_branches() const;
   void finish_shut_down();
   [[nodiscard]] std::vector<JournalRecord> checkpoint() const;
 
@@ -107,6 +118,7 @@ class Agent {
   void carry_out(const AnswerHeartbeat& effect);
   void carry_out(const ConfirmEpoch& effect);
   void carry_out(const StopService& effect);
+  void carry_out(const ResumeService& effect);
   void carry_out(const BarRequest& effect);
   void carry_out(const AnswerRequestBusy& effect);
   void carry_out(const RaiseFloors& effect);

@@ -19,7 +19,7 @@ namespace {
 using rpc::refuse_with;
 
 LeaderStamp stamp_of(const Leader& leader) {
-  return {leader.cluster, leader.epoch, leader.watermark};
+  return {leader.cluster, leader.epoch, leader.watermark, leader.new_reign};
 }
 
 Agent::Refusal refusing(const AgentService::Refuse& refuse) {
@@ -167,9 +167,10 @@ void AgentService::heartbeat(Send<wire::HeartbeatReply> send, Refuse refuse,
 wire::ResourceHealth AgentService::health_of(const Resource& resource) const {
   wire::ResourceHealth health;
   health.resource = resource.name().value;
-  const auto& stopped = agent_.table().stopped();
-  health.state = stopped ? "stopped" : (resource.serves() ? "serving" : "not serving");
-  health.detail = stopped ? stopped->message : resource.ownership().describe();
+  auto now = agent_.health_of(resource);
+  health.state = name_of(now.state);
+  health.detail = std::move(now.reason);
+  health.remedy = std::move(now.remedy);
   for (const auto& branch : agent_.table().open_branches()) {
     if (branch.resource != resource.name() || !is_in_doubt(branch)) continue;
     ++health.in_doubt;
@@ -205,12 +206,15 @@ void AgentService::agent_status(Send<wire::AgentStatus> send, Refuse) {
     open.transaction_id = branch.id.transaction.text();
     open.branch = static_cast<std::int32_t>(branch.id.branch.value);
     open.age_ms = ms_since(branch.since);
-    open.state =
-        branch.too_old ? "too old" : (branch.phase == Branch::Phase::kInDoubt ? "prepared" : "finishing");
+    open.state = branch.state;
     open.waiting_for = branch.waiting_for;
-    const auto kind = agent_.resources().at(branch.resource)->kind();
-    open.__set_database_id(kind == DatabaseKind::kPostgres ? postgres_gid_of(branch.id)
-                                                           : xa_literal(xa_xid_of(branch.id)));
+    if (const auto found = agent_.resources().find(branch.resource); found != agent_.resources().end()) {
+      open.__set_database_id(found->second->kind() == DatabaseKind::kPostgres
+                                 ? postgres_gid_of(branch.id)
+                                 : xa_literal(xa_xid_of(branch.id)));
+    } else {
+      open.waiting_for = "its resource, which the agent's configuration does not name any more";
+    }
     status.in_doubt.push_back(std::move(open));
   }
   send(status);
@@ -223,13 +227,9 @@ void AgentService::resolve_branch(Send<wire::FinishReply> send, Refuse refuse,
   }
   const auto id = branch_of(request.transaction_id, request.branch);
   if (!id) return refuse_with(refuse, id.error());
-  log_warning("audit: resolve branch", {{"transaction", request.transaction_id},
-                                        {"branch", request.branch},
-                                        {"resource", request.resource},
-                                        {"commit", request.commit},
-                                        {"operator", request.operator_name},
-                                        {"reason", request.reason}});
-  agent_.resolve(*id, {request.commit, request.reason, request.operator_name}, finishing(send),
+  auto resource = parse_resource_name(request.resource);
+  if (!resource) return refuse_with(refuse, resource.error());
+  agent_.resolve(*id, *resource, {request.commit, request.reason, request.operator_name}, finishing(send),
                  refusing(refuse));
 }
 
@@ -238,11 +238,10 @@ void AgentService::take_over_resource(Send<wire::ResourceHealth> send, Refuse re
   if (const auto named = check_operator(request.reason, request.operator_name); !named) {
     return refuse_with(refuse, named.error());
   }
-  log_warning(
-      "audit: take over",
-      {{"resource", request.resource}, {"operator", request.operator_name}, {"reason", request.reason}});
   const ResourceName name{request.resource};
-  if (const auto taken = agent_.take_over(name); !taken) return refuse_with(refuse, taken.error());
+  if (const auto taken = agent_.take_over(name, {request.operator_name, request.reason}); !taken) {
+    return refuse_with(refuse, taken.error());
+  }
   send(health_of(*agent_.resources().at(name)));
 }
 

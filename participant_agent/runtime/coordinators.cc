@@ -111,7 +111,9 @@ void Coordinators::inquire(const BranchId& branch, const ResourceName& resource,
         }
         const auto leader = leader_of(reply->header);
         if (!leader) return;
-        done({{leader->cluster, leader->epoch, leader->watermark}, branch, decision_of(reply->decision)});
+        done({{leader->cluster, leader->epoch, leader->watermark, leader->new_reign},
+              branch,
+              decision_of(reply->decision)});
       });
 }
 

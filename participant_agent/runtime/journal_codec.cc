@@ -34,6 +34,8 @@ enum class Type : std::uint32_t {
   kEndedByLeader = 11,
   kFloorRaised = 12,
   kAgentStarted = 13,
+  kSetBackAccepted = 14,
+  kReignDoubted = 15,
 };
 
 // What a stored struct that does not make sense is reported as.
@@ -85,11 +87,29 @@ Struct of_branch(const BranchId& id, const ResourceName& resource) {
   return out;
 }
 
+wire::Epoch stored_epoch(const Epoch& epoch) {
+  wire::Epoch out;
+  out.number = signed_of(epoch.number);
+  out.nonce = signed_of(epoch.nonce);
+  return out;
+}
+
 EncodedRecord encode_one(const EpochSeen& record) {
   stored::EpochSeen out;
-  out.epoch.number = signed_of(record.epoch.number);
-  out.epoch.nonce = signed_of(record.epoch.nonce);
+  out.epoch = stored_epoch(record.epoch);
   return encoded(Type::kEpochSeen, out);
+}
+
+EncodedRecord encode_one(const SetBackAccepted& record) {
+  stored::SetBackAccepted out;
+  out.resource = record.resource.value;
+  return encoded(Type::kSetBackAccepted, out);
+}
+
+EncodedRecord encode_one(const ReignDoubted& record) {
+  stored::ReignDoubted out;
+  out.rival = stored_epoch(record.rival);
+  return encoded(Type::kReignDoubted, out);
 }
 
 EncodedRecord encode_one(const WatermarkRaised& record) {
@@ -144,6 +164,7 @@ EncodedRecord encode_one(const BranchBegun& record) {
   out.connection = signed_of(record.session.connection);
   out.server_start = record.session.server_start.value;
   out.timeout_us = work.timeout.count();
+  if (record.set_back) out.__set_set_back(true);
   return encoded(Type::kBranchBegun, out);
 }
 
@@ -229,15 +250,17 @@ BranchBegun begun_of(const stored::BranchBegun& in) {
   work.announced_statements = static_cast<std::uint32_t>(work.statements.size());
   work.timeout = Duration{in.timeout_us};
   begun.session = {named_of<ConnectionId>(in.connection), ServerStart{in.server_start}};
+  begun.set_back = in.__isset.set_back && in.set_back;
   return begun;
+}
+
+Epoch epoch_of(const wire::Epoch& in) {
+  return {named_of<EpochNumber>(in.number), named_of<Nonce>(in.nonce)};
 }
 
 std::optional<JournalRecord> decode_known(Type type, txlog::Bytes payload) {
   switch (type) {
-    case Type::kEpochSeen: {
-      const auto in = read<stored::EpochSeen>(payload);
-      return EpochSeen{{named_of<EpochNumber>(in.epoch.number), named_of<Nonce>(in.epoch.nonce)}};
-    }
+    case Type::kEpochSeen: return EpochSeen{epoch_of(read<stored::EpochSeen>(payload).epoch)};
     case Type::kWatermarkRaised: {
       const auto in = read<stored::WatermarkRaised>(payload);
       return WatermarkRaised{{named_of<EpochNumber>(in.epoch), named_of<Sequence>(in.sequence)}};
@@ -286,6 +309,9 @@ std::optional<JournalRecord> decode_known(Type type, txlog::Bytes payload) {
                          {{named_of<EpochNumber>(in.epoch), named_of<Sequence>(in.sequence)},
                           static_cast<std::uint64_t>(in.request_ms)}};
     }
+    case Type::kSetBackAccepted:
+      return SetBackAccepted{resource_of(read<stored::SetBackAccepted>(payload).resource)};
+    case Type::kReignDoubted: return ReignDoubted{epoch_of(read<stored::ReignDoubted>(payload).rival)};
     case Type::kAgentStarted:
       return AgentStarted{named_of<Incarnation>(read<stored::AgentStarted>(payload).incarnation)};
   }

@@ -100,6 +100,7 @@ class AgentProcess {
     options.agent = process_.data().identity().agent;
     options.cluster = process_.data().identity().cluster;
     options.address = bound;
+    options.audit_path = process_.data().audit_path();
     if (!settings_.advertise.empty()) {
       auto advertised = rpc::Address::parse(settings_.advertise);
       if (!advertised) return std::unexpected(std::move(advertised.error()));
@@ -142,6 +143,9 @@ class AgentProcess {
     options.limits.bytes_per_branch = settings_.max_result_bytes;
     options.open = [kind = settings.kind, connect] { return connect_to(kind, connect); };
     connect.settings.lock_wait_timeout = settings_.barrier_wait;
+    // These run nothing that takes longer: a half-open one is found out sooner.
+    connect.read_timeout =
+        std::chrono::ceil<std::chrono::seconds>(kAgentTaskTimeout) + std::chrono::seconds(15);
     options.open_finishing = [kind = settings.kind, connect] { return connect_to(kind, connect); };
     return options;
   }

@@ -16,10 +16,7 @@
 namespace troth::agent {
 namespace {
 
-constexpr Duration kTaskTimeout = std::chrono::seconds(30);  // of what the agent itself does on a session
 constexpr Duration kRetry = std::chrono::seconds(1);
-constexpr Duration kSessionPoll = std::chrono::milliseconds(100);
-constexpr Duration kDefaultWork = std::chrono::seconds(30);
 
 SessionPoolOptions pool_options(const ResourceSettings& settings, std::size_t sessions) {
   SessionPoolOptions options;
@@ -36,49 +33,7 @@ std::size_t finishing_sessions(const ResourceSettings& settings) {
 }
 
 OpenConnection tracked(const Resource::Opener& open, const std::shared_ptr<OwnSessions>& own) {
-  return [open, own] {
-    auto connection = open();
-    if (connection) own->add(**connection);
-    return connection;
-  };
-}
-
-template <typename T>
-Result<T> result_of(Answer<T> answer) {
-  if (answer) {
-    if constexpr (std::is_void_v<T>) {
-      return {};
-    } else {
-      return *std::move(answer);
-    }
-  }
-  return std::unexpected(std::move(answer.error().error));
-}
-
-std::chrono::milliseconds in_ms(Duration duration) {
-  return std::chrono::ceil<std::chrono::milliseconds>(duration);
-}
-
-// What a barrier's insertion came to.
-struct BarrierResult {
-  BarrierAttempted::Outcome outcome = BarrierAttempted::Outcome::kUndecided;
-  std::string detail;
-};
-
-BarrierResult judge(const Answer<void>& inserted) {
-  if (inserted) return {BarrierAttempted::Outcome::kCommitted, {}};
-  const auto& refused = inserted.error();
-  if (refused.meaning == Meaning::kDuplicateKey) return {BarrierAttempted::Outcome::kCollided, {}};
-  return {BarrierAttempted::Outcome::kUndecided, refused.error.message};
-}
-
-// [T9] A barrier proves something only on the server that the journal knows, writable and not set back.
-std::optional<std::string> cannot_prove(DatabaseConnection& connection, const OwnershipMemory& memory) {
-  const auto server = connection.read_server(memory.gtid);
-  if (!server) return server.error().error.message;
-  const auto verdict = compare_server(memory, *server);
-  if (verdict.kind != ServerVerdict::Kind::kSame) return verdict.reason;
-  return std::nullopt;
+  return [open, own] { return own->open(open); };
 }
 
 }  // namespace
@@ -89,7 +44,6 @@ Resource::Resource(asio::io_context& loop, Options options, Owner owner)
       options_(std::move(options)),
       owner_(std::move(owner)),
       ownership_(options_.ownership, options_.memory),
-      survey_timer_(loop),
       timer_(loop),
       took_over_(options_.ownership.take_over),
       work_(pool_options(options_.settings, options_.settings.sessions),
@@ -98,7 +52,8 @@ Resource::Resource(asio::io_context& loop, Options options, Owner owner)
                  tracked(options_.open_finishing, own_sessions_),
                  [&loop](auto done) { asio::post(loop, std::move(done)); }),
       control_(pool_options(options_.settings, 1), tracked(options_.open_finishing, own_sessions_),
-               [&loop](auto done) { asio::post(loop, std::move(done)); }) {}
+               [&loop](auto done) { asio::post(loop, std::move(done)); }),
+      orphans_(loop, name_, options_.cluster, options_.list_interval, orphan_watch_owner()) {}
 
 Resource::~Resource() {
   shut_down();
@@ -113,10 +68,43 @@ void Resource::start() {
 void Resource::shut_down() {
   if (std::exchange(shut_down_, true)) return;
   timer_.cancel();
-  survey_timer_.cancel();
+  orphans_.stop();
   work_.shut_down();
   finishing_.shut_down();
   control_.shut_down();
+}
+
+OrphanWatch::Owner Resource::orphan_watch_owner() {
+  OrphanWatch::Owner owner;
+  owner.list_prepared = [this](std::function<void(Result<PreparedList>)> done) {
+    on_control<PreparedList>(
+        [](DatabaseConnection& connection) { return result_of(connection.list_prepared()); },
+        std::move(done));
+  };
+  owner.live_branches = owner_.live_branches;
+  owner.ask_decision = owner_.ask_decision;
+  owner.found = [this](const BranchId& id) { owner_.table(PreparedFound{id, name_}); };
+  owner.serves = [this] { return serves(); };
+  return owner;
+}
+
+ResourceHealth Resource::health() const {
+  if (serves() && !not_durable_.empty()) return health_of(ResourceState::kNotDurable, name_, not_durable_);
+  return ownership_.health();
+}
+
+void Resource::note_durability(std::string why_not) {
+  if (!options_.settings.require_durability) why_not.clear();
+  if (why_not == not_durable_) return;
+  not_durable_ = std::move(why_not);
+  if (not_durable_.empty()) return log_info("resource takes writes again", {{"resource", name_}});
+  log_warning("resource refuses writes", {{"resource", name_}, {"why", not_durable_}});
+}
+
+void Resource::refuse_expired() {
+  work_.refuse_expired();
+  finishing_.refuse_expired();
+  control_.refuse_expired();
 }
 
 std::string Resource::identity() const {
@@ -125,29 +113,6 @@ std::string Resource::identity() const {
 }
 
 // ---- tasks
-
-template <typename T>
-void Resource::on_finishing(std::optional<BranchId> branch, std::function<Result<T>(DatabaseConnection&)> run,
-                            std::function<void(Result<T>)> done) {
-  auto& pool = branch && tied_.contains(*branch) ? work_ : finishing_;
-  pool.submit<T>(boot_now() + kTaskTimeout, std::move(branch), std::move(run),
-                 [this, done = std::move(done)](Result<T> result, BackendFate fate) {
-                   if (shut_down_) return;
-                   noticed(fate);
-                   done(std::move(result));
-                 });
-}
-
-template <typename T>
-void Resource::on_control(std::function<Result<T>(DatabaseConnection&)> run,
-                          std::function<void(Result<T>)> done) {
-  control_.submit<T>(boot_now() + kTaskTimeout, std::nullopt, std::move(run),
-                     [this, done = std::move(done)](Result<T> result, BackendFate fate) {
-                       if (shut_down_) return;
-                       noticed(fate);
-                       done(std::move(result));
-                     });
-}
 
 // A connection was lost: the server that the next one reaches may be another, or the same one set back.
 void Resource::noticed(BackendFate fate) {
@@ -171,9 +136,20 @@ void Resource::journal_durable(JournalTicket through) {
   step(OwnershipDurable{through});
 }
 
-void Resource::allow_take_over() {
+void Resource::allow_take_over(std::function<void(const ResourceHealth&)> done) {
   took_over_ = true;
+  take_over_done_ = std::move(done);
+  if (serves()) owner_.on_serving();  // the coordinators may think otherwise
   step(TakeOverAllowed{});
+  take_over_came_to_an_end();
+}
+
+void Resource::take_over_came_to_an_end() {
+  if (!take_over_done_) return;
+  const auto now = health();
+  const bool ended =
+      serves() || now.state == ResourceState::kSetBack || now.state == ResourceState::kNotOwner;
+  if (ended) std::exchange(take_over_done_, nullptr)(now);
 }
 
 void Resource::step(const OwnershipInput& input) {
@@ -212,8 +188,9 @@ void Resource::carry_out(const ReadServer& effect) {
         return result_of(connection.read_server(gtid));
       },
       [this](Result<ServerRow> row) {
-        if (row) return step(ServerRead{*std::move(row)});
-        step(ServerUnread{std::move(row.error())});
+        if (!row) return step(ServerUnread{std::move(row.error())});
+        note_durability(row->not_durable);
+        step(ServerRead{*std::move(row)});
       });
 }
 
@@ -275,281 +252,26 @@ void Resource::carry_out(const Serve& effect) {
   log_info("resource serves", {{"resource", name_}, {"incarnation", mine_.incarnation}});
   owner_.table(ResourceServing{name_});
   owner_.on_serving();
-  begin_survey();
+  orphans_.begin();
+  take_over_came_to_an_end();
+}
+
+// What was opened before may reach the server that was there before.
+void Resource::carry_out(const AcceptSetBack&) {
+  log_warning("a resource that was set back is taken as it is", {{"resource", name_}});
+  work_.renew();
+  finishing_.renew();
+  owner_.table(ResourceSetBack{name_});
 }
 
 void Resource::carry_out(const Stop& effect) {
   log_warning("resource does not serve", {{"resource", name_}, {"why", effect.reason.message}});
   owner_.table(ResourceStopped{name_, effect.reason});
+  take_over_came_to_an_end();
 }
 
 void Resource::carry_out(const AppendJournal& effect) {
   owner_.append(effect);
-}
-
-// ---- orphans
-
-void Resource::begin_survey() {
-  survey_.emplace(options_.cluster);
-  carry_out_survey(survey_->start());
-}
-
-void Resource::survey(const OrphanInput& input) {
-  if (survey_) carry_out_survey(survey_->step(input));
-}
-
-void Resource::carry_out_survey(const std::vector<OrphanEffect>& effects) {
-  for (const auto& effect : effects) {
-    if (std::holds_alternative<ListPrepared>(effect)) {
-      on_control<PreparedList>(
-          [](DatabaseConnection& connection) { return result_of(connection.list_prepared()); },
-          [this](Result<PreparedList> list) {
-            if (list) return survey(PreparedListed{std::move(list->branches), list->strangers});
-            survey_.reset();
-            later(kRetry, [this] {
-              if (serves() && !survey_) begin_survey();
-            });
-          });
-    } else if (std::holds_alternative<ListActive>(effect)) {
-      asio::post(loop_, [this] {
-        if (!shut_down_) survey(ActiveListed{owner_.known_branches()});
-      });
-    } else if (const auto* ask = std::get_if<AskDecisions>(&effect)) {
-      ask_decisions(ask->branches);
-    } else if (const auto* orphan = std::get_if<AdoptOrphan>(&effect)) {
-      log_warning("orphaned branch found", {{"resource", name_},
-                                            {"transaction", orphan->branch.transaction.text()},
-                                            {"branch", orphan->branch.branch}});
-      owner_.table(PreparedFound{orphan->branch, name_});
-    } else if (const auto* done = std::get_if<ReportSurvey>(&effect)) {
-      last_survey_ = *done;
-      survey_timer_.expires_after(options_.list_interval);
-      survey_timer_.async_wait([this](const asio::error_code& stopped) {
-        if (!stopped && !shut_down_ && serves()) begin_survey();
-      });
-    }
-  }
-}
-
-void Resource::ask_decisions(const std::vector<BranchId>& branches) {
-  const auto answers = std::make_shared<DecisionsListed>();
-  const auto waiting = std::make_shared<std::size_t>(branches.size());
-  // An answer that never comes leaves its branch out; the next survey asks again.
-  const auto finished = std::make_shared<bool>(false);
-  const auto finish = [this, answers, finished] {
-    if (!std::exchange(*finished, true)) survey(*answers);
-  };
-  for (const auto& branch : branches) {
-    owner_.ask_decision(branch, [answers, waiting, branch, finish](GroupDecision decision) {
-      answers->decisions[branch] = decision;
-      if (--*waiting == 0) finish();
-    });
-  }
-  later(kTaskTimeout, finish);
-}
-
-// ---- a branch's work
-
-void Resource::run_work(const Branch& branch, const RunWork& run) {
-  const auto& work = branch.work();
-  const auto id = branch.id();
-  BranchWork task;
-  task.start.id = id;
-  task.start.epoch = work.epoch;
-  task.start.request = work.request;
-  task.start.digest = work.digest;
-  task.start.isolation = work.isolation;
-  task.start.statement_timeout =
-      in_ms(work.statement_timeout.count() > 0 ? work.statement_timeout : options_.statement_timeout);
-  task.start.lock_timeout = options_.settings.lock_timeout;
-  task.statements = work.statements;
-  task.ending = run.read_only
-                    ? (run.hold ? BranchEnding::kHoldReadOnly : BranchEnding::kReadOnly)
-                    : (branch.is_one_phase() ? BranchEnding::kCommitOnePhase : BranchEnding::kPrepare);
-  task.mine = mine_;
-  task.durability_required = options_.settings.require_durability;
-  task.limits = options_.limits;
-  if (work.max_rows > 0)
-    task.limits.rows_per_statement = std::min(task.limits.rows_per_statement, work.max_rows);
-
-  const auto running = std::make_shared<RunningWork>(std::move(task));
-  running_[id] = running;
-  SessionTask session;
-  session.branch = id;
-  session.deadline = boot_now() + (work.timeout.count() > 0 ? work.timeout : kDefaultWork);
-  session.run = [this, id, running](DatabaseConnection& connection) {
-    asio::post(loop_, [this, id, bound = connection.session_identity()] {
-      if (!shut_down_) report(id, SessionBound{bound});
-    });
-    running->run(connection);
-  };
-  session.done = [this, id, running](Status status, BackendFate fate) {
-    if (!shut_down_) work_done(id, running, std::move(status), fate);
-  };
-  work_.submit(std::move(session));
-  reach(CrashPoint::kAfterWorkStarted);
-}
-
-void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>& running, Status status,
-                         BackendFate fate) {
-  if (const auto found = running_.find(id); found != running_.end() && found->second == running)
-    running_.erase(found);
-  if (running->cancel_ticket) cancels_.forget(*running->cancel_ticket);
-  noticed(fate);
-  if (!status) return report(id, WorkFinished{WorkFailed{std::move(status.error())}});
-
-  auto result = running->take_result();
-  WorkOutcome outcome = WorkRead{};
-  if (auto* refused = std::get_if<Refused>(&result.outcome)) {
-    outcome = WorkFailed{std::move(refused->error)};
-  } else if (const auto* prepared = std::get_if<Prepared>(&result.outcome)) {
-    reach(CrashPoint::kAfterPrepareDurable);
-    if (prepared->tied) tied_.insert(id);
-    outcome = WorkPrepared{std::move(result.results)};
-  } else if (std::holds_alternative<ReadOnlyDone>(result.outcome)) {
-    outcome = WorkRead{std::move(result.results)};
-  } else if (std::holds_alternative<CommittedOnePhase>(result.outcome)) {
-    reach(CrashPoint::kAfterOnePhaseCommit);
-    outcome = WorkCommitted{std::move(result.results)};
-  } else if (auto* taken = std::get_if<MarkerTaken>(&result.outcome)) {
-    outcome = MarkerCollided{std::move(taken->rows)};
-  } else if (auto* lost = std::get_if<Lost>(&result.outcome)) {
-    // [T11] Its backend is gone and had not been told to prepare: nothing of the branch stands.
-    if (fate == BackendFate::kGone && !lost->ending_sent) {
-      lost->error.effect = Effect::kNone;
-      outcome = WorkFailed{std::move(lost->error)};
-    } else {
-      outcome = WorkLost{std::move(lost->error), lost->ending_sent};
-    }
-  }
-  report(id, WorkFinished{std::move(outcome)});
-}
-
-void Resource::cancel_work(const BranchId& id) {
-  const auto found = running_.find(id);
-  if (found == running_.end()) return;
-  const auto& running = found->second;
-  if (auto cancellation = running->cancel(); cancellation && !running->cancel_ticket) {
-    running->cancel_ticket = cancels_.watch(boot_now(), std::move(cancellation));
-  }
-}
-
-void Resource::end_session(const Branch& branch) {
-  const auto id = branch.id();
-  const auto session = branch.session();
-  if (!session) {
-    asio::post(loop_, [this, id] {
-      if (!shut_down_) report(id, SessionEnded{});
-    });
-    return;
-  }
-  end_session_of(id, *session);
-}
-
-// [T11] Until the server no longer lists it.
-void Resource::end_session_of(const BranchId& id, const SessionIdentity& session) {
-  on_control<bool>(
-      [session](DatabaseConnection& connection) { return result_of(connection.end_session(session)); },
-      [this, id, session](const Result<bool>& gone) {
-        if (gone && *gone) {
-          tied_.erase(id);
-          return report(id, SessionEnded{});
-        }
-        later(kSessionPoll, [this, id, session] { end_session_of(id, session); });
-      });
-}
-
-void Resource::release_session(const BranchId& id) {
-  SessionTask release;
-  release.branch = id;
-  release.deadline = boot_now() + kTaskTimeout;
-  // A failure leaves the session doubtful, and it is closed: the snapshot is gone either way.
-  release.run = [](DatabaseConnection& connection) { static_cast<void>(connection.release_held()); };
-  release.done = [](const Status&, BackendFate) {};
-  work_.submit(std::move(release));
-}
-
-void Resource::finish_prepared(const Branch& branch, bool commit) {
-  const auto id = branch.id();
-  if (commit) reach(CrashPoint::kAfterCommitStarted);
-  on_finishing<FinishAttempted>(
-      id,
-      [id, commit](DatabaseConnection& connection) -> Result<FinishAttempted> {
-        const auto ended =
-            connection.finish_prepared(id, commit ? PreparedEnding::kCommit : PreparedEnding::kRollBack);
-        if (ended) return FinishAttempted{FinishAttempted::Outcome::kDone, {}};
-        const bool unknown = ended.error().meaning == Meaning::kUnknownXid;
-        return FinishAttempted{
-            unknown ? FinishAttempted::Outcome::kUnknownXid : FinishAttempted::Outcome::kFailed,
-            ended.error().error.message};
-      },
-      [this, id, commit](Result<FinishAttempted> attempted) {
-        if (!attempted) {
-          return report(
-              id, FinishAttempted{FinishAttempted::Outcome::kFailed, std::move(attempted.error().message)});
-        }
-        // Whatever became of it, the session that held the branch does so no more.
-        tied_.erase(id);
-        if (attempted->outcome == FinishAttempted::Outcome::kDone) {
-          reach(commit ? CrashPoint::kAfterCommitApplied : CrashPoint::kAfterRollbackApplied);
-        }
-        report(id, *std::move(attempted));
-      });
-}
-
-void Resource::read_markers(const Branch& branch) {
-  const auto id = branch.id();
-  on_finishing<std::vector<MarkerRow>>(
-      std::nullopt,
-      [id, request = branch.work().request](DatabaseConnection& connection) {
-        return result_of(connection.read_markers(id, request));
-      },
-      [this, id](Result<std::vector<MarkerRow>> rows) {
-        report(id, MarkersRead{rows ? std::optional(*std::move(rows)) : std::nullopt});
-      });
-}
-
-void Resource::insert_barrier(const Branch& branch, EpochNumber epoch) {
-  const auto id = branch.id();
-  on_finishing<BarrierResult>(
-      std::nullopt,
-      [id, epoch, wait = in_ms(options_.barrier_wait),
-       memory = ownership_.memory()](DatabaseConnection& connection) -> Result<BarrierResult> {
-        if (auto why = cannot_prove(connection, memory)) {
-          return BarrierResult{BarrierAttempted::Outcome::kUndecided, *std::move(why)};
-        }
-        return judge(connection.insert_barrier(id, epoch, wait));
-      },
-      [this, id](Result<BarrierResult> result) {
-        reach(CrashPoint::kAfterBarrier);
-        if (!result) {
-          return report(
-              id, BarrierAttempted{BarrierAttempted::Outcome::kUndecided, std::move(result.error().message)});
-        }
-        report(id, BarrierAttempted{result->outcome, std::move(result->detail)});
-      });
-}
-
-void Resource::bar_request(const RequestKey& request, EpochNumber epoch,
-                           std::function<void(RequestVerdict)> done) {
-  on_finishing<RequestVerdict>(
-      std::nullopt,
-      [request, epoch, wait = in_ms(options_.barrier_wait),
-       memory = ownership_.memory()](DatabaseConnection& connection) -> Result<RequestVerdict> {
-        if (cannot_prove(connection, memory)) return RequestVerdict{};
-        const auto result = judge(connection.insert_request_barrier(request, epoch, wait));
-        switch (result.outcome) {
-          case BarrierAttempted::Outcome::kCommitted:
-            return RequestVerdict{BranchEnd::kRolledBack, std::nullopt};
-          case BarrierAttempted::Outcome::kUndecided: return RequestVerdict{};
-          case BarrierAttempted::Outcome::kCollided: break;
-        }
-        const auto rows = connection.read_markers(BranchId{}, request);
-        return rows ? judge_request(request, *rows) : RequestVerdict{};
-      },
-      [done = std::move(done)](Result<RequestVerdict> verdict) {
-        done(verdict ? *std::move(verdict) : RequestVerdict{});
-      });
 }
 
 // ---- floors

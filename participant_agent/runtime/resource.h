@@ -18,9 +18,11 @@
 #include <asio/steady_timer.hpp>
 
 #include "base/ids.h"
+#include "base/runtime/clock.h"
 #include "participant_agent/branch.h"
-#include "participant_agent/orphans.h"
 #include "participant_agent/ownership.h"
+#include "participant_agent/resource_health.h"
+#include "participant_agent/runtime/orphan_watch.h"
 #include "participant_agent/runtime/own_sessions.h"
 #include "participant_agent/runtime/running_work.h"
 #include "participant_agent/runtime/session_pool.h"
@@ -39,7 +41,7 @@ class Resource {
     std::function<void(TableInput)> table;  // feeds the branch table
     std::function<void(const AppendJournal&)> append;
     std::function<JournalSequence&()> journal;
-    std::function<std::set<BranchId>()> known_branches;  // of this resource, ended ones included
+    std::function<std::set<BranchId>()> live_branches;  // of this resource
     std::function<void(const BranchId&, std::function<void(GroupDecision)>)> ask_decision;
     std::function<void()> on_serving;  // its identity is known: it can be registered
   };
@@ -53,6 +55,8 @@ class Resource {
     Duration barrier_wait{};
     Duration statement_timeout{};
     Duration list_interval{};
+    // A tied session that has not ended its branch by then is taken for half-open.
+    Duration tied_patience = std::chrono::seconds(10);
     ResultLimits limits;
     Opener open;            // sessions for branches
     Opener open_finishing;  // the same with the barrier's lock wait
@@ -68,7 +72,10 @@ class Resource {
   void shut_down();
 
   void journal_durable(JournalTicket through);
-  void allow_take_over();
+  // `done` hears what it came to, once the resource is served or an operator must look again.
+  void allow_take_over(std::function<void(const ResourceHealth&)> done);
+  // Answers what waited too long for a session; called by the owner's tick.
+  void refuse_expired();
   // An operator let this agent take it from another; the coordinators must hear so once.
   [[nodiscard]] bool took_over() const { return took_over_; }
   void registered() { took_over_ = false; }
@@ -79,6 +86,7 @@ class Resource {
   void end_session(const Branch& branch);
   void release_session(const BranchId& id);
   void finish_prepared(const Branch& branch, bool commit);
+  void end_holder(const Branch& branch);
   void read_markers(const Branch& branch);
   void insert_barrier(const Branch& branch, EpochNumber epoch);
   void raise_floors(const Floors& floors);
@@ -88,11 +96,11 @@ class Resource {
   [[nodiscard]] const ResourceName& name() const { return name_; }
   [[nodiscard]] DatabaseKind kind() const { return options_.settings.kind; }
   [[nodiscard]] bool serves() const { return ownership_.serves(); }
-  [[nodiscard]] const Ownership& ownership() const { return ownership_; }
+  [[nodiscard]] ResourceHealth health() const;
+  [[nodiscard]] std::vector<JournalRecord> checkpoint() const { return ownership_.checkpoint(); }
   // Empty until it has been served once, by this or an earlier start.
   [[nodiscard]] std::string identity() const;
   [[nodiscard]] SessionPoolCounts sessions() const { return work_.counts(); }
-  [[nodiscard]] const ReportSurvey& last_survey() const { return last_survey_; }
 
  private:
   template <typename T>
@@ -111,17 +119,20 @@ class Resource {
   void carry_out(const ListSessions& effect);
   void carry_out(const EndSessions& effect);
   void carry_out(const Serve& effect);
+  void carry_out(const AcceptSetBack& effect);
   void carry_out(const Stop& effect);
   void carry_out(const AppendJournal& effect);
   void set_timer();
 
-  void begin_survey();
-  void survey(const OrphanInput& input);
-  void carry_out_survey(const std::vector<OrphanEffect>& effects);
-  void ask_decisions(const std::vector<BranchId>& branches);
+  [[nodiscard]] OrphanWatch::Owner orphan_watch_owner();
+  void take_over_came_to_an_end();
+  void note_durability(std::string why_not);
 
   void report(const BranchId& id, BranchInput input);
   void end_session_of(const BranchId& id, const SessionIdentity& session);
+  void end_silent_session(const BranchId& id, const SessionIdentity& session,
+                          const std::shared_ptr<bool>& answered);
+  void end_holder_of(const BranchId& id, const std::optional<SessionIdentity>& journalled, Instant give_up);
   void work_done(const BranchId& id, const std::shared_ptr<RunningWork>& running, Status status,
                  BackendFate fate);
 
@@ -137,9 +148,8 @@ class Resource {
   std::set<BranchId> tied_;  // prepared, and held by the session that prepared them
   DeadlineWatch cancels_{DeadlineWatchOptions{}};
 
-  std::optional<OrphanSurvey> survey_;
-  ReportSurvey last_survey_;
-  asio::steady_timer survey_timer_;
+  std::string not_durable_;  // why writes are refused; as the server said last
+  std::function<void(const ResourceHealth&)> take_over_done_;
   asio::steady_timer timer_;
   bool took_over_ = false;
   bool shut_down_ = false;
@@ -147,6 +157,40 @@ class Resource {
   SessionPool work_;
   SessionPool finishing_;
   SessionPool control_;
+  OrphanWatch orphans_;
 };
+
+// What the agent itself does on a session may take this long.
+inline constexpr Duration kAgentTaskTimeout = std::chrono::seconds(30);
+
+template <typename T>
+void Resource::on_finishing(std::optional<BranchId> branch, std::function<Result<T>(DatabaseConnection&)> run,
+                            std::function<void(Result<T>)> done) {
+  auto& pool = branch && tied_.contains(*branch) ? work_ : finishing_;
+  pool.submit<T>(boot_now() + kAgentTaskTimeout, std::move(branch), std::move(run),
+                 [this, done = std::move(done)](Result<T> result, BackendFate fate) {
+                   if (shut_down_) return;
+                   noticed(fate);
+                   done(std::move(result));
+                 });
+}
+
+template <typename T>
+void Resource::on_control(std::function<Result<T>(DatabaseConnection&)> run,
+                          std::function<void(Result<T>)> done) {
+  control_.submit<T>(boot_now() + kAgentTaskTimeout, std::nullopt, std::move(run),
+                     [this, done = std::move(done)](Result<T> result, BackendFate fate) {
+                       if (shut_down_) return;
+                       noticed(fate);
+                       done(std::move(result));
+                     });
+}
+
+// A connection's answer as what the machines are told.
+template <typename T>
+Result<T> result_of(Answer<T> answer) {
+  if (answer) return *std::move(answer);
+  return std::unexpected(std::move(answer.error().error));
+}
 
 }  // namespace troth::agent

@@ -101,10 +101,11 @@ Status Session::connect() {
   if (connection_ != nullptr) {
     // What was idle for long may have been cut by a firewall or a server's timeout, and only a statement
     // would find out. A tied session is kept: its branch ends on it, or after it.
-    const bool stale = boot_now() - last_used_ > kLongestIdle;
+    const bool stale = boot_now() - last_used_ > kLongestIdle || generation_ != owner_.generation();
     if (!stale || connection_->condition() == ConnectionCondition::kTied) return {};
     connection_.reset();
   }
+  generation_ = owner_.generation();
   Result<std::unique_ptr<DatabaseConnection>> opened = owner_.open();
   if (!opened.has_value()) return std::unexpected(std::move(opened.error()));
   connection_ = std::move(*opened);

@@ -57,6 +57,8 @@ class Session {
     virtual ~Owner() = default;
     // A connection, or why there is none; back-off is the owner's.
     virtual Result<std::unique_ptr<DatabaseConnection>> open() = 0;
+    // A connection of an earlier one is not used for anything new.
+    virtual std::uint64_t generation() const = 0;
     // The task has run. Called before `done` is posted, so that a commit that follows at once finds its
     // session.
     virtual void ran(Session& session, const std::optional<BranchId>& branch,
@@ -86,9 +88,10 @@ class Session {
 
   Owner& owner_;
   DeadlineWatch& watch_;
-  // Only the session's thread touches these two.
+  // Only the session's thread touches these.
   std::unique_ptr<DatabaseConnection> connection_;
   Instant last_used_{};
+  std::uint64_t generation_ = 0;  // of the owner, when it was opened
 
   std::mutex mutex_;
   std::condition_variable given_;

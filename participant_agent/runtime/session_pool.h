@@ -8,7 +8,9 @@
 // Thread safety: every method may be called from any thread; completions arrive through `post`.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -67,6 +69,9 @@ class SessionPool final : public Session::Owner {
   // session ends with its branch still prepared: from then on any session can finish that branch.
   void shut_down();
 
+  // Every task from here on runs on a session that was opened from here on; tied ones keep theirs.
+  void renew() { ++generation_; }
+
   // Answers the waiting tasks whose time is up; called by the owner's tick.
   void refuse_expired();
 
@@ -82,6 +87,7 @@ class SessionPool final : public Session::Owner {
   };
 
   Result<std::unique_ptr<DatabaseConnection>> open() override;
+  std::uint64_t generation() const override { return generation_; }
   void ran(Session& session, const std::optional<BranchId>& branch, ConnectionCondition condition) override;
   void post(std::function<void()> completion) override;
   std::optional<SessionTask> next_for(Session& session) override;
@@ -102,6 +108,8 @@ class SessionPool final : public Session::Owner {
   const OpenConnection open_;
   const Post post_;
   DeadlineWatch watch_;
+
+  std::atomic<std::uint64_t> generation_ = 0;
 
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Member>> members_;

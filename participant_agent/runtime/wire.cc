@@ -183,14 +183,16 @@ Result<Leader> leader_of(const wire::LeaderHeader& header) {
   if (!cluster) return std::unexpected(std::move(cluster.error()));
   constexpr std::int64_t kMaxEpoch = std::numeric_limits<std::uint32_t>::max();
   if (header.epoch.number <= 0 || header.epoch.number > kMaxEpoch || header.watermark_epoch < 0 ||
-      header.watermark_epoch > kMaxEpoch || header.watermark_sequence < 0) {
+      header.watermark_epoch > kMaxEpoch || header.watermark_sequence < 0 || header.new_reign < 0 ||
+      header.new_reign > header.epoch.number) {
     return refuse("the message's epoch or watermark is out of range: is the peer a Troth coordinator?");
   }
   return Leader{*std::move(cluster),
                 Epoch{EpochNumber{static_cast<std::uint32_t>(header.epoch.number)},
                       Nonce{static_cast<std::uint64_t>(header.epoch.nonce)}},
                 Position{EpochNumber{static_cast<std::uint32_t>(header.watermark_epoch)},
-                         Sequence{static_cast<std::uint64_t>(header.watermark_sequence)}}};
+                         Sequence{static_cast<std::uint64_t>(header.watermark_sequence)}},
+                EpochNumber{static_cast<std::uint32_t>(header.new_reign)}};
 }
 
 Result<BranchId> branch_of(const std::string& transaction, std::int32_t branch) {

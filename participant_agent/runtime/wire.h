@@ -19,6 +19,7 @@ struct Leader {
   ClusterId cluster;
   Epoch epoch;
   Position watermark;
+  EpochNumber new_reign;
 };
 
 // Every refusal of a malformed message is invalid_argument, effect none.

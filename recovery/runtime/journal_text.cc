@@ -49,6 +49,7 @@ struct Fields {
         .with("resource", record.work.resource.value)
         .with("statements", record.work.statements.size())
         .with("session", record.session.connection.value);
+    if (record.set_back) line.with("resource_was", "set back");
     if (record.work.request) line.with("request", key_text(*record.work.request));
   }
   void operator()(const agent::DecisionLearned& record) const {
@@ -69,6 +70,10 @@ struct Fields {
   void operator()(const agent::EndedByLeader& record) const {
     line.with("transactions", record.transactions.size());
   }
+  void operator()(const agent::SetBackAccepted& record) const {
+    line.with("resource", record.resource.value);
+  }
+  void operator()(const agent::ReignDoubted& record) const { line.with("epoch", record.rival.number.value); }
   void operator()(const agent::FloorRaised& record) const {
     line.with("resource", record.resource.value)
         .with("floor", position_text(record.floors.position))

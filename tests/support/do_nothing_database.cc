@@ -75,6 +75,12 @@ class DoNothingConnection final : public DatabaseConnection {
               .error};
       return result;
     }
+    if (work.writes() && work.durability_required && !database_->not_durable_.empty()) {
+      result.outcome = Refused{
+          refusal(Meaning::kStatementRefused, ErrorCode::kNotDurable, Effect::kNone, database_->not_durable_)
+              .error};
+      return result;
+    }
     if (work.writes()) {
       if (std::vector<MarkerRow> rows = visible(work.start.id, work.start.request); !rows.empty()) {
         result.outcome = MarkerTaken{std::move(rows)};
@@ -106,7 +112,8 @@ class DoNothingConnection final : public DatabaseConnection {
   }
 
   Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) override {
-    const std::lock_guard lock(database_->mutex_);
+    std::unique_lock lock(database_->mutex_);
+    if (database_->silent_.contains(session_)) stay_silent(lock);
     if (!alive()) return std::unexpected(lost());
     const auto found = database_->prepared_.find(branch);
     const bool elsewhere = found != database_->prepared_.end() && database_->options_.ties &&
@@ -189,6 +196,7 @@ class DoNothingConnection final : public DatabaseConnection {
     row.installation = "0123456789abcdef";
     row.schema_version = 1;
     row.owner = database_->owner_;
+    row.not_durable = database_->not_durable_;
     return row;
   }
 
@@ -280,6 +288,12 @@ class DoNothingConnection final : public DatabaseConnection {
     --database_->blocked_;
   }
 
+  // Half-open: not even its end is noticed here.
+  void stay_silent(std::unique_lock<std::mutex>& lock) {
+    const std::uint64_t released = database_->released_;
+    database_->changed_.wait(lock, [&] { return database_->released_ != released; });
+  }
+
   void finish(const BranchWork& work, WorkResult& result) {
     MarkerRow marker;
     marker.transaction = work.start.id.transaction.text();
@@ -341,6 +355,21 @@ void DoNothingDatabase::release() {
   const std::lock_guard lock(mutex_);
   ++released_;
   changed_.notify_all();
+}
+
+void DoNothingDatabase::silence(ConnectionId session) {
+  const std::lock_guard lock(mutex_);
+  silent_.insert(session);
+}
+
+void DoNothingDatabase::set_back() {
+  const std::lock_guard lock(mutex_);
+  owner_.counter = 0;
+}
+
+void DoNothingDatabase::lose_durability(std::string setting) {
+  const std::lock_guard lock(mutex_);
+  not_durable_ = std::move(setting);
 }
 
 std::size_t DoNothingDatabase::sessions() const {

@@ -32,8 +32,11 @@ class DoNothingDatabase : public std::enable_shared_from_this<DoNothingDatabase>
 
   // Faults.
   void refuse_connections(bool refused);
-  void end(agent::ConnectionId session);  // as a DBA would
-  void release();                         // every blocked statement goes on
+  void end(agent::ConnectionId session);      // as a DBA would
+  void release();                             // every blocked statement goes on
+  void silence(agent::ConnectionId session);  // its next finish waits for `release`, also when it was ended
+  void set_back();                            // the owner row's counter, as a restore does
+  void lose_durability(std::string setting);  // empty: it is durable again
 
   [[nodiscard]] std::size_t sessions() const;
   [[nodiscard]] std::size_t blocked() const;
@@ -57,6 +60,8 @@ class DoNothingDatabase : public std::enable_shared_from_this<DoNothingDatabase>
   std::size_t blocked_ = 0;
   std::uint64_t released_ = 0;
   bool refused_ = false;
+  std::set<agent::ConnectionId> silent_;
+  std::string not_durable_;
   std::map<BranchId, PreparedBranch> prepared_;
   std::map<BranchId, agent::MarkerRow> markers_;
   std::map<RequestKey, agent::MarkerRow> request_barriers_;

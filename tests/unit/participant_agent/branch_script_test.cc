@@ -40,9 +40,9 @@ class ScriptedBranch final : public ScriptedMachine {
     } else if (words.find("from the journal, commit learned") != std::string::npos) {
       branch_ = Branch::replayed_commit(work_.id, work_.resource, times_, now_);
     } else if (words.find("from a journal whose tail was cut") != std::string::npos) {
-      branch_ = Branch::replayed(work_, times_, now_, false);
+      branch_ = Branch::replayed({work_, {}}, times_, now_, false);
     } else if (words.find("from the journal") != std::string::npos) {
-      branch_ = Branch::replayed(work_, times_, now_, true);
+      branch_ = Branch::replayed({work_, {}}, times_, now_, true);
     } else if (words.find("adopted") != std::string::npos) {
       branch_ = Branch::adopted(work_.id, work_.resource, times_, now_);
     } else {

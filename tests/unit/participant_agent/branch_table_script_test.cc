@@ -22,6 +22,7 @@ struct Message {
   std::string resource = "pg";
   Epoch epoch{{5}, {1}};
   Position watermark{{5}, {1}};
+  EpochNumber new_reign;
   std::uint64_t incarnation = 2;
   std::optional<char> request;
   char digest = 'd';
@@ -31,7 +32,7 @@ struct Message {
   std::vector<TransactionId> ended;
   std::string rest;
 
-  [[nodiscard]] LeaderStamp stamp() const { return {{cluster}, epoch, watermark}; }
+  [[nodiscard]] LeaderStamp stamp() const { return {{cluster}, epoch, watermark, new_reign}; }
   [[nodiscard]] BranchId branch_id() const {
     return {transaction(id.epoch.value, id.sequence.value,
                         one_phase ? std::optional(ResourceNumber{3}) : std::nullopt),
@@ -59,6 +60,8 @@ Message message_of(const std::string& words) {
       const auto slash = value.find('/');
       message.epoch = {{static_cast<std::uint32_t>(std::stoul(value.substr(0, slash)))},
                        {std::stoull(value.substr(slash + 1))}};
+    } else if (word == "new-reign") {
+      message.new_reign = {static_cast<std::uint32_t>(std::stoul(next()))};
     } else if (word == "watermark") {
       message.watermark = position(next());
     } else if (word == "incarnation") {
@@ -138,10 +141,12 @@ class ScriptedTable final : public ScriptedMachine {
     if (message.verb == "settle") return SettleArrived{message.stamp(), id, resource};
     if (message.verb == "bar")
       return RequestBarArrived{message.stamp(), {"shop", request_id(message.request.value())}, resource};
-    if (message.verb == "resolve") return ResolveArrived{id, {message.rest == "commit", "ticket 12", "ann"}};
+    if (message.verb == "resolve")
+      return ResolveArrived{id, resource, {message.rest == "commit", "ticket 12", "ann"}};
     if (message.verb == "confirmed") return EpochConfirmed{message.epoch};
     if (message.verb == "durable") return JournalDurable{{std::stoull(message.rest)}};
     if (message.verb == "serving") return ResourceServing{resource};
+    if (message.verb == "set-back") return ResourceSetBack{resource};
     if (message.verb == "stopped")
       return ResourceStopped{resource, error_with(ErrorCode::kUnavailable, "connection lost")};
     if (message.verb == "found") return PreparedFound{id, resource};
@@ -192,6 +197,7 @@ class ScriptedTable final : public ScriptedMachine {
       std::string operator()(const StopService& s) const {
         return fmt::format("stop service: {}", name_of(s.reason.code));
       }
+      std::string operator()(const ResumeService&) const { return "resume service"; }
       std::string operator()(const BarRequest& b) const {
         return fmt::format("bar request on {}{}", b.resource.value, after_text(b.after));
       }

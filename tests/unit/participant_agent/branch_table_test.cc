@@ -50,6 +50,47 @@ TEST(BranchTable, ShowsWhatIsOpen) {
   EXPECT_EQ(open[0].resource, kPg);
 }
 
+std::vector<TableEffect> too_old(BranchTable& table) {
+  const LeaderStamp stamp{{"bank-x7k2p9"}, {{5}, {1}}, {{5}, {1}}, {}};
+  return table.step(InquiryAnswered{stamp, {transaction(5, 7), {1}}, GroupDecision::kTooOld}, kStart);
+}
+
+// [T5] Also after a restart: the journal alone knows by then that the resource was set back.
+TEST(BranchTable, BelowTheFloorABranchOfAResourceThatWasSetBackStays) {
+  BranchTable sound(options(), with_one_in_doubt(), kStart);
+  (void)sound.step(ResourceServing{kPg}, kStart);
+  EXPECT_EQ(too_old(sound).size(), 2U) << "the epoch, and the rollback";
+  EXPECT_EQ(sound.open_branches()[0].state, "rolling back");
+
+  JournalState journal = with_one_in_doubt();
+  journal.apply(SetBackAccepted{kPg});
+  BranchTable set_back(options(), journal, kStart);
+  (void)set_back.step(ResourceServing{kPg}, kStart);
+  EXPECT_EQ(too_old(set_back).size(), 1U) << "the epoch";
+  EXPECT_EQ(set_back.open_branches()[0].state, "too old");
+}
+
+// A transaction of one phase is never prepared; what bears such a name is somebody's mistake and wakes nobody.
+TEST(BranchTable, APreparedBranchWithTheNameOfAOnePhaseOneKeepsNobodyAwake) {
+  BranchTable table(options(), {}, kStart);
+  (void)table.step(ResourceServing{kPg}, kStart);
+  (void)table.step(PreparedFound{{transaction(5, 7, ResourceNumber{3}), {1}}, kPg}, kStart);
+  (void)table.step(Ticked{}, kStart);
+  EXPECT_GT(table.wakes_at(), kStart);
+}
+
+// No operator's word ends the process: the configuration does not name the branch's resource any more.
+TEST(BranchTable, ABranchOfAnUnconfiguredResourceIsShownAndNotResolved) {
+  auto without = options();
+  without.resources = {{{"my"}, DatabaseKind::kMysql}};
+  BranchTable table(without, with_one_in_doubt(), kStart);
+  ASSERT_EQ(table.open_branches().size(), 1U);
+  const auto effects =
+      table.step(ResolveArrived{{transaction(5, 7), {1}}, kPg, {true, "why", "ann"}}, kStart);
+  ASSERT_EQ(effects.size(), 1U);
+  EXPECT_EQ(std::get<RefuseCall>(effects[0]).error.code, ErrorCode::kUnknownResource);
+}
+
 // Memory is flat: whatever ended goes with the watermark, however many there were.
 TEST(BranchTable, RemembersOnlyWhatTheWatermarkHasNotPassed) {
   BranchTable table(options(), {}, kStart);
@@ -57,7 +98,7 @@ TEST(BranchTable, RemembersOnlyWhatTheWatermarkHasNotPassed) {
   Instant now = kStart;
   std::size_t most = 0;
   for (std::uint64_t sequence = 1; sequence <= 20'000; ++sequence) {
-    const LeaderStamp stamp{{"bank-x7k2p9"}, {{5}, {1}}, {{5}, {sequence}}};
+    const LeaderStamp stamp{{"bank-x7k2p9"}, {{5}, {1}}, {{5}, {sequence}}, {}};
     const BranchId id{transaction(5, sequence), {1}};
     if (sequence % 100 == 1) (void)table.step(LeaderSpoke{stamp, {}, {}}, now);
     Work work = work_for(id);

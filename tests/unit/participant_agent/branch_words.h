@@ -114,9 +114,14 @@ inline BranchInput branch_input(const Work& work, const std::string& words) {
   if (words == "resolve commit") return ResolveRequested{true, "ticket 12", "ann"};
   if (words == "resolve rollback") return ResolveRequested{false, "ticket 12", "ann"};
   if (words == "too old") return TooOldTold{};
-  if (words == "too old, set back") return TooOldTold{true};
+  if (words == "set back") return SetBackUnderneath{};
+  if (words == "found prepared again") return FoundPreparedAgain{};
   if (words == "finish done") return FinishAttempted{FinishAttempted::Outcome::kDone, ""};
   if (words == "finish unknown") return FinishAttempted{FinishAttempted::Outcome::kUnknownXid, ""};
+  if (words == "finish held")
+    return FinishAttempted{FinishAttempted::Outcome::kHeld, "another session holds it"};
+  if (words == "holder ended") return HolderEnded{};
+  if (words == "holder stays") return HolderEnded{"it does not end"};
   if (words == "finish failed") return FinishAttempted{FinishAttempted::Outcome::kFailed, "connection lost"};
   if (words == "markers unread") return MarkersRead{std::nullopt};
   if (const auto rows = behind(words, "markers")) return MarkersRead{rows_for(work, *rows)};
@@ -141,6 +146,11 @@ inline std::string record_text(const JournalRecord& record) {
                         resolved->operator_name);
   if (const auto* seen = std::get_if<EpochSeen>(&record))
     text += fmt::format(" {}/{}", seen->epoch.number.value, seen->epoch.nonce.value);
+  if (const auto* doubted = std::get_if<ReignDoubted>(&record))
+    text += fmt::format(" {}/{}", doubted->rival.number.value, doubted->rival.nonce.value);
+  if (const auto* accepted = std::get_if<SetBackAccepted>(&record)) text += " " + accepted->resource.value;
+  if (const auto* begun = std::get_if<BranchBegun>(&record); begun != nullptr && begun->set_back)
+    text += ", set back since";
   if (const auto* raised = std::get_if<WatermarkRaised>(&record))
     text += fmt::format(" {}.{}", raised->watermark.epoch.value, raised->watermark.sequence.value);
   if (const auto* raised = std::get_if<FloorRaised>(&record))
@@ -180,6 +190,7 @@ inline std::string effect_text(const BranchEffect& effect) {
       return fmt::format("finish prepared: {}{}", finish.commit ? "commit" : "roll back",
                          after_text(finish.after));
     }
+    std::string operator()(const EndHolder&) const { return "end holder"; }
     std::string operator()(const ReadMarkers&) const { return "read markers"; }
     std::string operator()(const InsertBarrier&) const { return "insert barrier"; }
     std::string operator()(const Inquire&) const { return "inquire"; }

@@ -67,6 +67,38 @@ TEST(JournalReplay, ApplyingEverythingTwiceChangesNothing) {
   EXPECT_EQ(once.next_incarnation().value, 4U);
 }
 
+// [T5] Of what began before, a floor proves nothing any more; what begins after is as good as any.
+TEST(JournalReplay, AResourceThatWasSetBackMarksWhatBeganBefore) {
+  JournalState state;
+  state.apply(begun(7));
+  auto elsewhere = begun(8);
+  elsewhere.work.resource = {"my"};
+  state.apply(elsewhere);
+  state.apply(SetBackAccepted{kPg});
+  state.apply(begun(9));
+  const auto set_back = [&](std::uint64_t sequence) {
+    return state.branches.at({transaction(5, sequence), {1}}).begun->set_back;
+  };
+  EXPECT_TRUE(set_back(7));
+  EXPECT_FALSE(set_back(8)) << "another resource";
+  EXPECT_FALSE(set_back(9));
+  auto restated = begun(7);
+  restated.set_back = true;
+  state.apply(restated);
+  EXPECT_TRUE(set_back(7)) << "as a checkpoint restates it";
+}
+
+// [T8] The stop outlives a restart, and ends with a newer reign.
+TEST(JournalReplay, ADoubtedReignStaysDoubtedUntilANewerOneWasTaken) {
+  JournalState state;
+  state.apply(EpochSeen{{{5}, {1}}});
+  state.apply(ReignDoubted{{{5}, {9}}});
+  state.apply(EpochSeen{{{5}, {1}}});
+  EXPECT_EQ(state.rival, (Epoch{{5}, {9}}));
+  state.apply(EpochSeen{{{8}, {4}}});
+  EXPECT_EQ(state.rival, std::nullopt);
+}
+
 // [T12] A start that owned nothing has an incarnation too.
 TEST(JournalReplay, NoTwoStartsShareAnIncarnation) {
   JournalState state;
@@ -86,6 +118,10 @@ TEST(JournalReplay, ACheckpointStandsForAllBeforeIt) {
   options.resources = {{kPg, DatabaseKind::kPostgres}};
   JournalState before;
   before.apply(EpochSeen{{{5}, {1}}});
+  before.apply(ReignDoubted{{{5}, {9}}});
+  before.apply(begun(7));
+  before.apply(begun(6));
+  before.apply(SetBackAccepted{kPg});
   before.apply(begun(7));
   before.apply(begun(8));
   before.apply(DecisionLearned{{transaction(5, 8), {1}}, kPg});
@@ -97,6 +133,11 @@ TEST(JournalReplay, ACheckpointStandsForAllBeforeIt) {
   const BranchTable second(options, after, now);
   EXPECT_EQ(second.checkpoint(), first.checkpoint());
   EXPECT_EQ(second.epoch(), first.epoch());
+  EXPECT_TRUE(second.stopped()) << "[T8]";
+  EXPECT_TRUE(second.find({transaction(5, 6), {1}})->begun().set_back);
+  EXPECT_FALSE(second.find({transaction(5, 7), {1}})->begun().set_back);
+  EXPECT_EQ(second.find({transaction(5, 7), {1}})->session(), (SessionIdentity{{71}, {1000}}))
+      << "a hostage is freed by it";
   ASSERT_NE(second.find({transaction(5, 8), {1}}), nullptr);
   EXPECT_TRUE(second.find({transaction(5, 8), {1}})->has_learned_commit());
   EXPECT_EQ(second.find({transaction(5, 9), {1}})->end(), BranchEnd::kCommitted);

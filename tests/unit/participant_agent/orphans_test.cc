@@ -33,7 +33,7 @@ TEST(OrphanSurvey, NothingPreparedEndsAtOnce) {
 }
 
 // Attack 29: an orphan turns up long after the start; it is found by the periodic survey, in the safe order.
-TEST(OrphanSurvey, TakesInWhatBothListsHoldAndTheAgentDoesNotKnow) {
+TEST(OrphanSurvey, TakesInWhatBothListsHoldAndDoesNotLiveInBetween) {
   OrphanSurvey survey(kCluster);
   (void)survey.start();
   EXPECT_THAT(survey.step(prepared({branch(7), branch(8), branch(9)})),
@@ -87,15 +87,30 @@ TEST(OrphanSurvey, AListOutOfItsTurnIsIgnored) {
 
 // Attack 52: connection ids begin again with each start of the server; a journalled one may be a stranger's
 // by now.
-TEST(HostageSession, IsEndedOnlyIfRoleAndServerStartMatch) {
+TEST(Holders, TheJournalledSessionIfRoleAndServerStartMatch) {
   const SessionIdentity journalled{{71}, {1000}};
   const std::vector<RoleSession> of_role{{{70}, "Sleep"}, {{71}, "Sleep"}};
-  EXPECT_EQ(hostage_session(journalled, {1001}, of_role, {}), ConnectionId{71});
-  EXPECT_EQ(hostage_session(journalled, {2000}, of_role, {}), std::nullopt)
-      << "the server was restarted since";
-  EXPECT_EQ(hostage_session(journalled, {1000}, {{{70}, "Sleep"}}, {}), std::nullopt) << "not of our role";
-  EXPECT_EQ(hostage_session(journalled, {1000}, of_role, {ConnectionId{71}}), std::nullopt)
-      << "in use by ourselves";
+  EXPECT_THAT(holders(journalled, {1001}, of_role, {}), ElementsAre(ConnectionId{71}));
+}
+
+// Attack 29: nobody else uses the role, so one of its other sessions holds the branch.
+TEST(Holders, EveryOtherSessionOfTheRoleIfTheJournalDoesNotTell) {
+  const SessionIdentity journalled{{71}, {1000}};
+  const std::vector<RoleSession> of_role{{{70}, "Sleep"}, {{71}, "Sleep"}, {{72}, "Query"}};
+  EXPECT_THAT(holders(journalled, {2000}, of_role, {ConnectionId{72}}),
+              ElementsAre(ConnectionId{70}, ConnectionId{71}))
+      << "the server was restarted since: that number names nobody";
+  EXPECT_THAT(holders(std::nullopt, {1000}, of_role, {ConnectionId{70}, ConnectionId{72}}),
+              ElementsAre(ConnectionId{71}));
+  EXPECT_THAT(holders(SessionIdentity{{99}, {1000}}, {1000}, of_role, {ConnectionId{70}, ConnectionId{72}}),
+              ElementsAre(ConnectionId{71}))
+      << "it is gone, and another one holds the branch";
+}
+
+TEST(Holders, NeverOneThatIsInUse) {
+  const std::vector<RoleSession> of_role{{{70}, "Sleep"}, {{71}, "Sleep"}};
+  EXPECT_THAT(holders(SessionIdentity{{71}, {1000}}, {1000}, of_role, {ConnectionId{70}, ConnectionId{71}}),
+              IsEmpty());
 }
 
 }  // namespace

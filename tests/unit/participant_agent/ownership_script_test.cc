@@ -27,7 +27,13 @@ class ScriptedOwnership final : public ScriptedMachine {
       return {};
     }
     if (words.starts_with("this start is")) return begin(words);
-    if (words == "describe") return {machine_->describe()};
+    if (words == "health") {
+      const auto health = machine_->health();
+      std::vector<std::string> lines{std::string(name_of(health.state))};
+      if (!health.reason.empty()) lines.push_back("because: " + health.reason);
+      if (!health.remedy.empty()) lines.push_back("remedy: " + health.remedy);
+      return lines;
+    }
     if (words == "restart") {
       restart();
       return {};
@@ -190,6 +196,7 @@ class ScriptedOwnership final : public ScriptedMachine {
         return line;
       }
       std::string operator()(const Serve& s) const { return "serve as " + row_words(s.mine); }
+      std::string operator()(const AcceptSetBack&) const { return "accept set back"; }
       std::string operator()(const Stop& s) const {
         return fmt::format("stop ({}): {}", name_of(s.reason.code), s.reason.message);
       }
