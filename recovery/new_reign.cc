@@ -9,6 +9,7 @@ namespace troth::recovery {
 
 Result<NewReignPlan> plan_new_reign(const NewReignFacts& facts) {
   NewReignPlan plan;
+  plan.stored = facts.stored;
   std::int64_t above = std::max(facts.above.value, facts.stored.value);
   for (const auto& agent : facts.agents) {
     above = std::max(above, agent.epoch);

@@ -34,6 +34,7 @@ struct NewReignFacts {
 };
 
 struct NewReignPlan {
+  EpochNumber stored;               // the newest of the restored store
   EpochNumber above;                // the new epoch is higher
   std::vector<HeldBranch> commits;  // held, and on record
   std::vector<HeldBranch> losses;   // held, and not on record: rolled back under the new reign

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/runtime/durable_file.h"
@@ -23,7 +24,12 @@ Status append_audit(const std::string& path, WallTime now, std::string_view acti
     append_logfmt(line, field);
   line += '\n';
 
+  const std::string directory = path.substr(0, path.rfind('/') + 1);
   const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  // An administrator's tool may be the first to write; the directory's own process must be able to go on.
+  struct stat owner{};
+  if (file.is_open() && ::geteuid() == 0 && ::stat(directory.c_str(), &owner) == 0)
+    static_cast<void>(::fchown(file.get(), owner.st_uid, owner.st_gid));
   // One write: a line is never mixed with another process's.
   const bool written = file.is_open() &&
                        ::write(file.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
@@ -34,7 +40,7 @@ Status append_audit(const std::string& path, WallTime now, std::string_view acti
                             "written down",
                             path, std::strerror(errno)));
   }
-  return sync_directory(path.substr(0, path.rfind('/') + 1));
+  return sync_directory(directory);
 }
 
 }  // namespace troth

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "base/runtime/audit_trail.h"
+#include "base/runtime/clock.h"
 #include "base/runtime/log.h"
 #include "base/version.h"
 #include "coordinator/runtime/wire.h"
@@ -27,6 +29,27 @@ struct Gathering {
   }
 };
 
+// Of an agent that does not answer, or that refuses this coordinator.
+void unreachable(const Error& trouble, const store::ResourceRecord& record, wire::ResourceHealth& health) {
+  health.state = trouble.code == ErrorCode::kSetBack ? "stopped" : "unreachable";
+  health.detail = fmt::format("agent {} at {} ", record.agent.value, record.address);
+  if (trouble.message.empty()) {
+    health.detail += "does not answer";
+  } else {
+    health.detail += fmt::format("is not connected: {}", trouble.message);
+  }
+  if (trouble.code == ErrorCode::kSetBack) {
+    health.remedy = "see why this coordinator's store was set back, then `troth cluster new-reign`";
+  } else if (trouble.code == ErrorCode::kStale) {
+    health.remedy =
+        "the agent has heard of a newer reign: stop this coordinator if another one serves; if its store was "
+        "set "
+        "back, `troth cluster new-reign`";
+  } else {
+    health.remedy = "start the agent, or mend the network between it and the coordinator";
+  }
+}
+
 wire::ResourceStatus status_of(const ResourceReport& resource, const AgentLink* link) {
   wire::ResourceStatus status;
   const auto& record = resource.record;
@@ -38,9 +61,10 @@ wire::ResourceStatus status_of(const ResourceReport& resource, const AgentLink* 
   status.address = record.address;
   status.connected = resource.connected;
   status.health.resource = record.name.value;
-  status.health.state = "unreachable";
-  status.health.detail = fmt::format("agent {} at {} does not answer", record.agent.value, record.address);
-  if (link == nullptr || !link->is_connected()) return status;
+  if (link == nullptr || !link->is_connected()) {
+    unreachable(link == nullptr ? Error{} : link->trouble(), record, status.health);
+    return status;
+  }
   for (const auto& health : link->health().resources) {
     if (health.resource == record.name.value) status.health = health;
   }
@@ -108,6 +132,18 @@ void AdministrationService::in_doubt(Answer<wire::InDoubtReport> answer, Refusal
   gathering->one_done();
 }
 
+// What this coordinator knew of the branch when it was told to end it.
+std::string AdministrationService::before_resolve(const ResolveRequested& resolution) const {
+  for (const auto& report : coordinator_.open_transactions(kReportedTransactions)) {
+    if (report.transaction != resolution.transaction) continue;
+    for (const auto& branch : report.branches) {
+      if (branch.branch == resolution.branch)
+        return fmt::format("transaction {}, branch {}", name_of(report.state), branch.state);
+    }
+  }
+  return "not open at the coordinator";
+}
+
 void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal refuse,
                                     const wire::ResolveRequest& request) {
   auto id = TransactionId::parse(request.transaction_id);
@@ -127,20 +163,32 @@ void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal r
   resolution.commit = request.commit;
   resolution.reason = request.reason;
   resolution.operator_name = request.operator_name;
-  log_warning("audit: resolve", {{"transaction", request.transaction_id},
-                                 {"resource", request.resource},
-                                 {"branch", request.branch},
-                                 {"commit", request.commit},
-                                 {"operator", request.operator_name},
-                                 {"reason", request.reason}});
-  coordinator_.resolve(resolution,
-                       [answer = std::move(answer), refuse = std::move(refuse)](const auto& report) {
-                         if (!report) return rpc::refuse_with(refuse, report.error());
-                         wire::ResolveReply reply;
-                         reply.state = name_of(report->state);
-                         reply.detail = report->detail;
-                         answer(reply);
-                       });
+  const auto audit = [path = audit_path_, request](std::string_view action, std::string_view key,
+                                                   std::string_view value) {
+    return append_audit(path, wall_now(), action,
+                        {{"transaction", request.transaction_id},
+                         {"branch", request.branch},
+                         {"resource", request.resource},
+                         {"outcome", request.commit ? "commit" : "rollback"},
+                         {"operator", request.operator_name},
+                         {"reason", request.reason},
+                         {key, value}});
+  };
+  if (const auto written = audit("resolve", "before", before_resolve(resolution)); !written) {
+    return rpc::refuse_with(refuse, written.error());
+  }
+  coordinator_.resolve(
+      resolution, [audit, answer = std::move(answer), refuse = std::move(refuse)](const auto& report) {
+        const auto written = audit("resolve-done", "after",
+                                   report ? fmt::format("{}: {}", name_of(report->state), report->detail)
+                                          : "refused: " + report.error().message);
+        if (!written) log_error("audit trail", {{"why", written.error().message}});
+        if (!report) return rpc::refuse_with(refuse, report.error());
+        wire::ResolveReply reply;
+        reply.state = name_of(report->state);
+        reply.detail = report->detail;
+        answer(reply);
+      });
 }
 
 }  // namespace troth::coordinator

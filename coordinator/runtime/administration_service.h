@@ -13,8 +13,9 @@ namespace troth::coordinator {
 
 class AdministrationService : public wire::AdministrationCobSvIf {
  public:
-  AdministrationService(Coordinator& coordinator, std::function<std::uint64_t()> log_syncs)
-      : coordinator_(coordinator), log_syncs_(std::move(log_syncs)) {}
+  AdministrationService(Coordinator& coordinator, std::string audit_path,
+                        std::function<std::uint64_t()> log_syncs)
+      : coordinator_(coordinator), audit_path_(std::move(audit_path)), log_syncs_(std::move(log_syncs)) {}
 
   template <typename Reply>
   using Answer = std::function<void(const Reply&)>;
@@ -27,8 +28,10 @@ class AdministrationService : public wire::AdministrationCobSvIf {
 
  private:
   [[nodiscard]] std::vector<wire::OpenTransaction> open_transactions() const;
+  [[nodiscard]] std::string before_resolve(const ResolveRequested& resolution) const;
 
   Coordinator& coordinator_;
+  std::string audit_path_;
   std::function<std::uint64_t()> log_syncs_;
 };
 

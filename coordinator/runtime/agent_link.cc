@@ -40,7 +40,7 @@ void AgentLink::open_channel() {
   options.on_connected = [this, number] {
     if (number != channel_number_) return;
     connected_ = true;
-    last_trouble_.clear();
+    trouble_ = {};
     log_info("agent connected",
              {{"agent", agent_}, {"address", address_.text()}, {"incarnation", greeted_incarnation_}});
     owner_.on_connected(greeted_incarnation_);
@@ -151,10 +151,11 @@ void AgentLink::knock() {
       rpc::hello_of(kProgram, owner_.cluster), owner_.call_timeout,
       [this, number](Result<wire::Hello> reply) {
         if (number != channel_number_ || reply || connected_) return;
-        if (reply.error().message != last_trouble_) {
-          last_trouble_ = reply.error().message;
+        const bool known = reply.error().message == trouble_.message;
+        trouble_ = reply.error();
+        if (!known) {
           log_warning("agent cannot be reached",
-                      {{"agent", agent_}, {"address", address_.text()}, {"why", last_trouble_}});
+                      {{"agent", agent_}, {"address", address_.text()}, {"why", trouble_.message}});
         }
         schedule_heartbeat();
       });

@@ -56,6 +56,8 @@ class AgentLink {
 
   [[nodiscard]] const rpc::Address& address() const { return address_; }
   [[nodiscard]] bool is_connected() const { return connected_; }
+  // Why it is not connected: the agent cannot be reached, or refuses this coordinator. Empty message: not known.
+  [[nodiscard]] const Error& trouble() const { return trouble_; }
   // As the last heartbeat told it.
   [[nodiscard]] const wire::HeartbeatReply& health() const { return health_; }
 
@@ -80,7 +82,7 @@ class AgentLink {
   bool connected_ = false;
   Incarnation greeted_incarnation_;
   wire::HeartbeatReply health_;
-  std::string last_trouble_;  // logged once while it lasts
+  Error trouble_;  // logged once while it lasts
 };
 
 }  // namespace troth::coordinator

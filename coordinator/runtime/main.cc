@@ -89,8 +89,8 @@ class CoordinatorProcess {
     server_->add_service<wire::TransactionsAsyncProcessor>(
         std::make_shared<TransactionsService>(*coordinator_));
     server_->add_service<wire::DirectoryAsyncProcessor>(std::make_shared<DirectoryService>(*coordinator_));
-    server_->add_service<wire::AdministrationAsyncProcessor>(
-        std::make_shared<AdministrationService>(*coordinator_, [this] { return store_->counters().syncs; }));
+    server_->add_service<wire::AdministrationAsyncProcessor>(std::make_shared<AdministrationService>(
+        *coordinator_, process_.data().audit_path(), [this] { return store_->counters().syncs; }));
     const auto bound = server_->listen(address_);
     if (!bound) return process_.finish(std::unexpected(bound.error()));
     process_.ready(bound->text(),

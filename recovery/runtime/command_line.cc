@@ -325,8 +325,10 @@ void add_installation(CLI::App& app, const Choose& choose, bool uninstall) {
       ->add_option("--admin-password-env", spec->admin_password.environment,
                    "Or: the environment variable that holds it")
       ->excludes(file);
+  command->add_option("--reason", spec->reason, "Why, for the audit trail")->type_name("TEXT");
   command->final_callback([=] {
     if (!spec->print && spec->admin_user.empty()) throw CLI::RequiredError("--admin-user (or --print)");
+    if (uninstall && !spec->print && spec->reason.empty()) throw CLI::RequiredError("--reason");
     choose(*spec);
   });
 }

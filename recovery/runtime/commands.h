@@ -106,6 +106,7 @@ struct LogCommand {
 struct InstallCommand {
   bool uninstall = false;
   bool print = false;
+  std::string reason;  // for the audit trail
   std::string resource;
   std::string agent_config;
   std::string role_host = "%";  // MySQL and MariaDB: the host part of the agent's account

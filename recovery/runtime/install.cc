@@ -1,12 +1,15 @@
 // troth install, troth uninstall: Troth's tables in a resource, made by a DBA's role that the agent never
 // has.
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/nearest_name.h"
+#include "base/runtime/audit_trail.h"
+#include "base/runtime/clock.h"
 #include "base/runtime/entropy.h"
 #include "base/runtime/process.h"
 #include "base/runtime/secret.h"
@@ -26,6 +29,7 @@ using agent::ResourceSettings;
 struct ConfiguredResource {
   ResourceSettings resource;
   std::chrono::milliseconds counter_interval{};
+  std::string data_directory;
 };
 
 // The resource as the agent's own configuration names it.
@@ -40,7 +44,8 @@ Result<ConfiguredResource> find_resource(const InstallCommand& command) {
   if (auto verdict = schema.verdict(); !verdict) return std::unexpected(std::move(verdict.error()));
   std::vector<std::string> names;
   for (const auto& resource : settings.resources) {
-    if (resource.name == command.resource) return ConfiguredResource{resource, settings.counter_interval};
+    if (resource.name == command.resource)
+      return ConfiguredResource{resource, settings.counter_interval, process.data_directory};
     names.push_back(resource.name);
   }
   const auto nearest = nearest_name(command.resource, names);
@@ -76,6 +81,43 @@ std::unexpected<Error> from_database(agent::ClassifiedError&& error, const std::
   return std::unexpected(std::move(error.error));
 }
 
+// ---- the audit trail
+
+// In the agent's data directory. A DBA may run this where there is none; then the answer says so.
+class InstallAudit {
+ public:
+  InstallAudit(const InstallCommand& command, const Surroundings& around, const std::string& data_directory)
+      : command_(command), operator_name_(around.operator_name), path_(data_directory + "/audit.log") {
+    if (!std::filesystem::is_directory(data_directory)) path_.clear();
+  }
+
+  // Empty: nothing is written.
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+  [[nodiscard]] Status write(std::string_view phase, std::string_view key, std::string_view value) const {
+    if (path_.empty()) return {};
+    return append_audit(path_, wall_now(),
+                        fmt::format("{}{}", command_.uninstall ? "uninstall" : "install", phase),
+                        {{"resource", command_.resource},
+                         {"operator", operator_name_},
+                         {"reason", command_.reason},
+                         {key, value}});
+  }
+
+ private:
+  const InstallCommand& command_;
+  std::string operator_name_;
+  std::string path_;
+};
+
+// What stands in the resource; empty: nothing of Troth's.
+std::string standing(agent::DatabaseConnection& database) {
+  const auto server = database.read_server("");
+  if (!server) return "";
+  return fmt::format("version {}, installation {}, owner {}", server->schema_version, server->installation,
+                     server->owner.agent.value.empty() ? "nobody" : server->owner.agent.value);
+}
+
 // ---- install
 
 Result<agent::ServerRow> install(const InstallCommand& command, const ResourceSettings& resource,
@@ -95,7 +137,8 @@ Result<agent::ServerRow> install(const InstallCommand& command, const ResourceSe
   return std::move(*server);
 }
 
-ExitCode tell_installed(const ResourceSettings& resource, const agent::ServerRow& server, Console& console) {
+ExitCode tell_installed(const ResourceSettings& resource, const agent::ServerRow& server,
+                        const std::string& audit_path, Console& console) {
   console.answer(
       [&] {
         auto text = fmt::format("{}: Troth's tables, version {}, installation {}, for the role {}\n{} {}\n",
@@ -103,6 +146,9 @@ ExitCode tell_installed(const ResourceSettings& resource, const agent::ServerRow
                                 name_of(resource.kind), server.version);
         if (!server.cannot_prepare.empty())
           text += fmt::format("but it cannot prepare transactions yet: {}\n", server.cannot_prepare);
+        if (!server.not_durable.empty())
+          text += fmt::format("but it may lose what it acknowledges: {}\n", server.not_durable);
+        if (audit_path.empty()) text += "no audit line was written: the agent's data directory is not here\n";
         return text;
       },
       [&] {
@@ -112,7 +158,9 @@ ExitCode tell_installed(const ResourceSettings& resource, const agent::ServerRow
                     {"schema_version", server.schema_version},
                     {"installation", server.installation},
                     {"role", resource.user},
-                    {"cannot_prepare", server.cannot_prepare}};
+                    {"cannot_prepare", server.cannot_prepare},
+                    {"not_durable", server.not_durable},
+                    {"audit", audit_path}};
       });
   return server.cannot_prepare.empty() ? ExitCode::kDone : ExitCode::kAttention;
 }
@@ -173,7 +221,7 @@ ExitCode print(const InstallCommand& command, const ResourceSettings& resource, 
 
 }  // namespace
 
-ExitCode run(const InstallCommand& command, const Surroundings&, Console& console) {
+ExitCode run(const InstallCommand& command, const Surroundings& around, Console& console) {
   const auto configured = find_resource(command);
   if (!configured) return console.complain(configured.error());
   const auto& resource = configured->resource;
@@ -186,15 +234,27 @@ ExitCode run(const InstallCommand& command, const Surroundings&, Console& consol
         database.error(),
         {.advice = "see that the database runs, and that --admin-user and its password are right"});
   }
+  const InstallAudit audit(command, around, configured->data_directory);
+  if (const auto written = audit.write("", "before", standing(**database)); !written)
+    return console.complain(written.error());
   if (!command.uninstall) {
     const auto server = install(command, resource, **database);
+    if (const auto noted = audit.write("-done", "after",
+                                       server ? standing(**database) : "refused: " + server.error().message);
+        !noted)
+      return console.complain(noted.error());
     if (!server) return console.complain(server.error());
-    return tell_installed(resource, *server, console);
+    return tell_installed(resource, *server, audit.path(), console);
   }
   const auto removed = uninstall(command, *configured, **database);
+  if (const auto noted = audit.write(
+          "-done", "after", removed ? "Troth's tables are gone" : "refused: " + removed.error().message);
+      !noted)
+    return console.complain(noted.error());
   if (!removed) return console.complain(removed.error());
-  console.answer([&] { return fmt::format("{}: Troth's tables are gone\n", resource.name); },
-                 [&] { return Json{{"resource", resource.name}, {"uninstalled", true}}; });
+  console.answer(
+      [&] { return fmt::format("{}: Troth's tables are gone\n", resource.name); },
+      [&] { return Json{{"resource", resource.name}, {"uninstalled", true}, {"audit", audit.path()}}; });
   return ExitCode::kDone;
 }
 

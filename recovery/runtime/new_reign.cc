@@ -156,6 +156,7 @@ ExitCode run(const NewReignCommand& command, const Surroundings& around, Console
 
   const auto audited = append_audit(data->audit_path(), wall_now(), "new-reign",
                                     {{"cluster", cluster},
+                                     {"before", fmt::format("epoch {}", plan->stored.value)},
                                      {"above", plan->above},
                                      {"losses", plan->losses.size()},
                                      {"operator", around.operator_name},
@@ -163,10 +164,18 @@ ExitCode run(const NewReignCommand& command, const Surroundings& around, Console
   if (!audited) return console.complain(audited.error());
   const auto epoch = acquire(**offline, plan->above);
   if (!epoch) return console.complain(epoch.error());
+  const auto noted = append_audit(data->audit_path(), wall_now(), "new-reign-done",
+                                  {{"cluster", cluster},
+                                   {"operator", around.operator_name},
+                                   {"reason", command.reason},
+                                   {"after", fmt::format("epoch {}", epoch->number.value)}});
+  if (!noted) return console.complain(noted.error());
   console.answer(
       [&] {
         return fmt::format(
-            "cluster {} is in epoch {} now: start the coordinator, then restart the agents that stopped\n"
+            "cluster {} is in epoch {} now: start the coordinator; agents that stopped take up service when "
+            "they "
+            "hear it\n"
             "{} held by agents will commit, {} will be rolled back\n",
             cluster.value, epoch->number.value,
             counted(static_cast<std::int64_t>(plan->commits.size()), "branch", "branches"),

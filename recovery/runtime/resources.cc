@@ -30,11 +30,13 @@ std::string text_of(const wire::ClusterStatus& status) {
     const auto& health = resource.health;
     table.add({resource.name, fmt::format("{}", resource.number), resource.kind,
                fmt::format("{} ({})", resource.agent_id, resource.incarnation), resource.address,
-               resource.connected ? health.state : "agent unreachable", fmt::format("{}", health.in_doubt),
+               resource.connected || health.state != "unreachable" ? health.state : "agent unreachable",
+               fmt::format("{}", health.in_doubt),
                health.in_doubt > 0 ? age_text(health.oldest_in_doubt_ms) : "-",
                fmt::format("{}/{}", health.sessions_busy, health.sessions)});
-    if (!serves(resource) && !health.detail.empty())
-      troubles += fmt::format("{}: {}\n", resource.name, printable(health.detail));
+    if (serves(resource)) continue;
+    if (!health.detail.empty()) troubles += fmt::format("{}: {}\n", resource.name, printable(health.detail));
+    if (!health.remedy.empty()) troubles += fmt::format("  {}\n", printable(health.remedy));
   }
   return text + table.text() + troubles;
 }
@@ -52,6 +54,7 @@ Json json_of(const wire::ClusterStatus& status) {
                          {"connected", resource.connected},
                          {"state", health.state},
                          {"detail", health.detail},
+                         {"remedy", health.remedy},
                          {"in_doubt", health.in_doubt},
                          {"oldest_in_doubt_ms", health.oldest_in_doubt_ms},
                          {"sessions_busy", health.sessions_busy},

@@ -18,10 +18,16 @@ namespace {
 constexpr auto kPatience = std::chrono::seconds(60);
 constexpr auto kPause = std::chrono::milliseconds(200);
 
+// Nothing more happens by itself in these.
+bool has_ended(const std::string& state) {
+  return state == "serving" || state == "not durable" || state == "set back" || state == "not owner" ||
+         state == "stopped";
+}
+
 // The agent answers when it has begun. What has become of it, once it serves or has given up.
 Result<wire::ResourceHealth> await_end(wire::ResourceHealth health, rpc::BlockingChannel& agent) {
   const auto deadline = boot_now() + kPatience;
-  while (health.state != "serving" && health.state != "stopped" && boot_now() < deadline) {
+  while (!has_ended(health.state) && boot_now() < deadline) {
     std::this_thread::sleep_for(kPause);
     auto status = agent.call<wire::Agent_agent_status>(kPromptly);
     if (!status) return std::unexpected(std::move(status.error()));
@@ -54,14 +60,16 @@ ExitCode run(const TakeOverCommand& command, const Surroundings& around, Console
   if (!health) return console.complain(health.error());
   console.answer(
       [&] {
-        return fmt::format("{} at {}: {}{}{}\n", health->resource, command.agent, health->state,
-                           health->detail.empty() ? "" : ": ", health->detail);
+        auto text = fmt::format("{} at {}: {}{}{}\n", health->resource, command.agent, health->state,
+                                health->detail.empty() ? "" : ": ", health->detail);
+        return health->remedy.empty() ? text : text + "  " + health->remedy + "\n";
       },
       [&] {
         return Json{{"resource", health->resource},
                     {"agent", command.agent},
                     {"state", health->state},
-                    {"detail", health->detail}};
+                    {"detail", health->detail},
+                    {"remedy", health->remedy}};
       });
   return health->state == "serving" ? ExitCode::kDone : ExitCode::kAttention;
 }

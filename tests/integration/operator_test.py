@@ -60,14 +60,22 @@ def test_what_is_installed_can_be_printed_repeated_and_taken_out(cluster):
         assert "troth_branch" in printed["script"]
         again = troth(cluster, "install", vault.resource, *configuration, *admin)
         assert (again["kind"], again["cannot_prepare"]) == (vault.server.kind, "")
-        refused = troth(cluster, "uninstall", vault.resource, *configuration, *admin, exit_code=1)
+        refused = troth(
+            cluster, "uninstall", vault.resource, *configuration, *admin, "--reason", "moved", exit_code=1
+        )
         assert "stop it" in refused["error"]["message"]
     cluster.agent.kill()
     for vault in cluster.vaults:
         admin = (
             "--admin-user", vault.server.admin, "--admin-password-file", str(vault.server.password_file),
         )  # fmt: skip
-        troth(cluster, "uninstall", vault.resource, *configuration, *admin)
+        troth(cluster, "uninstall", vault.resource, *configuration, *admin, "--reason", "the bank moves")
+    trail = Path(cluster.agent.settings["data_directory"], "audit.log").read_text(encoding="utf-8")
+    for vault in cluster.vaults:
+        named = f"resource={vault.resource} operator=alice reason"
+        assert f"action=install {named}=" in trail
+        assert f'action=uninstall {named}="the bank moves" before="version 1, installation ' in trail
+        assert f'action=uninstall-done {named}="the bank moves" after="Troth\'s tables are gone"' in trail
 
 
 def test_execute_and_status_tell_the_same_transaction(cluster):
@@ -137,7 +145,6 @@ def test_a_coordinator_that_was_set_back_begins_a_new_reign(cluster):
     assert "reason=restored" in (data / "audit.log").read_text(encoding="utf-8")
 
     cluster.coordinator.start()
-    cluster.agent.restart()
     cluster.wait_serving()
     eventually(lambda: held(cluster) == 0, "nothing is held", 30)
     cluster.bank.check()

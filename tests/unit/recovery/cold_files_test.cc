@@ -90,11 +90,15 @@ TEST_F(ColdFiles, NewReignIsAboveEveryAgentsAndStaysSo) {
   EXPECT_THAT(ran.output, HasSubstr("is in epoch 18 now"));
   EXPECT_THAT(ran.output, HasSubstr("1 branch held by agents will commit, 0 will be rolled back"));
   EXPECT_THAT(audit(), HasSubstr("action=new-reign cluster=" + cluster_id_.value +
-                                 " above=17 losses=0 operator=alice reason=\"backup of 03:00\"\n"));
+                                 " before=\"epoch 2\" above=17 losses=0 operator=alice "
+                                 "reason=\"backup of 03:00\"\n"));
+  EXPECT_THAT(audit(), HasSubstr("operator=alice reason=\"backup of 03:00\" after=\"epoch 18\"\n"));
   auto data = DataDirectory::open(path_, OwnerKind::kCoordinator);
   auto offline = OfflineStore::open(*data);
   const auto next = (*offline)->ask(store::AcquireEpoch{.nonce = {9}});
   EXPECT_EQ(std::get<store::EpochAcquired>(next).epoch.number, EpochNumber{19});
+  EXPECT_EQ(std::get<store::EpochAcquired>(next).new_reign, EpochNumber{18})
+      << "what agents that stopped wait for";
 }
 
 // [T5] What the restored store does not know would be rolled back: only with the operator's word.

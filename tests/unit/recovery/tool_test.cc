@@ -383,7 +383,8 @@ wire::ClusterStatus cluster_status() {
   my.agent_id = "my-aaaaaa";
   my.address = "127.0.0.1:7403";
   my.health.state = "set back";
-  my.health.detail = "server_uuid changed: troth resource take-over accounts_my";
+  my.health.detail = "server_uuid changed";
+  my.health.remedy = "see what was restored; then `troth resource take-over accounts_my`";
   my.health.in_doubt = 1;
   my.health.oldest_in_doubt_ms = 65'000;
   status.resources = {pg, my};
