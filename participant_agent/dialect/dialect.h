@@ -42,8 +42,9 @@ struct BranchStart {
   std::optional<RequestKey> request;
   Digest digest;
   Isolation isolation = Isolation::kUnset;
-  // Postgres: limits inside the branch's transaction; 0: the session's own.
+  // Of each statement; 0: none. Where the server cannot be told, the session's owner stops it.
   std::chrono::milliseconds statement_timeout{0};
+  // Postgres: inside the branch's transaction; 0: the session's own.
   std::chrono::milliseconds lock_timeout{0};
 };
 
@@ -93,6 +94,8 @@ class Dialect {
   // Must a marker insert that had to wait be begun again? (InnoDB: a granted waiter keeps a gap lock, attack
   // 50)
   [[nodiscard]] virtual bool begins_again_after_wait() const = 0;
+  // Does `begin_branch` make the server keep BranchStart::statement_timeout?
+  [[nodiscard]] virtual bool server_times_statements() const = 0;
 
   // -- Proof [T9]
   // ---------------------------------------------------------------------------------------------- Answer:

@@ -33,6 +33,8 @@ class InnodbDialect : public Dialect {
   [[nodiscard]] Texts commit_prepared(const BranchId& branch) const override;
   [[nodiscard]] Texts roll_back_prepared(const BranchId& branch) const override;
   [[nodiscard]] bool begins_again_after_wait() const override { return true; }
+  // MySQL times SELECT only.
+  [[nodiscard]] bool server_times_statements() const override { return false; }
 
   [[nodiscard]] Texts read_markers(const BranchId& branch,
                                    const std::optional<RequestKey>& request) const override;

@@ -156,6 +156,7 @@ class PostgresDialect final : public Dialect {
 
   bool ties_prepared_branches() const override { return false; }
   bool begins_again_after_wait() const override { return false; }
+  bool server_times_statements() const override { return true; }
 
   Texts read_markers(const BranchId& branch, const std::optional<RequestKey>& request) const override {
     std::string query = fmt::format(

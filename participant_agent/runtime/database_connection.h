@@ -29,6 +29,8 @@
 
 namespace troth::agent {
 
+class DeadlineWatch;
+
 struct ConnectOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
@@ -71,6 +73,7 @@ struct BranchWork {
   OwnerRow mine;
   bool durability_required = true;
   ResultLimits limits;
+  DeadlineWatch* watch = nullptr;  // keeps the statements' timeout where the server does not
 
   [[nodiscard]] bool writes() const {
     return ending == BranchEnding::kPrepare || ending == BranchEnding::kCommitOnePhase;

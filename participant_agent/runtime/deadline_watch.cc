@@ -26,18 +26,17 @@ DeadlineWatch::~DeadlineWatch() {
 }
 
 DeadlineWatch::Ticket DeadlineWatch::watch(Instant deadline, std::shared_ptr<Cancellation> cancellation) {
-  bool earliest = true;
+  bool wakes = false;
   Ticket ticket = 0;
   {
     const std::lock_guard lock(mutex_);
     if (expire_all_) deadline = Instant{};
-    for (const auto& [other, watched] : watched_)
-      earliest = earliest && deadline < watched.due;
+    wakes = deadline < sleeps_until_;
     ticket = ++last_ticket_;
     watched_.emplace(ticket, Watched{deadline, deadline, std::move(cancellation)});
   }
-  // Most deadlines lie behind one that is waited for already: the thread need not wake for them.
-  if (earliest) changed_.notify_all();
+  // Most deadlines lie behind one that is, or was, waited for: the thread need not wake for them.
+  if (wakes) changed_.notify_all();
   return ticket;
 }
 
@@ -63,6 +62,7 @@ void DeadlineWatch::run() {
     const auto next = std::min_element(watched_.begin(), watched_.end(), [](const auto& a, const auto& b) {
       return a.second.due < b.second.due;
     });
+    sleeps_until_ = next == watched_.end() ? Instant::max() : next->second.due;
     if (next == watched_.end()) {
       changed_.wait(lock);
       continue;

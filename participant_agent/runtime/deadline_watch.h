@@ -60,6 +60,7 @@ class DeadlineWatch {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<Ticket, Watched> watched_;
+  Instant sleeps_until_ = Instant::max();  // the thread looks again by then, whatever it is told
   Ticket last_ticket_ = 0;
   bool expire_all_ = false;
   bool stopping_ = false;

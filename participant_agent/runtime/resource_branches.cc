@@ -112,6 +112,7 @@ void Resource::run_work(const Branch& branch, const RunWork& run) {
                     : (branch.is_one_phase() ? BranchEnding::kCommitOnePhase : BranchEnding::kPrepare);
   task.mine = mine_;
   task.durability_required = options_.settings.require_durability;
+  task.watch = &cancels_;
   task.limits = options_.limits;
   if (work.max_rows > 0)
     task.limits.rows_per_statement = std::min(task.limits.rows_per_statement, work.max_rows);

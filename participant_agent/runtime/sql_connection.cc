@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/runtime/clock.h"
 #include "participant_agent/runtime/crash_points.h"
+#include "participant_agent/runtime/deadline_watch.h"
 
 namespace troth::agent {
 namespace {
@@ -18,6 +19,36 @@ using namespace std::chrono_literals;
 // trip.
 constexpr Duration kBeginHadToWait = 20ms;
 constexpr int kMostBegins = 3;
+
+// The time of one statement, where the server does not keep it: from its deadline on the session is asked to stop.
+class StatementTime {
+ public:
+  StatementTime(const BranchWork& work, bool server_keeps_it, std::shared_ptr<Cancellation> cancellation)
+      : watch_(server_keeps_it || work.start.statement_timeout.count() == 0 ? nullptr : work.watch),
+        cancellation_(std::move(cancellation)) {
+    if (watch_ == nullptr) return;
+    deadline_ = boot_now() + work.start.statement_timeout;
+    ticket_ = watch_->watch(deadline_, cancellation_);
+  }
+  ~StatementTime() {
+    if (watch_ != nullptr) watch_->forget(ticket_);
+  }
+  StatementTime(const StatementTime&) = delete;
+  StatementTime& operator=(const StatementTime&) = delete;
+
+  // The request may be under way by then, whatever the statement came to: nothing else may run here.
+  [[nodiscard]] bool is_up() {
+    if (watch_ == nullptr || boot_now() < deadline_) return false;
+    cancellation_->request();
+    return true;
+  }
+
+ private:
+  DeadlineWatch* const watch_;
+  const std::shared_ptr<Cancellation> cancellation_;
+  Instant deadline_{};
+  DeadlineWatch::Ticket ticket_ = 0;
+};
 
 ClassifiedError unreadable(Error error) {
   return {.meaning = Meaning::kStatementRefused, .error = std::move(error)};
@@ -184,8 +215,18 @@ std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
       error->message = "the branch's time was up before this statement";
     } else {
       budget.next_statement();
+      StatementTime time(work, dialect_.server_times_statements(), cancellation());
       Answer<StatementResult> result = execute(statement, budget);
-      if (!result.has_value()) {
+      if (time.is_up() && condition_ != ConnectionCondition::kLost) {
+        error.emplace();
+        error->code = ErrorCode::kTimeout;
+        error->effect = Effect::kNone;
+        error->retryable = true;
+        error->message = fmt::format(
+            "the statement took longer than its {} ms; raise `statement_timeout_ms`, or see what it waits "
+            "for",
+            work.start.statement_timeout.count());
+      } else if (!result.has_value()) {
         error = std::move(result.error().error);
         // [T11] What the statement did goes with the branch.
         if (condition_ != ConnectionCondition::kLost) error->effect = Effect::kNone;

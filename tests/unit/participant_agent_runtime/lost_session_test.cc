@@ -146,6 +146,24 @@ TEST_P(LostSessionTest, StatementIsCancelledFromAnotherThread) {
   EXPECT_EQ(resource().balance(1), "100");
 }
 
+// A statement's own timeout, with every database: MySQL and MariaDB are told by the agent.
+TEST_P(LostSessionTest, StatementPastItsTimeoutIsStoppedAndRefused) {
+  DeadlineWatch watch({.repeat_after = 50ms});
+  const auto session = resource().connect();
+  BranchWork work = resource().transfer(1, 5);
+  work.statements.push_back(resource().statement(sleep_text(resource(), 30)));
+  work.start.statement_timeout = 200ms;
+  work.watch = &watch;
+  const auto begun = std::chrono::steady_clock::now();
+  const Error error = refusal_of(session->run_branch(work));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 10s);
+  EXPECT_EQ(error.code, ErrorCode::kTimeout) << error.message;
+  EXPECT_EQ(error.statement, work.statements.size());
+  EXPECT_EQ(error.effect, Effect::kNone);
+  EXPECT_EQ(resource().balance(1), "100");
+  EXPECT_EQ(resource().marker(work.start.id), "");
+}
+
 class PoolOnDatabaseTest : public DatabaseTest {
  protected:
   std::unique_ptr<SessionPool> pool(std::size_t sessions, EventLoop& loop, const ConnectOptions& options) {
