@@ -5,18 +5,10 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "participant_agent/refusal.h"
 
 namespace troth::agent {
 namespace {
-
-Error error_of(ErrorCode code, Effect effect, std::string message, bool retryable = false) {
-  Error error;
-  error.code = code;
-  error.effect = effect;
-  error.message = std::move(message);
-  error.retryable = retryable;
-  return error;
-}
 
 // How long what nobody waits for (watermark, floors, clean-up) may be put off.
 constexpr Duration kUpkeepInterval = std::chrono::seconds(1);
@@ -38,8 +30,8 @@ BranchTable::BranchTable(TableOptions options, const JournalState& journal, Inst
     const auto floors = journal.floors.find(name);
     Resource resource;
     resource.kind = kind;
-    resource.not_serving = error_of(ErrorCode::kUnavailable, Effect::kNone,
-                                    fmt::format("resource {} is starting", name.value), true);
+    resource.not_serving = refusal(ErrorCode::kUnavailable, Effect::kNone,
+                                   fmt::format("resource {} is starting", name.value), true);
     if (floors != journal.floors.end()) resource.floors = FloorKeeper(floors->second);
     resources_.emplace(name, std::move(resource));
   }
@@ -62,8 +54,7 @@ std::vector<TableEffect> BranchTable::step(const TableInput& input, Instant now)
   return std::move(context.effects);
 }
 
-// -- Guards
-// --------------------------------------------------------------------------------------------------
+// -- Guards -------------------------------------------------------------------------------------------------
 
 bool BranchTable::admit(const LeaderStamp& stamp, Context& context) {
   if (const auto refusal = pass(stamp, context)) {
@@ -128,8 +119,7 @@ void BranchTable::on(const EpochConfirmed& input, Context& /*context*/) {
   fence_.confirm(input.epoch);
 }
 
-// -- Work
-// ----------------------------------------------------------------------------------------------------
+// -- Work ---------------------------------------------------------------------------------------------------
 
 void BranchTable::on(const PrepareArrived& input, Context& context) {
   if (!admit(input.stamp, context)) return;
@@ -137,7 +127,7 @@ void BranchTable::on(const PrepareArrived& input, Context& context) {
   // [T12] That start may have run it, so nothing is known of its effect.
   if (work.incarnation != options_.incarnation) {
     refuse_call(
-        error_of(
+        refusal(
             ErrorCode::kStale, Effect::kUnknown,
             fmt::format("this work was meant for incarnation {} of this agent; it is incarnation {} by now",
                         work.incarnation.value, options_.incarnation.value),
@@ -147,9 +137,9 @@ void BranchTable::on(const PrepareArrived& input, Context& context) {
   }
   if (const auto known = branches_.find(work.id); known != branches_.end()) {
     if (known->second.branch.work().digest != work.digest && known->second.branch.work().digest != Digest{}) {
-      refuse_call(error_of(ErrorCode::kInvalidArgument, Effect::kUnknown,
-                           fmt::format("branch {} of {} was asked before with other content",
-                                       work.id.branch.value, work.id.transaction.text())),
+      refuse_call(refusal(ErrorCode::kInvalidArgument, Effect::kUnknown,
+                          fmt::format("branch {} of {} was asked before with other content",
+                                      work.id.branch.value, work.id.transaction.text())),
                   context);
       return;
     }
@@ -166,8 +156,8 @@ void BranchTable::on(const PrepareArrived& input, Context& context) {
 
 Result<WorkPlan> BranchTable::plan(const Work& work) const {
   if (!leader_heard_) {
-    return std::unexpected(error_of(ErrorCode::kUnavailable, Effect::kNone,
-                                    "no live leader has been heard since this agent's start [T7]", true));
+    return std::unexpected(refusal(ErrorCode::kUnavailable, Effect::kNone,
+                                   "no live leader has been heard since this agent's start [T7]", true));
   }
   if (work.id.transaction.cluster != options_.cluster) {
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
@@ -186,19 +176,19 @@ Result<WorkPlan> BranchTable::plan(const Work& work) const {
   }
   if (resource->second.not_serving) return std::unexpected(*resource->second.not_serving);
   if (work.request && busy_.contains({work.resource, *work.request, work.id.branch})) {  // attack 50
-    return std::unexpected(error_of(ErrorCode::kBusy, Effect::kNone,
-                                    fmt::format("request {} is still being worked on in {}",
-                                                work.request->id.text(), work.resource.value),
-                                    true));
+    return std::unexpected(refusal(ErrorCode::kBusy, Effect::kNone,
+                                   fmt::format("request {} is still being worked on in {}",
+                                               work.request->id.text(), work.resource.value),
+                                   true));
   }
   const auto& limits = options_.limits;
   if (live_.size() >= limits.live_branches || live_bytes_ + size_of(work) > limits.live_bytes ||
       branches_.size() >= limits.remembered_branches) {
     Error error =
-        error_of(ErrorCode::kOverloaded, Effect::kNone,
-                 fmt::format("the agent's limit is reached ({} live branches, {} remembered, {} MiB)",
-                             live_.size(), branches_.size(), live_bytes_ >> 20),
-                 true);
+        refusal(ErrorCode::kOverloaded, Effect::kNone,
+                fmt::format("the agent's limit is reached ({} live branches, {} remembered, {} MiB)",
+                            live_.size(), branches_.size(), live_bytes_ >> 20),
+                true);
     error.retry_after = std::chrono::milliseconds(200);
     return std::unexpected(std::move(error));
   }
@@ -214,8 +204,7 @@ void BranchTable::refuse_work(const Work& work, Error error, Context& context) {
   refuse_call(std::move(error), context);
 }
 
-// -- Ends
-// ----------------------------------------------------------------------------------------------------
+// -- Ends ---------------------------------------------------------------------------------------------------
 
 void BranchTable::on(const CommitArrived& input, Context& context) {
   if (admit(input.stamp, context)) finish(input.id, input.resource, CommitRequested{}, context);
@@ -233,9 +222,9 @@ void BranchTable::finish(const BranchId& id, const ResourceName& name, const Bra
                          Context& context) {
   const auto resource = resources_.find(name);
   if (resource == resources_.end() || id.transaction.cluster != options_.cluster) {
-    refuse_call(error_of(ErrorCode::kUnknownResource, Effect::kNone,
-                         fmt::format("this agent has no resource {} of cluster {}", name.value,
-                                     id.transaction.cluster.value)),
+    refuse_call(refusal(ErrorCode::kUnknownResource, Effect::kNone,
+                        fmt::format("this agent has no resource {} of cluster {}", name.value,
+                                    id.transaction.cluster.value)),
                 context);
     return;
   }
@@ -267,8 +256,8 @@ void BranchTable::on(const RequestBarArrived& input, Context& context) {
   if (!admit(input.stamp, context)) return;
   const auto resource = resources_.find(input.resource);
   if (resource == resources_.end()) {
-    refuse_call(error_of(ErrorCode::kUnknownResource, Effect::kNone,
-                         fmt::format("this agent has no resource {}", input.resource.value)),
+    refuse_call(refusal(ErrorCode::kUnknownResource, Effect::kNone,
+                        fmt::format("this agent has no resource {}", input.resource.value)),
                 context);
   } else if (resource->second.not_serving) {
     refuse_call(*resource->second.not_serving, context);
@@ -282,26 +271,26 @@ void BranchTable::on(const RequestBarArrived& input, Context& context) {
 void BranchTable::on(const ResolveArrived& input, Context& context) {
   const auto known = branches_.find(input.id);
   if (known == branches_.end()) {
-    refuse_call(error_of(ErrorCode::kUnknownTransaction, Effect::kNone,
-                         fmt::format("branch {} of {} is not in doubt here", input.id.branch.value,
-                                     input.id.transaction.text())),
+    refuse_call(refusal(ErrorCode::kUnknownTransaction, Effect::kNone,
+                        fmt::format("branch {} of {} is not in doubt here", input.id.branch.value,
+                                    input.id.transaction.text())),
                 context);
     return;
   }
   if (known->second.branch.resource() != input.resource) {
-    refuse_call(error_of(ErrorCode::kInvalidArgument, Effect::kNone,
-                         fmt::format("branch {} of {} is in resource {}, not {}", input.id.branch.value,
-                                     input.id.transaction.text(), known->second.branch.resource().value,
-                                     input.resource.value)),
+    refuse_call(refusal(ErrorCode::kInvalidArgument, Effect::kNone,
+                        fmt::format("branch {} of {} is in resource {}, not {}", input.id.branch.value,
+                                    input.id.transaction.text(), known->second.branch.resource().value,
+                                    input.resource.value)),
                 context);
     return;
   }
   // Nobody's hand ends a branch in a resource that another agent owns, or that is not what it was.
   const auto resource = resources_.find(input.resource);
   if (resource == resources_.end()) {
-    refuse_call(error_of(ErrorCode::kUnknownResource, Effect::kNone,
-                         fmt::format("resource {} is not in this agent's configuration any more: put it back",
-                                     input.resource.value)),
+    refuse_call(refusal(ErrorCode::kUnknownResource, Effect::kNone,
+                        fmt::format("resource {} is not in this agent's configuration any more: put it back",
+                                    input.resource.value)),
                 context);
     return;
   }
@@ -327,8 +316,7 @@ void BranchTable::on(const InquiryAnswered& input, Context& context) {
   }
 }
 
-// -- What the runtime reports
-// --------------------------------------------------------------------------------
+// -- What the runtime reports -------------------------------------------------------------------------------
 
 void BranchTable::on(const BranchReported& input, Context& context) {
   const auto known = branches_.find(input.id);
@@ -365,8 +353,7 @@ void BranchTable::on(const PreparedFound& input, Context& context) {
   add(Branch::adopted(input.id, input.resource, options_.times, context.now), context);
 }
 
-// -- One branch
-// ----------------------------------------------------------------------------------------------
+// -- One branch ---------------------------------------------------------------------------------------------
 
 void BranchTable::step_branch(Entry& entry, const BranchInput& input, Context& context) {
   const BranchId id = entry.branch.id();
@@ -459,8 +446,7 @@ std::set<BranchId> BranchTable::live_in(const ResourceName& resource) const {
   return ids;
 }
 
-// -- Watermark, floors, time
-// ---------------------------------------------------------------------------------
+// -- Watermark, floors, time --------------------------------------------------------------------------------
 
 void BranchTable::on(const JournalDurable& input, Context& /*context*/) {
   if (!raising_watermark_ || input.through < raising_watermark_->first) return;
@@ -537,8 +523,7 @@ Instant BranchTable::wakes_at() const {
   return alarms_.empty() ? upkeep_at_ : std::min(upkeep_at_, alarms_.begin()->first);
 }
 
-// -- Views
-// ---------------------------------------------------------------------------------------------------
+// -- Views --------------------------------------------------------------------------------------------------
 
 const Branch* BranchTable::find(const BranchId& id) const {
   const auto known = branches_.find(id);

@@ -5,17 +5,14 @@
 #include <fmt/format.h>
 
 #include "participant_agent/dialect/schema.h"
+#include "participant_agent/refusal.h"
 
 namespace troth::agent {
 namespace {
 
 Error error_of(ErrorCode code, const ResourceName& resource, std::string message, bool retryable = false) {
-  Error error;
-  error.code = code;
-  error.effect = Effect::kNone;
+  Error error = refusal(code, Effect::kNone, std::move(message), retryable);
   error.resource = resource.value;
-  error.message = std::move(message);
-  error.retryable = retryable;
   return error;
 }
 
