@@ -11,6 +11,7 @@
 #include "base/runtime/audit_trail.h"
 #include "base/runtime/clock.h"
 #include "base/runtime/log.h"
+#include "participant_agent/refusal.h"
 #include "participant_agent/runtime/crash_points.h"
 
 namespace troth::agent {
@@ -170,8 +171,12 @@ void Agent::shut_down(Duration grace, std::function<void()> done) {
   shutdown_timer_.async_wait([this](const asio::error_code& stopped) {
     if (!stopped) finish_shut_down();
   });
-  if (table_.is_working()) return;  // looked at again after each step
-  finish_shut_down();
+  shut_down_when_idle();
+}
+
+// Nothing runs, and no answer waits for the disk; looked at again after each step.
+void Agent::shut_down_when_idle() {
+  if (shut_down_done_ && !table_.is_working() && held_.empty()) finish_shut_down();
 }
 
 void Agent::finish_shut_down() {
@@ -188,6 +193,9 @@ void Agent::finish_shut_down() {
 
 void Agent::prepare(const LeaderStamp& stamp, Work work, std::function<void(VoteAnswer)> answer,
                     Refusal refuse) {
+  // What runs may end; nothing begins any more.
+  if (shut_down_done_ && table_.find(work.id) == nullptr)
+    return refuse(refusal(ErrorCode::kUnavailable, Effect::kNone, "the agent is shutting down", true));
   const auto call = ++last_call_;
   auto& waiting = prepares_[work.id];
   if (waiting.size() >= kWaitersPerBranch) {
@@ -326,7 +334,7 @@ void Agent::step_for(CurrentCall call, TableInput input) {
   current_ = {};
   stepping_ = false;
   set_timer();
-  if (shut_down_done_ && !table_.is_working()) finish_shut_down();
+  shut_down_when_idle();
 }
 
 void Agent::set_timer() {
@@ -352,6 +360,7 @@ void Agent::journal_durable(JournalTicket through) {
     held_.erase(held_.begin());
     action();
   }
+  shut_down_when_idle();
 }
 
 void Agent::after(JournalTicket ticket, std::function<void()> action) {

@@ -109,6 +109,7 @@ class Agent {
   void settle_cut_tail_when_clear();
   [[nodiscard]] Status audit_configured_take_overs() const;
   void name_unconfigured_branches() const;
+  void shut_down_when_idle();
   void finish_shut_down();
   [[nodiscard]] std::vector<JournalRecord> checkpoint() const;
 

@@ -127,6 +127,14 @@ class AgentTest : public testing::Test {
   }
   // The vote, or what the refusal is: "yes", "no: not_durable", "refused: set_back".
   std::string vote(const BranchId& id) {
+    const auto outcome = await<VoteAnswer>(
+        [&](auto answer, auto refuse) { agent_->prepare(stamp(), work_of(id), answer, refuse); });
+    if (outcome.refusal) return fmt::format("refused: {}", name_of(outcome.refusal->code));
+    if (outcome.answer->refusal)
+      return fmt::format("{}: {}", name_of(outcome.answer->vote), name_of(outcome.answer->refusal->code));
+    return std::string(name_of(outcome.answer->vote));
+  }
+  [[nodiscard]] Work work_of(const BranchId& id) const {
     Work work;
     work.id = id;
     work.resource = kBank;
@@ -135,12 +143,7 @@ class AgentTest : public testing::Test {
     work.statements = {Statement{"UPDATE account SET balance = 0 WHERE id = 7", {}, std::nullopt}};
     work.announced_statements = 1;
     work.timeout = 5s;
-    const auto outcome =
-        await<VoteAnswer>([&](auto answer, auto refuse) { agent_->prepare(stamp(), work, answer, refuse); });
-    if (outcome.refusal) return fmt::format("refused: {}", name_of(outcome.refusal->code));
-    if (outcome.answer->refusal)
-      return fmt::format("{}: {}", name_of(outcome.answer->vote), name_of(outcome.answer->refusal->code));
-    return std::string(name_of(outcome.answer->vote));
+    return work;
   }
   Outcome<FinishAnswer> commit(const BranchId& id) {
     return await<FinishAnswer>(
@@ -313,6 +316,25 @@ TEST_F(AgentTest, AResourceThatAnotherAgentTookIsNotServed) {
   ASSERT_TRUE(becomes(ResourceState::kNotOwner));
   EXPECT_THAT(health().reason, HasSubstr("agent-b"));
   EXPECT_THAT(health().remedy, HasSubstr("troth resource take-over bank"));
+}
+
+// A shutdown waits for the work that runs, and for no more than that.
+TEST_F(AgentTest, NothingBeginsWhileTheAgentShutsDown) {
+  start({.blocking_statement = "UPDATE account SET balance = 0 WHERE id = 7"});
+  ASSERT_TRUE(becomes(ResourceState::kServing));
+  ASSERT_EQ(hears({{5}, {1}}), std::nullopt);
+  std::optional<Vote> running;
+  agent_->prepare(
+      stamp(), work_of(branch(7)), [&](const VoteAnswer& answer) { running = answer.vote; },
+      [](const Error& error) { ADD_FAILURE() << error.message; });
+  ASSERT_TRUE(comes_true([&] { return database_->blocked() == 1; }));
+  bool down = false;
+  agent_->shut_down(1min, [&] { down = true; });
+  EXPECT_EQ(vote(branch(8)), "refused: unavailable");
+  EXPECT_FALSE(down);
+  database_->release();
+  EXPECT_TRUE(comes_true([&] { return down; }));
+  EXPECT_EQ(running, Vote::kYes);
 }
 
 // Attack 67: what an operator does by hand is written down before it is done, with what it was, and then what it
