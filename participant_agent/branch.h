@@ -9,17 +9,15 @@
 //      |               '---- one-phase committed, or a no ----------------------|-----------------'
 //      '---- commit, rollback or settle of a branch this agent does not know ---'
 //
-// [T6] A commit is acknowledged after it stands in the database and its DecisionLearned is durable: the
-// record is
+// [T6] A commit is acknowledged after it stands in the database and its DecisionLearned is durable: the record is
 //      appended beside the database's own commit, and the answer names its ticket.
 // [T7] A one-phase no is answered after its barrier is committed. An ended branch is never run again.
 // [T9] A branch that the server lists and does not know is held by a lost session (MariaDB, attacks 4 and 29): that
 //      session is ended, and the branch finished then. Until it is, nothing is known of it.
 // [T9] An unknown XID is neither success nor failure: a visible marker proves the commit, and absence proves
 //      something only by this agent's own committed barrier. A barrier that waits means undecided.
-// [T11] "No" and "rolled back" are said only when no session can still run for the branch: a session whose
-// fate
-//      is unknown is ended first, and its end awaited.
+// [T11] "No" and "rolled back" are said only when no session can still run for the branch: a session whose fate is
+//      unknown is ended first, and its end awaited.
 // [T12] A doubled request is answered as the first one was, and never runs the work a second time.
 //
 // Answers go to everybody who waits for an answer of that kind about this branch; nobody waiting is fine.

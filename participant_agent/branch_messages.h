@@ -14,8 +14,7 @@
 
 namespace troth::agent {
 
-// -- What running the work came to
-// ---------------------------------------------------------------------------
+// -- What running the work came to --------------------------------------------------------------------------
 
 // PREPARE TRANSACTION / XA PREPARE was acknowledged.
 struct WorkPrepared {
@@ -45,8 +44,7 @@ struct WorkLost {
 };
 using WorkOutcome = std::variant<WorkPrepared, WorkCommitted, WorkRead, WorkFailed, MarkerCollided, WorkLost>;
 
-// -- Inputs
-// --------------------------------------------------------------------------------------------------
+// -- Inputs -------------------------------------------------------------------------------------------------
 
 struct WorkRequested {};
 // The session that runs the work; before the first statement.
@@ -108,8 +106,7 @@ using BranchInput =
                  SettleRequested, ResolveRequested, TooOldTold, SetBackUnderneath, HolderEnded,
                  FoundPreparedAgain, FinishAttempted, MarkersRead, BarrierAttempted, TimePassed>;
 
-// -- Effects
-// -------------------------------------------------------------------------------------------------
+// -- Effects ------------------------------------------------------------------------------------------------
 
 // Take a session (report SessionBound), run all of the work, report WorkFinished.
 struct RunWork {

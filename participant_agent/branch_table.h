@@ -2,21 +2,18 @@
 //
 // All branches of one agent, over all its resources, and the guards that every message passes first.
 //
-// [T5] The agent's own journalled commit outranks "no record"; below the floor a branch is rolled back only
-// if the
-//      journal is unbroken since it began.
-// [T6] Nothing of a committed branch goes before the leader has said `ended`; floors are raised first, rows
-// go later. [T7] A branch is never started twice: known ones are remembered until the watermark above them is
-// durable, and
-//      below the watermark nothing is first heard of. After a start nothing runs before a live leader was
-//      heard.
+// [T5] The agent's own journalled commit outranks "no record"; below the floor a branch is rolled back only if the
+//      journal is unbroken, and the resource was not set back, since it began.
+// [T6] Nothing of a committed branch goes before the leader has said `ended`; floors are raised first, rows go
+//      later.
+// [T7] A branch is never started twice: known ones are remembered until the watermark above them is durable, and
+//      below the watermark nothing is first heard of. After a start nothing runs before a live leader was heard.
 // [T8] Each answer waits for the newest epoch to be durable (its ticket).
 // [T12] Work names the incarnation it is meant for; another is refused.
 //
 // A refused prepare with effect none is a no: nothing of the branch ever ran. (Out of its time - epoch,
 // incarnation, watermark - it is refused with effect unknown, for an earlier copy may have been taken.)
-// One-phase work so refused is remembered, because a doubled message must not commit what was refused (attack
-// 51).
+// One-phase work so refused is remembered, because a doubled message must not commit what was refused (attack 51).
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,7 @@
 //
 // Keeps out what is out of its time: another cluster, an older reign, a store that was set back.
 //
-// [T8] Every message carries the epoch; the newest is durable here before anything is answered under it.
-// Older
+// [T8] Every message carries the epoch; the newest is durable here before anything is answered under it. Older
 //      ones are refused. A jump of more than kConfirmedJump is taken only with the same answer of the
 //      coordinators, or one bogus number would stop this agent for ever (attack 55). The same number with
 //      another nonce shows a coordinator whose store was set back: service stops, and `troth cluster

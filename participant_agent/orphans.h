@@ -26,8 +26,7 @@
 
 namespace troth::agent {
 
-// -- Inputs, in this order
-// -----------------------------------------------------------------------------------
+// -- Inputs, in this order ----------------------------------------------------------------------------------
 
 // What the database holds; `strangers` are rows that are not named by Troth.
 struct PreparedListed {
@@ -44,8 +43,7 @@ struct DecisionsListed {
 };
 using OrphanInput = std::variant<PreparedListed, ActiveListed, DecisionsListed>;
 
-// -- Effects
-// -------------------------------------------------------------------------------------------------
+// -- Effects ------------------------------------------------------------------------------------------------
 
 struct ListPrepared {
   bool operator==(const ListPrepared&) const = default;

@@ -40,8 +40,7 @@ std::vector<OwnershipEffect> Ownership::step(const OwnershipInput& input, Instan
   return std::move(context.effects);
 }
 
-// -- Looking
-// -------------------------------------------------------------------------------------------------
+// -- Looking ------------------------------------------------------------------------------------------------
 
 void Ownership::on(const Connected& /*input*/, Context& context) {
   if (std::holds_alternative<Connecting>(state_)) look(context);
@@ -131,8 +130,7 @@ std::optional<Error> Ownership::judge_row(const OwnerRow& row) const {
                   row.agent.value, row.incarnation.value));
 }
 
-// -- Claiming
-// ------------------------------------------------------------------------------------------------
+// -- Claiming -----------------------------------------------------------------------------------------------
 
 void Ownership::claim(const ServerRow& server, Context& context) {
   const OwnerRow claimed{options_.agent, options_.incarnation, options_.nonce, server.owner.counter};
@@ -211,8 +209,7 @@ void Ownership::on(const SessionsListed& input, Context& context) {
   context.effects.emplace_back(Serve{*mine_});
 }
 
-// -- Serving
-// -------------------------------------------------------------------------------------------------
+// -- Serving ------------------------------------------------------------------------------------------------
 
 void Ownership::counter_came_back(std::optional<bool> won, Serving& serving, Context& context) {
   if (!serving.raising) return;

@@ -34,8 +34,7 @@
 
 namespace troth::agent {
 
-// -- Inputs
-// --------------------------------------------------------------------------------------------------
+// -- Inputs -------------------------------------------------------------------------------------------------
 
 // A connection to the server stands (again).
 struct Connected {};
@@ -67,8 +66,7 @@ struct OwnershipTicked {};
 using OwnershipInput = std::variant<Connected, ServerRead, ServerUnread, OwnershipDurable, RowChanged,
                                     SessionsListed, Disconnected, TakeOverAllowed, OwnershipTicked>;
 
-// -- Effects
-// -------------------------------------------------------------------------------------------------
+// -- Effects ------------------------------------------------------------------------------------------------
 
 // Connect, or connect anew; report Connected or Disconnected.
 struct Connect {

@@ -14,8 +14,7 @@
 
 namespace troth::agent {
 
-// -- Inputs
-// --------------------------------------------------------------------------------------------------
+// -- Inputs -------------------------------------------------------------------------------------------------
 
 // A heartbeat: tells that the leader lives, what it has forgotten, and what needs no answer any more.
 struct LeaderSpoke {
@@ -103,8 +102,7 @@ using TableInput = std::variant<LeaderSpoke, PrepareArrived, CommitArrived, Roll
                                 BranchReported, JournalDurable, ResourceServing, ResourceSetBack,
                                 ResourceStopped, PreparedFound, FloorsCommitted, MarkersDeleted, Ticked>;
 
-// -- Effects
-// -------------------------------------------------------------------------------------------------
+// -- Effects ------------------------------------------------------------------------------------------------
 
 // Never an AppendJournal or a Refuse: those stand for themselves.
 struct ForBranch {
