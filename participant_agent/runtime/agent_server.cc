@@ -1,0 +1,132 @@
+#include "participant_agent/runtime/agent_server.h"
+
+#include <utility>
+
+#include <asio/io_context.hpp>
+
+#include "base/runtime/entropy.h"
+#include "participant_agent/runtime/agent_service.h"
+#include "thrift/gen/agents_methods.h"
+#include "thrift/runtime/wire_error.h"
+
+namespace troth::agent {
+
+AgentServer::AgentServer(asio::io_context& loop, Options options)
+    : loop_(loop), options_(std::move(options)) {}
+
+AgentServer::~AgentServer() = default;
+
+Status AgentServer::start() {
+  for (const auto& text : options_.settings.coordinators) {
+    auto address = rpc::Address::parse(text);
+    if (!address) return std::unexpected(std::move(address.error()));
+    addresses_.push_back(*std::move(address));
+  }
+  coordinators_ = std::make_unique<Coordinators>(loop_, options_.agent, options_.cluster, addresses_);
+  if (!options_.cluster.value.empty()) return begin();
+  learn_cluster();
+  return {};
+}
+
+// The very first start: whose agent this is, for ever.
+void AgentServer::learn_cluster() {
+  coordinators_->ask_cluster([this](Result<ClusterId> cluster) {
+    if (!cluster) return end(std::unexpected(std::move(cluster.error())));
+    if (auto recorded = options_.record_cluster(*cluster); !recorded) return end(std::move(recorded));
+    options_.cluster = *std::move(cluster);
+    coordinators_ = std::make_unique<Coordinators>(loop_, options_.agent, options_.cluster, addresses_);
+    if (auto begun = begin(); !begun) end(std::move(begun));
+  });
+}
+
+Status AgentServer::begin() {
+  const auto& settings = options_.settings;
+  JournalOptions journal_options;
+  journal_options.directory = options_.journal_directory;
+  journal_options.cluster = options_.cluster;
+  journal_options.agent = options_.agent;
+  journal_options.segment_bytes = settings.segment_bytes;
+  journal_options.journal_bytes = settings.journal_bytes;
+  JournalState state;
+  auto journal = Journal::open(loop_, journal_options, state);
+  if (!journal) return std::unexpected(std::move(journal.error()));
+
+  auto listen = rpc::Address::parse(settings.listen);
+  if (!listen) return std::unexpected(std::move(listen.error()));
+  rpc::ServerOptions server_options;
+  server_options.max_connections = settings.max_connections;
+  server_options.max_calls = settings.branches * 2;
+  server_options.max_calls_per_connection = settings.branches * 2;
+  server_options.frame.max_frame_bytes = settings.max_frame_bytes;
+  server_options.write_error = [](rpc::ThriftProtocol& out, const Error& error) {
+    wire::from_error(error).write(&out);
+  };
+  server_ = std::make_unique<rpc::Server>(loop_, std::move(server_options));
+  auto bound = server_->listen(*listen);
+  if (!bound) return std::unexpected(std::move(bound.error()));
+
+  auto options = agent_options(*bound);
+  if (!options) return std::unexpected(std::move(options.error()));
+  agent_ = std::make_unique<Agent>(loop_, *std::move(options), *std::move(journal), state, *coordinators_);
+  server_->add_service<wire::AgentAsyncProcessor>(std::make_shared<AgentService>(*agent_));
+  agent_->start();
+  options_.on_ready(*bound, agent_->incarnation());
+  return {};
+}
+
+Result<Agent::Options> AgentServer::agent_options(const rpc::Address& bound) {
+  Agent::Options options;
+  options.settings = options_.settings;
+  options.agent = options_.agent;
+  options.cluster = options_.cluster;
+  options.address = bound;
+  options.audit_path = options_.audit_path;
+  if (!options_.settings.advertise.empty()) {
+    auto advertised = rpc::Address::parse(options_.settings.advertise);
+    if (!advertised) return std::unexpected(std::move(advertised.error()));
+    options.address = *std::move(advertised);
+  }
+  options.on_failure = [this](const Error& error) { end(std::unexpected(error)); };
+  for (const auto& settings : options_.settings.resources) {
+    auto resource = resource_options(settings);
+    if (!resource) return std::unexpected(std::move(resource.error()));
+    options.resources.push_back(*std::move(resource));
+  }
+  return options;
+}
+
+Result<Resource::Options> AgentServer::resource_options(const ResourceSettings& settings) const {
+  auto openers = options_.openers(settings);
+  if (!openers) return std::unexpected(std::move(openers.error()));
+  Resource::Options options;
+  options.settings = settings;
+  options.cluster = options_.cluster;
+  options.ownership.resource = ResourceName{settings.name};
+  options.ownership.agent = options_.agent;
+  options.ownership.nonce = Nonce{random_nonce()};
+  options.ownership.take_over = settings.take_over;
+  options.ownership.counter_interval = options_.settings.counter_interval;
+  options.barrier_wait = options_.settings.barrier_wait;
+  options.statement_timeout = options_.settings.statement_timeout;
+  options.list_interval = options_.settings.list_interval;
+  options.limits.rows_per_statement = options_.settings.max_rows;
+  options.limits.bytes_per_branch = options_.settings.max_result_bytes;
+  options.open = std::move(openers->open);
+  options.open_finishing = std::move(openers->open_finishing);
+  return options;
+}
+
+void AgentServer::stop() {
+  if (server_) server_->stop_accepting();
+  if (!agent_) return end({});
+  agent_->shut_down(options_.settings.shutdown_grace, [this] {
+    server_->close();
+    end({});
+  });
+}
+
+void AgentServer::end(Status outcome) {
+  if (!std::exchange(ended_, true)) options_.on_end(std::move(outcome));
+}
+
+}  // namespace troth::agent
