@@ -10,6 +10,7 @@
 #include "base/runtime/log.h"
 #include "coordinator/runtime/administration_service.h"
 #include "coordinator/runtime/directory_service.h"
+#include "coordinator/runtime/repeated_requests.h"
 #include "coordinator/runtime/transactions_service.h"
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
@@ -78,6 +79,7 @@ void CoordinatorServer::serve() {
   options.write_error = [](rpc::ThriftProtocol& out, const Error& error) {
     wire::from_error(error).write(&out);
   };
+  options.effect_of_refusal = effect_of_refused_call;
   options.on_trouble = [](const std::string& line) { log_warning("client trouble", {{"what", line}}); };
   server_ = std::make_unique<rpc::Server>(loop_, std::move(options));
   server_->add_service<wire::TransactionsAsyncProcessor>(
@@ -104,7 +106,12 @@ void CoordinatorServer::drain() {
 }
 
 void CoordinatorServer::end(Status outcome) {
-  if (!std::exchange(ended_, true)) options_.on_end(std::move(outcome));
+  if (std::exchange(ended_, true)) return;
+  // Not inside a call that the server may be dispatching.
+  asio::post(loop_, [this] {
+    if (server_) server_->close();
+  });
+  options_.on_end(std::move(outcome));
 }
 
 }  // namespace troth::coordinator

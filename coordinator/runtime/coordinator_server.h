@@ -33,7 +33,8 @@ class CoordinatorServer {
     std::string audit_path;         // administrative calls leave their lines there
     txlog::Files* files = nullptr;  // null: the operating system's
     std::function<void(const rpc::Address&, const Epoch&)> on_ready;
-    // Once: it has stopped as asked, or cannot go on. Nothing is served from then on; the loop may stop.
+    // Once: it has stopped as asked, or cannot go on. Every connection is closed, with whatever was asked on it
+    // unanswered; the loop may stop.
     std::function<void(Status)> on_end;
   };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 
 #include "base/runtime/entropy.h"
 #include "participant_agent/runtime/agent_service.h"
@@ -126,7 +127,12 @@ void AgentServer::stop() {
 }
 
 void AgentServer::end(Status outcome) {
-  if (!std::exchange(ended_, true)) options_.on_end(std::move(outcome));
+  if (std::exchange(ended_, true)) return;
+  // Not inside a call that the server may be dispatching.
+  asio::post(loop_, [this] {
+    if (server_) server_->close();
+  });
+  options_.on_end(std::move(outcome));
 }
 
 }  // namespace troth::agent

@@ -39,7 +39,8 @@ class AgentServer {
     std::function<Result<Openers>(const ResourceSettings&)> openers;
     std::function<Status(const ClusterId&)> record_cluster;  // whose agent this is, for ever
     std::function<void(const rpc::Address&, Incarnation)> on_ready;
-    // Once: it has stopped as asked, or cannot go on. The loop may stop.
+    // Once: it has stopped as asked, or cannot go on. Every connection is closed, with whatever was asked on it
+    // unanswered; the loop may stop.
     std::function<void(Status)> on_end;
   };
 

@@ -175,7 +175,7 @@ void Connection::on_frame(Bytes content) {
     return break_off(fmt::format("it sent a reply named '{}': a server takes calls only", header->method));
   }
   Ticket ticket = open_ticket(*header);
-  if (accept_call(ticket)) dispatch(std::move(ticket), content);
+  if (accept_call(ticket, content)) dispatch(std::move(ticket), content);
 }
 
 void Connection::on_skipped(const SkippedFrame& skipped) {
@@ -185,7 +185,7 @@ void Connection::on_skipped(const SkippedFrame& skipped) {
     return break_off(fmt::format("a frame of {} bytes was skipped and holds no call", skipped.length));
   }
   const Ticket ticket = open_ticket(*header);
-  if (!skipped.over_limit) return refuse_overloaded(ticket, "the server's memory for requests is full");
+  if (!skipped.over_limit) return refuse_overloaded(ticket, {}, "the server's memory for requests is full");
   ++server_->counts().malformed;
   Error error;
   error.code = ErrorCode::kInvalidArgument;
@@ -206,10 +206,10 @@ Ticket Connection::open_ticket(const MessageHeader& header) {
   return ticket;
 }
 
-bool Connection::accept_call(const Ticket& ticket) {
+bool Connection::accept_call(const Ticket& ticket, Bytes content) {
   const auto& options = server_->options();
   if (turned_away_) {
-    refuse_overloaded(ticket,
+    refuse_overloaded(ticket, content,
                       fmt::format("all {} connections are taken (max_connections)", options.max_connections));
     begin_closing();
     return false;
@@ -217,7 +217,7 @@ bool Connection::accept_call(const Ticket& ticket) {
   if (server_->is_draining()) {
     Error error;
     error.code = ErrorCode::kUnavailable;
-    error.effect = Effect::kNone;
+    error.effect = effect_of_refusal(ticket, content);
     error.retryable = true;
     error.retry_after = options.retry_after;
     error.message = "the server is shutting down: call another one, or this one later";
@@ -232,15 +232,17 @@ bool Connection::accept_call(const Ticket& ticket) {
   }
   if (calls_ >= options.max_calls_per_connection) {
     refuse_overloaded(
-        ticket, fmt::format("{} calls are in flight on this connection (max_calls_per_connection)", calls_));
+        ticket, content,
+        fmt::format("{} calls are in flight on this connection (max_calls_per_connection)", calls_));
     return false;
   }
   if (!server_->has_room_for_call()) {
-    refuse_overloaded(ticket, fmt::format("{} calls are in flight (max_calls)", options.max_calls));
+    refuse_overloaded(ticket, content, fmt::format("{} calls are in flight (max_calls)", options.max_calls));
     return false;
   }
   if (server_->is_out_of_memory()) {
-    refuse_overloaded(ticket, "the server's memory for requests and replies is full (max_buffered_bytes)");
+    refuse_overloaded(ticket, content,
+                      "the server's memory for requests and replies is full (max_buffered_bytes)");
     return false;
   }
   return true;
@@ -304,12 +306,17 @@ void Connection::fail_call(const Ticket& ticket, int type, const std::string& me
   refuse_exception(ticket, type, message);
 }
 
-void Connection::refuse_overloaded(const Ticket& ticket, std::string what) {
+Effect Connection::effect_of_refusal(const Ticket& ticket, Bytes content) const {
+  const auto& tell = server_->options().effect_of_refusal;
+  return tell ? tell(ticket.method, content) : Effect::kNone;
+}
+
+void Connection::refuse_overloaded(const Ticket& ticket, Bytes content, std::string what) {
   ++server_->counts().overloaded;
   const auto retry_after = server_->options().retry_after;
   Error error;
   error.code = ErrorCode::kOverloaded;
-  error.effect = Effect::kNone;
+  error.effect = effect_of_refusal(ticket, content);
   error.retryable = true;
   error.retry_after = retry_after;
   error.message = fmt::format("{}: retry '{}' in {} ms", what, ticket.method, retry_after.count());

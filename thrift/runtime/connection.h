@@ -56,11 +56,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_frame(Bytes content);
   void on_skipped(const SkippedFrame& skipped);
   void dispatch(Ticket ticket, Bytes content);
-  [[nodiscard]] bool accept_call(const Ticket& ticket);
+  [[nodiscard]] bool accept_call(const Ticket& ticket, Bytes content);
+  [[nodiscard]] Effect effect_of_refusal(const Ticket& ticket, Bytes content) const;
   [[nodiscard]] Ticket open_ticket(const MessageHeader& header);
 
   void refuse(const Ticket& ticket, const Error& error);
-  void refuse_overloaded(const Ticket& ticket, std::string what);
+  void refuse_overloaded(const Ticket& ticket, Bytes content, std::string what);
   void refuse_exception(const Ticket& ticket, int type, const std::string& message);
   void send_answer(const Ticket& ticket, Bytes frame);
   void append(Bytes frame);

@@ -49,6 +49,11 @@ namespace troth::rpc {
 // result.
 using WriteError = std::function<void(ThriftProtocol& out, const Error& error)>;
 
+// What is known of the effect of a call that is refused before any service saw it. By itself the call has none;
+// but where it may be sent again, an earlier attempt of the same may have had one. `content` is the message, or
+// empty where it was not kept.
+using EffectOfRefusal = std::function<Effect(std::string_view method, Bytes content)>;
+
 struct ServerOptions {
   std::size_t max_connections = 1024;
   std::size_t max_calls = 1024;  // in flight, over all connections
@@ -68,6 +73,7 @@ struct ServerOptions {
 
   std::chrono::milliseconds retry_after{100};          // what an `overloaded` suggests
   WriteError write_error;                              // without it refusals are TApplicationExceptions
+  EffectOfRefusal effect_of_refusal;                   // of the overloaded and the closing; without it: none
   std::function<void(const std::string&)> on_trouble;  // one line about a client that misbehaved, for the log
 };
 

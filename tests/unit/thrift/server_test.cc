@@ -364,6 +364,41 @@ TEST(Server, PastTheCallsOfAllConnectionsTheCallerHearsOverloaded) {
   expect_overloaded(second.receive(), "max_calls");
 }
 
+// The owner knows which calls may be second attempts of something that had an effect.
+TEST(Server, ARefusalSaysOfItsEffectWhatTheOwnerKnows) {
+  auto options = with_retry_after();
+  options.max_calls = 1;
+  std::vector<std::pair<std::string, std::size_t>> asked;
+  options.effect_of_refusal = [&asked](std::string_view method, Bytes content) {
+    asked.emplace_back(method, content.size());
+    return method == "ping" ? Effect::kUnknown : Effect::kNone;
+  };
+  std::vector<Effect> said;
+  options.write_error = [&said](ThriftProtocol& out, const Error& error) {
+    said.push_back(error.effect);
+    write_bank_error(out, error);
+  };
+  BankServer server(std::move(options));
+  const RawClient first(server.address());
+  first.send(hold(1, 1));
+  ASSERT_TRUE(server.wait_for([](const ServerCounts& counts) { return counts.calls == 1; }));
+  const RawClient second(server.address());
+  const auto call = ping(0);
+  second.send(call);
+  expect_overloaded(second.receive(), "max_calls");
+  server.on_loop([](Server& s) { s.drain(seconds(20), [](bool) {}); });
+  second.send(hold(2, 2));
+  const auto closing = second.receive();
+  ASSERT_TRUE(closing);
+  EXPECT_EQ(outcome_of<Bank_hold>(*closing).error().code, ErrorCode::kUnavailable);
+  server.on_loop([&](Server&) {
+    EXPECT_EQ(said, (std::vector{Effect::kUnknown, Effect::kNone}));
+    ASSERT_EQ(asked.size(), 2U);
+    EXPECT_EQ(asked[0], std::pair(std::string("ping"), call.size() - kFrameLengthBytes));
+    EXPECT_EQ(asked[1].first, "hold");
+  });
+}
+
 TEST(Server, OneConnectionTooManyHearsOverloadedAndIsClosed) {
   auto options = with_retry_after();
   options.max_connections = 2;
