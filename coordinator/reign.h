@@ -105,6 +105,7 @@ class TransactionTable::Reign {
   [[nodiscard]] Status check_means(const Work& work) const;
   [[nodiscard]] bool join_running(const ExecuteRequested& requested, const Caller& caller);
   void refuse(CallId call, Error error);
+  void refuse_to_join(CallId call);
   void answer_asking(const Asking& asking, const Answer& answer);
   void on(ForAdmission& purpose, store::StoreAnswer& answer);
   void admission_time_is_up(CallId call);

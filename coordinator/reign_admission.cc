@@ -99,7 +99,7 @@ bool TransactionTable::Reign::join_running(const ExecuteRequested& requested, co
                      fmt::format("request_id {} runs with other content; use a new request_id",
                                  work.request->id.text())));
     else if (asking.callers.size() >= limits_.joined_calls)
-      refuse(requested.call, admission_.overloaded("too many calls wait for this request_id"));
+      refuse_to_join(requested.call);
     else
       asking.callers.push_back(caller);
     return true;
@@ -110,12 +110,19 @@ bool TransactionTable::Reign::join_running(const ExecuteRequested& requested, co
   if (open.digest != work.digest)
     refuse(requested.call, request_id_reused(*work.request, open.id));
   else if (callers >= limits_.joined_calls)
-    refuse(requested.call, admission_.overloaded("too many calls wait for this request_id"));
+    refuse_to_join(requested.call);
   else if (std::holds_alternative<TwoPhaseCommit>(open.protocol))
     drive(open, TwoPhaseCommit::CallJoined{caller});
   else
     drive(open, OnePhaseCommit::CallJoined{caller});
   return true;
+}
+
+// The attempt that runs may commit, whatever becomes of this call.
+void TransactionTable::Reign::refuse_to_join(CallId call) {
+  auto error = admission_.overloaded("too many calls wait for this request_id");
+  error.effect = Effect::kUnknown;
+  refuse(call, std::move(error));
 }
 
 void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answer) {
