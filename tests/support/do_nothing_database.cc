@@ -1,5 +1,6 @@
 #include "tests/support/do_nothing_database.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace troth {
@@ -54,9 +55,7 @@ class DoNothingConnection final : public DatabaseConnection {
     database_->changed_.notify_all();
   }
 
-  DatabaseKind kind() const override {
-    return database_->options_.ties ? DatabaseKind::kMariadb : DatabaseKind::kMysql;
-  }
+  DatabaseKind kind() const override { return database_->kind(); }
   SessionIdentity session_identity() const override { return {.connection = session_, .server_start = {1}}; }
   std::shared_ptr<Cancellation> cancellation() const override { return cancellation_; }
   ConnectionCondition condition() const override { return condition_; }
@@ -69,10 +68,8 @@ class DoNothingConnection final : public DatabaseConnection {
       result.outcome = Lost{.error = lost().error, .ending_sent = false};
       return result;
     }
-    if (!database_->owner_.same_owner(work.mine)) {
-      result.outcome = Refused{
-          refusal(Meaning::kStatementRefused, ErrorCode::kNotOwner, Effect::kNone, "another agent owns it")
-              .error};
+    if (std::optional<ClassifiedError> refused = refuse_marker(work); refused.has_value()) {
+      result.outcome = Refused{std::move(refused->error)};
       return result;
     }
     if (work.writes() && work.durability_required && !database_->not_durable_.empty()) {
@@ -86,20 +83,11 @@ class DoNothingConnection final : public DatabaseConnection {
         result.outcome = MarkerTaken{std::move(rows)};
         return result;
       }
+      database_->running_.emplace(work.start.id, marker_of(work));
     }
-    for (const Statement& statement : work.statements) {
-      if (statement.sql == database_->options_.blocking_statement) block(lock);
-      if (!alive()) {
-        result.outcome = Lost{.error = lost().error, .ending_sent = false};
-        return result;
-      }
-      if (database_->cancelled_.contains(session_)) {
-        result.outcome =
-            Refused{refusal(Meaning::kCancelled, ErrorCode::kTimeout, Effect::kNone, "cancelled").error};
-        return result;
-      }
-      result.results.push_back({.columns = {}, .rows = {}, .affected = 1, .generated_key = {}});
-    }
+    run_statements(work, lock, result);
+    database_->running_.erase(work.start.id);
+    if (result.results.size() != work.statements.size()) return result;
     finish(work, result);
     return result;
   }
@@ -114,7 +102,15 @@ class DoNothingConnection final : public DatabaseConnection {
   Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) override {
     std::unique_lock lock(database_->mutex_);
     if (database_->silent_.contains(session_)) stay_silent(lock);
+    database_->changed_.wait(lock, [&] {
+      return !database_->finishing_held_ || !alive() || database_->cancelled_.contains(session_);
+    });
     if (!alive()) return std::unexpected(lost());
+    // Where the end fails, only the end of the session is sure: then any session can finish the branch.
+    const bool was_tied = condition_ == ConnectionCondition::kTied;
+    if (was_tied) condition_ = ConnectionCondition::kDoubtful;
+    if (database_->cancelled_.contains(session_))
+      return std::unexpected(refusal(Meaning::kCancelled, ErrorCode::kTimeout, Effect::kNone, "cancelled"));
     const auto found = database_->prepared_.find(branch);
     const bool elsewhere = found != database_->prepared_.end() && database_->options_.ties &&
                            found->second.session != session_ &&
@@ -125,7 +121,7 @@ class DoNothingConnection final : public DatabaseConnection {
     }
     if (ending == PreparedEnding::kCommit) database_->markers_.emplace(branch, found->second.marker);
     database_->prepared_.erase(found);
-    if (condition_ == ConnectionCondition::kTied) condition_ = ConnectionCondition::kIdle;
+    if (was_tied) condition_ = ConnectionCondition::kIdle;
     return {};
   }
 
@@ -139,10 +135,7 @@ class DoNothingConnection final : public DatabaseConnection {
   Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch, std::chrono::milliseconds) override {
     const std::lock_guard lock(database_->mutex_);
     if (!alive()) return std::unexpected(lost());
-    if (database_->prepared_.contains(branch)) {
-      return std::unexpected(
-          refusal(Meaning::kLockTimeout, ErrorCode::kConflict, Effect::kNone, "its marker is prepared"));
-    }
+    if (is_held(branch, {})) return std::unexpected(waits_in_vain());
     const bool inserted = database_->markers_.emplace(branch, barrier(branch, epoch)).second;
     if (!inserted) return std::unexpected(duplicate());
     return {};
@@ -152,9 +145,11 @@ class DoNothingConnection final : public DatabaseConnection {
                                       std::chrono::milliseconds) override {
     const std::lock_guard lock(database_->mutex_);
     if (!alive()) return std::unexpected(lost());
+    const BranchId only{{}, BranchNumber{1}};  // the key of a branch that goes in one phase
+    if (is_held(only, request)) return std::unexpected(waits_in_vain());
     for (const auto& [branch, marker] : database_->markers_)
-      if (marker.request == request) return std::unexpected(duplicate());
-    MarkerRow row = barrier({}, epoch);
+      if (marker.request == request && branch.branch == only.branch) return std::unexpected(duplicate());
+    MarkerRow row = barrier(only, epoch);
     row.request = request;
     if (!database_->request_barriers_.emplace(request, row).second) return std::unexpected(duplicate());
     return {};
@@ -255,6 +250,46 @@ class DoNothingConnection final : public DatabaseConnection {
     return refusal(Meaning::kDuplicateKey, ErrorCode::kStatementFailed, Effect::kNone, "the key is taken");
   }
 
+  static ClassifiedError waits_in_vain() {
+    return refusal(Meaning::kLockTimeout, ErrorCode::kConflict, Effect::kNone,
+                   "a running or prepared branch holds its key");
+  }
+
+  // Whether an insert at this branch's key, or at this request's, would wait.
+  bool is_held(const BranchId& branch, const std::optional<RequestKey>& request) const {
+    const auto meets = [&](const BranchId& other, const MarkerRow& marker) {
+      return other == branch ||
+             (request.has_value() && marker.request == request && other.branch == branch.branch);
+    };
+    const auto runs = [&](const auto& entry) { return meets(entry.first, entry.second); };
+    const auto is_prepared = [&](const auto& entry) { return meets(entry.first, entry.second.marker); };
+    return std::ranges::any_of(database_->running_, runs) ||
+           std::ranges::any_of(database_->prepared_, is_prepared);
+  }
+
+  // What the marker's insert, and the guard behind it, say against this branch.
+  std::optional<ClassifiedError> refuse_marker(const BranchWork& work) const {
+    GuardRow guard;
+    guard.owner = database_->owner_;
+    guard.floors = database_->floors_;
+    if (auto passed = check_guard(guard, work.mine, work.start, work.writes()); !passed.has_value()) {
+      return ClassifiedError{.meaning = Meaning::kStatementRefused, .error = std::move(passed.error())};
+    }
+    if (work.writes() && is_held(work.start.id, work.start.request)) return waits_in_vain();
+    return std::nullopt;
+  }
+
+  static MarkerRow marker_of(const BranchWork& work) {
+    MarkerRow marker;
+    marker.transaction = work.start.id.transaction.text();
+    marker.branch = work.start.id.branch;
+    marker.state = MarkerState::kCommitted;
+    marker.request = work.start.request;
+    marker.digest = work.start.digest;
+    marker.epoch = work.start.epoch;
+    return marker;
+  }
+
   static MarkerRow barrier(const BranchId& branch, EpochNumber epoch) {
     MarkerRow row;
     row.transaction = branch.transaction.text();
@@ -270,11 +305,34 @@ class DoNothingConnection final : public DatabaseConnection {
       rows.push_back(found->second);
     if (!request.has_value() || !rows.empty()) return rows;
     if (const auto barred = database_->request_barriers_.find(*request);
-        barred != database_->request_barriers_.end())
+        barred != database_->request_barriers_.end() && barred->second.branch == branch.branch)
       rows.push_back(barred->second);
     for (const auto& [other, marker] : database_->markers_)
       if (marker.request == request && other.branch == branch.branch) rows.push_back(marker);
     return rows;
+  }
+
+  // Stops at the first one that fails, with the outcome set.
+  void run_statements(const BranchWork& work, std::unique_lock<std::mutex>& lock, WorkResult& result) {
+    for (const Statement& statement : work.statements) {
+      if (statement.sql == database_->options_.blocking_statement) block(lock);
+      if (!alive()) {
+        result.outcome = Lost{.error = lost().error, .ending_sent = false};
+        return;
+      }
+      if (database_->cancelled_.contains(session_)) {
+        result.outcome =
+            Refused{refusal(Meaning::kCancelled, ErrorCode::kTimeout, Effect::kNone, "cancelled").error};
+        return;
+      }
+      if (statement.sql == database_->options_.refused_statement) {
+        result.outcome = Refused{refusal(Meaning::kStatementRefused, ErrorCode::kStatementFailed,
+                                         Effect::kNone, "a constraint refuses it")
+                                     .error};
+        return;
+      }
+      result.results.push_back({.columns = {}, .rows = {}, .affected = 1, .generated_key = {}});
+    }
   }
 
   void block(std::unique_lock<std::mutex>& lock) {
@@ -294,14 +352,24 @@ class DoNothingConnection final : public DatabaseConnection {
     database_->changed_.wait(lock, [&] { return database_->released_ != released; });
   }
 
+  // Whether this is an ending that loses its session; `reached` is whether the branch ended all the same.
+  bool loses_ending(bool& reached) const {
+    const std::uint64_t every = database_->options_.lose_an_ending_in;
+    if (every == 0 || ++database_->endings_ % every != 0) return false;
+    reached = (database_->endings_ / every) % 2 == 0;
+    return true;
+  }
+
   void finish(const BranchWork& work, WorkResult& result) {
-    MarkerRow marker;
-    marker.transaction = work.start.id.transaction.text();
-    marker.branch = work.start.id.branch;
-    marker.state = MarkerState::kCommitted;
-    marker.request = work.start.request;
-    marker.digest = work.start.digest;
-    marker.epoch = work.start.epoch;
+    bool reached = true;
+    const bool loses = work.writes() && loses_ending(reached);
+    if (loses) {
+      database_->sessions_.erase(session_);
+      result.results.clear();
+      result.outcome = Lost{.error = lost().error, .ending_sent = true};
+      condition_ = ConnectionCondition::kLost;
+      if (!reached) return;
+    }
     switch (work.ending) {
       case BranchEnding::kReadOnly: result.outcome = ReadOnlyDone{}; break;
       case BranchEnding::kHoldReadOnly:
@@ -309,12 +377,13 @@ class DoNothingConnection final : public DatabaseConnection {
         result.outcome = ReadOnlyDone{};
         break;
       case BranchEnding::kCommitOnePhase:
-        database_->markers_.emplace(work.start.id, std::move(marker));
-        result.outcome = CommittedOnePhase{};
+        database_->markers_.emplace(work.start.id, marker_of(work));
+        if (!loses) result.outcome = CommittedOnePhase{};
         break;
       case BranchEnding::kPrepare:
-        database_->prepared_.emplace(work.start.id, DoNothingDatabase::PreparedBranch{
-                                                        .marker = std::move(marker), .session = session_});
+        database_->prepared_.emplace(
+            work.start.id, DoNothingDatabase::PreparedBranch{.marker = marker_of(work), .session = session_});
+        if (loses) break;
         if (database_->options_.ties) condition_ = ConnectionCondition::kTied;
         result.outcome = Prepared{.tied = database_->options_.ties};
         break;
@@ -372,6 +441,12 @@ void DoNothingDatabase::lose_durability(std::string setting) {
   not_durable_ = std::move(setting);
 }
 
+void DoNothingDatabase::hold_finishing(bool held) {
+  const std::lock_guard lock(mutex_);
+  finishing_held_ = held;
+  changed_.notify_all();
+}
+
 std::size_t DoNothingDatabase::sessions() const {
   const std::lock_guard lock(mutex_);
   return sessions_.size();
@@ -385,6 +460,16 @@ std::size_t DoNothingDatabase::blocked() const {
 std::size_t DoNothingDatabase::committed() const {
   const std::lock_guard lock(mutex_);
   return markers_.size();
+}
+
+std::size_t DoNothingDatabase::unfinished() const {
+  const std::lock_guard lock(mutex_);
+  return running_.size() + prepared_.size();
+}
+
+std::map<BranchId, MarkerRow> DoNothingDatabase::markers() const {
+  const std::lock_guard lock(mutex_);
+  return markers_;
 }
 
 }  // namespace troth

@@ -1,7 +1,7 @@
 // A database that keeps markers and an owner row in memory, and no data: for tests and benchmarks of
 // everything around a database. It answers as a real one does: prepared branches are invisible, unknown ones
-// are unknown, a barrier beside a prepared marker waits in vain, and with `ties` a branch ends on the session
-// that prepared it while that lives.
+// are unknown, whatever meets the marker of a running or prepared branch waits in vain, what lies below a
+// floor is refused, and with `ties` a branch ends on the session that prepared it while that lives.
 #pragma once
 
 #include <condition_variable>
@@ -21,6 +21,11 @@ struct DoNothingOptions {
   bool ties = false;
   // A statement of this text waits until it is cancelled, its session is ended, or `release` is called.
   std::string blocking_statement = "block";
+  // A statement of this text is refused, as by a constraint.
+  std::string refused_statement = "refuse";
+  // Each so many endings of branches (prepare, commit in one phase) the session is lost, by turns before and
+  // after the branch has ended. Zero: never.
+  std::uint64_t lose_an_ending_in = 0;
 };
 
 // Shared by its connections; thread-safe.
@@ -29,6 +34,10 @@ class DoNothingDatabase : public std::enable_shared_from_this<DoNothingDatabase>
   explicit DoNothingDatabase(DoNothingOptions options = {}) : options_(std::move(options)) {}
 
   [[nodiscard]] Result<std::unique_ptr<agent::DatabaseConnection>> connect();
+  // The one that it behaves like.
+  [[nodiscard]] agent::DatabaseKind kind() const {
+    return options_.ties ? agent::DatabaseKind::kMariadb : agent::DatabaseKind::kMysql;
+  }
 
   // Faults.
   void refuse_connections(bool refused);
@@ -38,9 +47,16 @@ class DoNothingDatabase : public std::enable_shared_from_this<DoNothingDatabase>
   void set_back();                            // the owner row's counter, as a restore does
   void lose_durability(std::string setting);  // empty: it is durable again
 
+  // From now on the second phase waits, until it is allowed again or its session is ended.
+  void hold_finishing(bool held);
+
   [[nodiscard]] std::size_t sessions() const;
   [[nodiscard]] std::size_t blocked() const;
   [[nodiscard]] std::size_t committed() const;
+  // Branches that hold something: running, or prepared.
+  [[nodiscard]] std::size_t unfinished() const;
+  // Every row of the marker table, barriers too.
+  [[nodiscard]] std::map<BranchId, agent::MarkerRow> markers() const;
 
  private:
   friend class DoNothingConnection;
@@ -62,6 +78,9 @@ class DoNothingDatabase : public std::enable_shared_from_this<DoNothingDatabase>
   bool refused_ = false;
   std::set<agent::ConnectionId> silent_;
   std::string not_durable_;
+  bool finishing_held_ = false;
+  std::uint64_t endings_ = 0;
+  std::map<BranchId, agent::MarkerRow> running_;
   std::map<BranchId, PreparedBranch> prepared_;
   std::map<BranchId, agent::MarkerRow> markers_;
   std::map<RequestKey, agent::MarkerRow> request_barriers_;
