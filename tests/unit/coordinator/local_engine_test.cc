@@ -34,7 +34,6 @@ class EngineOnAVector : public StoreUnderTest {
     durable_ = log_.size();
     start();
   }
-  bool can_lose_writes() const override { return true; }
 
   void fail(Error reason) { carry_out(engine_->step(LocalEngine::WriteFailed{std::move(reason)})); }
 
@@ -85,15 +84,15 @@ class EngineOnAVector : public StoreUnderTest {
   std::map<Ticket, StoreAnswer> answers_;
 };
 
-INSTANTIATE_TEST_SUITE_P(LocalEngine, StoreConformance,
-                         testing::Values(StoreFactory{[] { return std::make_unique<EngineOnAVector>(); }}));
+const StoreKind kOnAVector{"OnAVector", [] { return std::make_unique<EngineOnAVector>(); }};
+INSTANTIATE_TEST_SUITE_P(LocalEngine, StoreConformance, testing::Values(kOnAVector), name_of_kind);
+INSTANTIATE_TEST_SUITE_P(LocalEngine, StoreThatLosesWrites, testing::Values(kOnAVector), name_of_kind);
 
 class LocalEngineOnly : public StoreConformance {
  protected:
   EngineOnAVector& local() { return static_cast<EngineOnAVector&>(*store_); }
 };
-INSTANTIATE_TEST_SUITE_P(LocalEngine, LocalEngineOnly,
-                         testing::Values(StoreFactory{[] { return std::make_unique<EngineOnAVector>(); }}));
+INSTANTIATE_TEST_SUITE_P(LocalEngine, LocalEngineOnly, testing::Values(kOnAVector), name_of_kind);
 
 // [S6] A failed write leaves everything unknown, never refused: some of it may be on the disk.
 TEST_P(LocalEngineOnly, AFailedWriteMakesAllThatWaitsAndAllThatComesUnknown) {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <filesystem>
 #include <mutex>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -23,6 +24,14 @@ class Loop {
     const std::lock_guard lock(mutex_);
     posted_.push_back(std::move(work));
     arrived_.notify_one();
+  }
+  // Runs what has been posted by now.
+  void poll() {
+    std::unique_lock lock(mutex_);
+    auto posted = std::exchange(posted_, {});
+    lock.unlock();
+    for (auto& work : posted)
+      work();
   }
   // Runs until `done`; false after the bound.
   bool run_until(const std::function<bool()>& done) {
@@ -58,6 +67,7 @@ class TemporaryDirectory {
   std::string path_;
 };
 
+// On the system's disk, or on another one.
 class StoreOnDisk : public StoreUnderTest {
  public:
   explicit StoreOnDisk(std::uint64_t segment_bytes = std::uint64_t{1} << 20, txlog::Files* files = nullptr) {
@@ -89,13 +99,17 @@ class StoreOnDisk : public StoreUnderTest {
     const auto at = answers_.find(ticket);
     return at == answers_.end() ? std::nullopt : std::optional{at->second};
   }
+  // Asked since the last start, and not answered.
+  [[nodiscard]] bool is_waiting(Ticket ticket) const {
+    return !answers_.contains(ticket) && ticket.value > asked_before_start_;
+  }
   // The log writes everything before it lets go, so an end without power loss keeps what was under way.
   void crash(std::size_t) override {
     store_.reset();
     lost_ = last_ticket_ - answers_.size();
+    asked_before_start_ = last_ticket_;
     start();
   }
-  bool can_lose_writes() const override { return false; }
 
   LocalStore& store() { return *store_; }
   Loop& loop() { return loop_; }
@@ -126,6 +140,7 @@ class StoreOnDisk : public StoreUnderTest {
   std::unique_ptr<LocalStore> store_;
   std::uint64_t last_ticket_ = 0;
   std::uint64_t lost_ = 0;
+  std::uint64_t asked_before_start_ = 0;
   std::map<Ticket, StoreAnswer> answers_;
   std::optional<Error> failure_;
 };
@@ -140,16 +155,60 @@ CommitRecord numbered_commit(Epoch epoch, std::uint64_t sequence) {
   return {{{"bank-x7k2p9"}, epoch.number, {sequence}, std::nullopt}, {}, std::nullopt, {}, {}, ""};
 }
 
-INSTANTIATE_TEST_SUITE_P(LocalStore, StoreConformance,
-                         testing::Values(StoreFactory{[] { return std::make_unique<StoreOnDisk>(); }}));
+// On a disk whose syncs wait until the test settles the store, and that can lose what they wait for.
+class StoreOnAHeldDisk : public StoreOnDisk {
+ public:
+  explicit StoreOnAHeldDisk(std::unique_ptr<txlog::FaultyFiles> disk)
+      : StoreOnDisk(std::uint64_t{1} << 20, disk.get()), disk_(std::move(disk)) {
+    disk_->hold_syncs(true);
+  }
+  ~StoreOnAHeldDisk() override {
+    disk_->hold_syncs(false);
+    close();
+  }
+
+  void settle() override {
+    disk_->hold_syncs(false);
+    StoreOnDisk::settle();
+    disk_->hold_syncs(true);
+  }
+  // Looks when the log can do no more by itself: an answer that came too early is there by then.
+  std::optional<StoreAnswer> answer(Ticket ticket) override {
+    loop().poll();
+    if (is_waiting(ticket)) {
+      EXPECT_TRUE(disk_->wait_for_held_sync(directory() + "/000000000001.txlog")) << "nothing is written";
+      loop().poll();
+    }
+    return StoreOnDisk::answer(ticket);
+  }
+  void crash(std::size_t surviving) override {
+    if (surviving == 0) disk_->stop();
+    disk_->hold_syncs(false);
+    close();
+    if (surviving == 0) disk_->resume_without_what_was_not_synced();
+    StoreOnDisk::crash(surviving);
+    disk_->hold_syncs(true);
+  }
+
+ private:
+  std::unique_ptr<txlog::FaultyFiles> disk_;
+};
+
+const StoreKind kOnDisk{"OnTheSystemsDisk", [] { return std::make_unique<StoreOnDisk>(); }};
+const StoreKind kOnAHeldDisk{
+    "OnAHeldDisk",
+    [] { return std::make_unique<StoreOnAHeldDisk>(std::make_unique<txlog::FaultyFiles>(7)); }};
+const StoreKind kInSmallSegments{"InSmallSegments",
+                                 [] { return std::make_unique<StoreOnDisk>(std::uint64_t{64} << 10); }};
+
+INSTANTIATE_TEST_SUITE_P(LocalStore, StoreConformance, testing::Values(kOnDisk, kOnAHeldDisk), name_of_kind);
+INSTANTIATE_TEST_SUITE_P(LocalStore, StoreThatLosesWrites, testing::Values(kOnAHeldDisk), name_of_kind);
 
 class LocalStoreOnly : public StoreConformance {
  protected:
   StoreOnDisk& local() { return static_cast<StoreOnDisk&>(*store_); }
 };
-INSTANTIATE_TEST_SUITE_P(SmallSegments, LocalStoreOnly, testing::Values(StoreFactory{[] {
-                           return std::make_unique<StoreOnDisk>(std::uint64_t{64} << 10);
-                         }}));
+INSTANTIATE_TEST_SUITE_P(LocalStore, LocalStoreOnly, testing::Values(kInSmallSegments), name_of_kind);
 
 TEST_P(LocalStoreOnly, TheLogStaysBoundedWhileTransactionsComeAndGo) {
   const auto epoch = reign();

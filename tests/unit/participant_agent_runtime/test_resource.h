@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -90,6 +91,10 @@ class DatabaseTest : public testing::TestWithParam<DatabaseKind> {
   std::unique_ptr<TestResource> resource_;
 };
 
+// GoogleTest prints a parameter with this.
+inline void PrintTo(DatabaseKind kind, std::ostream* out) {
+  *out << name_of(kind);
+}
 inline std::string kind_name(const testing::TestParamInfo<DatabaseKind>& info) {
   return std::string(name_of(info.param));
 }

@@ -137,9 +137,10 @@ void FaultyFiles::hold_syncs(bool hold) {
   changed_.notify_all();
 }
 
-void FaultyFiles::wait_for_held_sync(const std::string& path) {
+bool FaultyFiles::wait_for_held_sync(const std::string& path) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return hold_syncs_ && held_syncs_.contains(path); });
+  return changed_.wait_for(lock, std::chrono::seconds(30),
+                           [&] { return hold_syncs_ && held_syncs_.contains(path); });
 }
 
 bool FaultyFiles::wait_for_name(const std::string& path) {
@@ -198,6 +199,17 @@ void FaultyFiles::resume_after_power_cut() {
     }
     node->dirty.clear();
     node->cache = node->media;
+  }
+}
+
+void FaultyFiles::resume_without_what_was_not_synced() {
+  resume_after_kill();
+  const std::lock_guard lock(mutex_);
+  name_changes_.clear();
+  names_ = durable_names_;
+  for (auto& [name, node] : names_) {
+    node->cache = node->media;
+    node->dirty.clear();
   }
 }
 

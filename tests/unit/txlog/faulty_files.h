@@ -37,9 +37,10 @@ class FaultyFiles final : public Files {
   [[nodiscard]] bool has_failed() const;
   // Only syncs of file data fail, from now on.
   void fail_syncs(bool fail);
-  // Syncs of file data wait, until released. The second waits until one of this file does.
+  // Syncs of file data wait, until released. The second waits until one of this file does; false if none comes
+  // within 30 s.
   void hold_syncs(bool hold);
-  void wait_for_held_sync(const std::string& path);
+  [[nodiscard]] bool wait_for_held_sync(const std::string& path);
   // False if the name does not come within 30 s.
   [[nodiscard]] bool wait_for_name(const std::string& path);
   // More bytes of files than this are refused as a full disk.
@@ -49,6 +50,8 @@ class FaultyFiles final : public Files {
   void stop();
   void resume_after_power_cut();
   void resume_after_kill();
+  // A power cut before anything that was not synced had begun to reach the media.
+  void resume_without_what_was_not_synced();
 
   // A file that was there before, durable.
   void put(const std::string& path, std::vector<std::byte> bytes);

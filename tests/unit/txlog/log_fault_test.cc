@@ -191,7 +191,7 @@ TEST(LogFaults, AFailedSyncEndsTheLogAndTheOwnerIsToldOnce) {
   ASSERT_TRUE(run.append_and_wait("first"));
   disk.hold_syncs(true);
   ASSERT_TRUE(run.append("in flight"));
-  disk.wait_for_held_sync("/log/000000000001.txlog");
+  ASSERT_TRUE(disk.wait_for_held_sync("/log/000000000001.txlog"));
   ASSERT_TRUE(run.append("queued"));
   disk.fail_syncs(true);
   disk.hold_syncs(false);
@@ -229,7 +229,7 @@ TEST(LogFaults, ACutTailIsToldUntilItIsSettled) {
       ASSERT_TRUE(run.append_and_wait("promised"));
       disk.hold_syncs(true);
       ASSERT_TRUE(run.append(std::string(2000, 'x')));
-      disk.wait_for_held_sync("/log/000000000001.txlog");
+      ASSERT_TRUE(disk.wait_for_held_sync("/log/000000000001.txlog"));
       disk.stop();
       disk.hold_syncs(false);
     }

@@ -190,7 +190,7 @@ TEST_F(LogTest, WhatIsAppendedDuringASyncSharesTheNextOne) {
   LogRun run({.files = &disk});
   disk.hold_syncs(true);
   ASSERT_TRUE(run.append("lone"));
-  disk.wait_for_held_sync("/log/000000000001.txlog");
+  ASSERT_TRUE(disk.wait_for_held_sync("/log/000000000001.txlog"));
   for (int i = 0; i < 100; ++i)
     ASSERT_TRUE(run.append(std::to_string(i)));
   EXPECT_TRUE(run.acknowledged().empty()) << "nothing is acknowledged before its sync";
