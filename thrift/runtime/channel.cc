@@ -347,10 +347,31 @@ void ChannelState::on_read(const LinkPointer& link, std::size_t count) {
       on_frame(frame->content);
       continue;
     }
+    if (const auto* skipped = std::get_if<SkippedFrame>(&event)) {
+      on_skipped(*skipped);
+      continue;
+    }
     lose_link(error_of(ErrorCode::kUnavailable, Effect::kUnknown,
-                       fmt::format("{} sent a reply that is larger than {} bytes (max_frame_bytes)",
-                                   server_.text(), options_.frame.max_frame_bytes)));
+                       fmt::format("{} announced a reply of {} bytes: is that Thrift's framed transport?",
+                                   server_.text(), std::get<BrokenStream>(event).length)));
   }
+}
+
+// Too large to be kept. Its bytes were passed over and the stream is in step: only its own call ends.
+void ChannelState::on_skipped(const SkippedFrame& skipped) {
+  const auto header = read_message_header(skipped.head);
+  if (!header || header->kind == MessageKind::kCall || header->kind == MessageKind::kOneway) {
+    return lose_link(error_of(ErrorCode::kUnavailable, Effect::kUnknown,
+                              fmt::format("{} sent what is no reply", server_.text())));
+  }
+  auto call = take_call(header->seqid);
+  if (call.empty()) return;
+  auto error = error_of(
+      ErrorCode::kInvalidArgument, Effect::kUnknown,
+      fmt::format("the answer of '{}' from {} has {} bytes, the limit is {} "
+                  "(max_frame_bytes): ask for less at once",
+                  call.mapped().method, server_.text(), skipped.length, options_.frame.max_frame_bytes));
+  end_call(std::move(call), std::unexpected(std::move(error)));
 }
 
 void ChannelState::on_frame(Bytes content) {

@@ -82,6 +82,7 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   void read(const LinkPointer& link);
   void on_read(const LinkPointer& link, std::size_t count);
   void on_frame(Bytes content);
+  void on_skipped(const SkippedFrame& skipped);
   void end_call(Calls::node_type call, Result<ThriftProtocol*> reply);
 
   void flush_soon();

@@ -291,17 +291,33 @@ TEST(Channel, AnswersThatMakeNoSenseLeaveTheEffectUnknown) {
   EXPECT_TRUE(connection.is_closed_by_server());
 }
 
-TEST(Channel, AnAnswerOverTheFrameLimitEndsTheConnection) {
-  const FakeServer server;
-  ChannelThread channel(server.address());
+// What else is in flight on the connection has nothing to do with one answer that is too large.
+TEST(Channel, AnAnswerOverTheFrameLimitEndsItsCallAlone) {
+  BankServer server;
+  ChannelOptions options;
+  options.frame.max_frame_bytes = 1000;
+  ChannelThread channel(server.address(), options);
   auto held = channel.hold(1);
-  const auto connection = server.accept();
-  ASSERT_TRUE(receive_call(connection));
-  connection.send(bytes_of("HTTP/1.1 400 Bad Request\r\n"));
-  expect_error(std::move(held), ErrorCode::kUnavailable, Effect::kUnknown, "max_frame_bytes");
+  const auto reply = channel.call<Bank_produce>(ticket_of(2000)).get();
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(reply.error().effect, Effect::kUnknown);
+  EXPECT_NE(reply.error().message.find("1000"), std::string::npos) << reply.error().message;
+  EXPECT_EQ(channel.call<Bank_release>(ticket_of(1)).get(), true);
+  EXPECT_EQ(held.get(), 1);
+  EXPECT_EQ(server.counts().accepted, 1U);
 }
 
-// ---- greeting
+TEST(Channel, AnAnswerThatIsNoFrameEndsTheConnection) {
+  FakeServer server;
+  ChannelThread channel(server.address());
+  auto call = channel.hold(1);
+  const auto connection = server.accept();
+  ASSERT_TRUE(receive_call(connection));
+  connection.send(bytes_of("HTTP/1.1 400 Bad Request"));
+  expect_error(std::move(call), ErrorCode::kUnavailable, Effect::kUnknown, "framed transport");
+  EXPECT_TRUE(connection.is_closed_by_server());
+}
 
 TEST(Channel, GreetsOnEachNewConnectionBeforeAnythingElse) {
   const FakeServer server;
