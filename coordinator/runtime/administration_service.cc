@@ -150,12 +150,8 @@ void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal r
   if (!id) return rpc::refuse_with(refuse, id.error());
   auto resource = parse_resource_name(request.resource);
   if (!resource) return rpc::refuse_with(refuse, resource.error());
-  if (request.reason.empty() || request.operator_name.empty()) {
-    return rpc::refuse_with(refuse,
-                            fail(ErrorCode::kInvalidArgument, Effect::kNone,
-                                 "resolve needs a reason and an operator's name: both go to the audit trail")
-                                .error());
-  }
+  if (const auto checked = check_resolution(request); !checked)
+    return rpc::refuse_with(refuse, checked.error());
   ResolveRequested resolution;
   resolution.transaction = *std::move(id);
   resolution.resource = *std::move(resource);

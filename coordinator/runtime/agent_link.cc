@@ -36,6 +36,9 @@ AgentLink::~AgentLink() {
 void AgentLink::open_channel() {
   const auto number = ++channel_number_;
   rpc::ChannelOptions options;
+  options.max_calls = owner_.max_calls;
+  options.max_unsent_bytes = owner_.max_unsent_bytes;
+  options.frame.max_frame_bytes = owner_.max_frame_bytes;
   options.greet = [this](rpc::Channel& channel, const rpc::Greeted& greeted) { greet(channel, greeted); };
   options.on_connected = [this, number] {
     if (number != channel_number_) return;
@@ -86,7 +89,7 @@ void AgentLink::take(const wire::HeartbeatReply& reply) {
 void AgentLink::schedule_heartbeat() {
   timer_.expires_after(owner_.heartbeat_interval);
   timer_.async_wait([this](const asio::error_code& stopped) {
-    if (stopped) return;
+    if (stopped || closed_) return;
     if (connected_) {
       send_heartbeat();
     } else {
@@ -106,6 +109,8 @@ void AgentLink::send_heartbeat() {
           take(*reply);
           return schedule_heartbeat();
         }
+        // Too busy to take one more call, it is there all the same.
+        if (!reply && reply.error().code == ErrorCode::kOverloaded) return schedule_heartbeat();
         // A silent agent's connection may be half-open: a new one tells.
         Error why = reply ? Error{} : reply.error();
         if (reply) why.message = "the agent's incarnation changed on a living connection";
@@ -123,7 +128,7 @@ void AgentLink::lose(const Error& why) {
   // Not inside a call of the channel that is going away.
   timer_.expires_after(std::chrono::milliseconds(20));
   timer_.async_wait([this](const asio::error_code& stopped) {
-    if (stopped) return;
+    if (stopped || closed_) return;
     close_channel();
     open_channel();
     knock();
@@ -131,6 +136,7 @@ void AgentLink::lose(const Error& why) {
 }
 
 void AgentLink::close() {
+  closed_ = true;  // for a timer that has fired and waits for its turn
   timer_.cancel();
   close_channel();
 }

@@ -30,6 +30,11 @@ class AgentLink {
     ClusterId cluster;
     Duration heartbeat_interval;
     Duration call_timeout;
+    // The table's own limits bound what is under way. A channel that refused more by itself would refuse
+    // heartbeats, too.
+    std::size_t max_calls;
+    std::size_t max_unsent_bytes;
+    std::uint32_t max_frame_bytes;
     // What the next heartbeat tells.
     std::function<wire::HeartbeatRequest()> heartbeat;
     std::function<void(Incarnation)> on_connected;
@@ -44,7 +49,8 @@ class AgentLink {
   AgentLink(const AgentLink&) = delete;
   AgentLink& operator=(const AgentLink&) = delete;
 
-  // Ends it. Calls under way are answered from the loop's next turn, and until then it must live.
+  // Ends it. Calls under way are answered from the loop's next turn, and until then it must live. Afterwards
+  // nothing may be called on it.
   void close();
 
   void prepare(const wire::PrepareRequest& request, Duration timeout, Done<wire::PrepareReply> done);
@@ -79,6 +85,7 @@ class AgentLink {
   std::unique_ptr<rpc::Channel> channel_;
   std::uint64_t channel_number_ = 0;  // tells a late callback of an older channel
   asio::steady_timer timer_;
+  bool closed_ = false;
   bool connected_ = false;
   Incarnation greeted_incarnation_;
   wire::HeartbeatReply health_;

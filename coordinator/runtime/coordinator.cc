@@ -6,6 +6,7 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "base/runtime/clock.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr store::Ticket kEpochTicket{0};
 constexpr std::size_t kEndedPerHeartbeat = 10'000;
+constexpr std::uint32_t kLargestAgentFrame = 64U << 20;
 
 Clocks clocks_now() {
   return {boot_now(), wall_now()};
@@ -96,6 +98,13 @@ void Coordinator::status(StatusRequested request, std::function<void(Result<Stat
 
 void Coordinator::register_agent(RegistrationRequested request,
                                  std::function<void(Result<std::map<ResourceName, ResourceNumber>>)> answer) {
+  // A link is kept for as long as this process runs.
+  if (!links_.contains(request.agent) && links_.size() >= settings_.max_agents) {
+    return answer(fail(ErrorCode::kOverloaded, Effect::kNone,
+                       fmt::format("{} agents are registered here (max. limits.agents): see which of them "
+                                   "should not be, then start the coordinator again",
+                                   links_.size())));
+  }
   request.call = next_call();
   registrations_.add(request.call, [this, agent = request.agent, address = request.address,
                                     answer = std::move(answer)](auto numbers) {
@@ -138,6 +147,11 @@ void Coordinator::link_agent(const AgentId& agent, const std::string& address) {
   owner.cluster = cluster_;
   owner.heartbeat_interval = settings_.heartbeat_interval;
   owner.call_timeout = settings_.agent_call_timeout;
+  const auto& limits = settings_.table;
+  owner.max_calls = limits.undecided * limits.branches + limits.open + limits.questions;
+  owner.max_unsent_bytes = 2 * limits.bytes + settings_.max_frame_bytes;
+  // Of an agent's largest answer, which is one branch's results; a client's request is no larger on its way.
+  owner.max_frame_bytes = std::max(settings_.max_frame_bytes, kLargestAgentFrame);
   owner.heartbeat = [this, agent] { return heartbeat(agent); };
   owner.on_connected = [this, agent](Incarnation incarnation) { step(AgentConnected{agent, incarnation}); };
   owner.on_lost = [this, agent] { step(AgentLost{agent}); };

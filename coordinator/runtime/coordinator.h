@@ -27,7 +27,7 @@ namespace troth::coordinator {
 class Coordinator {
  public:
   struct Events {
-    std::function<void()> on_serving;           // the epoch is durable, what is open is known
+    std::function<void()> on_serving;           // the epoch is durable, what is open is being listed
     std::function<void(const Error&)> on_stop;  // this reign is over for a reason: the process must end
     std::function<void()> on_drained;
   };

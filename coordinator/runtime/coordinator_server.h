@@ -3,8 +3,8 @@
 // A whole coordinator on an event loop: its decision store, the reign that decides, and the server in front of
 // both. What `troth-coordinator` runs, and what tests run beside agents in one process.
 //
-//   opening the log --epoch durable, what is open is known--> serving --stop()--> draining --> ended
-//         '------------------------- log lost, reign over -------'-------------------'------> ended, with why
+//   opening the log --epoch durable--> serving --stop()--> draining --> ended
+//          '-------------- log lost, reign over ---------------'------> ended, with why
 //
 // Everything runs on the loop's thread. The loop must have stopped, or run on this thread, when it is
 // destroyed.

@@ -20,6 +20,8 @@ void describe_limits(Schema& schema, CoordinatorSettings& settings) {
   schema.integer("branches", table.branches, {.min = 1, .max = 256}, "Branches of one transaction.");
   schema.integer("connections", settings.max_connections, {.min = 1, .max = 1'000'000},
                  "Connections of services, agents and the tool together.");
+  schema.integer("agents", settings.max_agents, {.min = 1, .max = 100'000},
+                 "Agents that this process calls; one more is not registered.");
   schema.integer("calls", settings.max_calls, {.min = 1, .max = 1'000'000},
                  "Calls in flight, over all connections.");
   schema.integer("calls_per_connection", settings.max_calls_per_connection, {.min = 1, .max = 100'000},

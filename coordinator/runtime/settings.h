@@ -20,6 +20,7 @@ struct CoordinatorSettings {
   std::uint64_t log_bytes = std::uint64_t{1} << 30;  // past it the oldest segment is cleaned
 
   std::size_t max_connections = 4096;
+  std::size_t max_agents = 2000;  // each is called for as long as this process runs
   std::size_t max_calls = 20'000;
   std::size_t max_calls_per_connection = 1024;
   std::uint32_t max_frame_bytes = 32U << 20;

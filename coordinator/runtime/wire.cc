@@ -10,6 +10,7 @@
 
 #include "base/runtime/digest.h"
 #include "base/utf8.h"
+#include "thrift/address.h"
 #include "thrift/runtime/wire_error.h"
 
 namespace troth::coordinator {
@@ -22,6 +23,9 @@ using Compact = TCompactProtocolT<TMemoryBuffer>;
 constexpr std::size_t kMaxClientName = 64;
 constexpr std::size_t kMaxLabel = 256;
 constexpr std::size_t kMaxTraceparent = 128;
+constexpr std::size_t kMaxReason = 1024;
+constexpr std::size_t kMaxOperatorName = 64;
+constexpr std::size_t kMaxBarResources = 256;  // no transaction has more branches
 
 std::unexpected<Error> refuse(std::string message) {
   return fail(ErrorCode::kInvalidArgument, Effect::kNone, std::move(message));
@@ -108,6 +112,16 @@ Digest digest_of(const wire::ExecuteRequest& request) {
   return sha256(bytes_of(content));
 }
 
+std::size_t size_of(const wire::Value& value) {
+  std::size_t bytes = sizeof value;
+  for (const auto* text : {&value.decimal, &value.text, &value.bytes, &value.date, &value.time,
+                           &value.timestamp, &value.timestamp_tz, &value.json, &value.uuid})
+    bytes += text->size();
+  for (const auto& element : value.elements)
+    bytes += size_of(element);
+  return bytes;
+}
+
 std::size_t size_of(const wire::ExecuteRequest& request) {
   std::size_t bytes = sizeof request;
   for (const auto& branch : request.branches) {
@@ -115,7 +129,7 @@ std::size_t size_of(const wire::ExecuteRequest& request) {
     for (const auto& statement : branch.statements) {
       bytes += sizeof statement + statement.sql.size();
       for (const auto& value : statement.parameters)
-        bytes += sizeof value + value.text.size() + value.bytes.size() + value.json.size();
+        bytes += size_of(value);
     }
   }
   return bytes;
@@ -196,10 +210,16 @@ Result<StatusRequested> status_of(const wire::StatusRequest& request) {
     status.subject = *std::move(key);
     status.bar = request.bar;
   }
+  if (request.bar_resources.size() > kMaxBarResources) {
+    return refuse(fmt::format("bar_resources names {} resources, at most {} are taken",
+                              request.bar_resources.size(), kMaxBarResources));
+  }
   for (const auto& name : request.bar_resources) {
     auto resource = parse_resource_name(name);
     if (!resource) return std::unexpected(std::move(resource.error()));
-    status.resources.push_back(*std::move(resource));
+    // Named twice, it is settled once.
+    if (std::ranges::find(status.resources, *resource) == status.resources.end())
+      status.resources.push_back(*std::move(resource));
   }
   if (request.__isset.timeout_ms) {
     const auto timeout = milliseconds_of("timeout_ms", request.timeout_ms);
@@ -207,6 +227,13 @@ Result<StatusRequested> status_of(const wire::StatusRequest& request) {
     status.timeout = *timeout;
   }
   return status;
+}
+
+Status check_resolution(const wire::ResolveRequest& request) {
+  if (request.reason.empty() || request.operator_name.empty())
+    return refuse("resolve needs a reason and an operator's name: both go to the audit trail");
+  if (auto checked = check_text("reason", request.reason, kMaxReason); !checked) return checked;
+  return check_text("operator_name", request.operator_name, kMaxOperatorName);
 }
 
 Result<RegistrationRequested> registration_of(const wire::RegisterRequest& request) {
@@ -217,6 +244,11 @@ Result<RegistrationRequested> registration_of(const wire::RegisterRequest& reque
   for (const auto& checked :
        {check_text("agent_id", request.agent_id, 64), check_text("address", request.address, 280)}) {
     if (!checked) return std::unexpected(checked.error());
+  }
+  const auto address = rpc::Address::parse(request.address);
+  if (!address || address->port == 0) {
+    return refuse(fmt::format(
+        "the agent's address '{}' cannot be called: expected host:port; see `advertise`", request.address));
   }
   registration.agent = AgentId{request.agent_id};
   registration.incarnation = Incarnation{static_cast<std::uint64_t>(request.incarnation)};

@@ -20,6 +20,8 @@ namespace troth::coordinator {
 [[nodiscard]] Result<Work> work_of(const wire::ExecuteRequest& request);
 [[nodiscard]] Result<RequestKey> request_key_of(const std::string& client, const std::string& request_id);
 [[nodiscard]] Result<StatusRequested> status_of(const wire::StatusRequest& request);
+// Who says so and why go into a record of the decision log: they are there, are text, and are not long.
+[[nodiscard]] Status check_resolution(const wire::ResolveRequest& request);
 [[nodiscard]] Result<RegistrationRequested> registration_of(const wire::RegisterRequest& request);
 
 [[nodiscard]] wire::LeaderHeader header_of(const ClusterId& cluster, const Epoch& epoch,

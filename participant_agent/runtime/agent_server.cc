@@ -6,6 +6,7 @@
 #include <asio/post.hpp>
 
 #include "base/runtime/entropy.h"
+#include "base/runtime/log.h"
 #include "participant_agent/runtime/agent_service.h"
 #include "thrift/gen/agents_methods.h"
 #include "thrift/runtime/wire_error.h"
@@ -61,6 +62,9 @@ Status AgentServer::begin() {
   server_options.frame.max_frame_bytes = settings.max_frame_bytes;
   server_options.write_error = [](rpc::ThriftProtocol& out, const Error& error) {
     wire::from_error(error).write(&out);
+  };
+  server_options.on_trouble = [](const std::string& line) {
+    log_warning("client trouble", {{"what", line}});
   };
   server_ = std::make_unique<rpc::Server>(loop_, std::move(server_options));
   auto bound = server_->listen(*listen);

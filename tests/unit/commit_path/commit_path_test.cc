@@ -9,6 +9,9 @@
 #include "tests/support/holds_within.h"
 #include "tests/unit/commit_path/ledger.h"
 #include "tests/unit/commit_path/world.h"
+#include "thrift/gen/agents_methods.h"
+#include "thrift/runtime/blocking_channel.h"
+#include "thrift/runtime/wire_error.h"
 
 namespace troth {
 namespace {
@@ -294,6 +297,26 @@ TEST_F(CommitPath, ARefusedRetryIsNotToldThatNothingStands) {
   world_.database("ledger").release();
   ASSERT_TRUE(is_committed(first.finish().front()));
   EXPECT_EQ(retries.execute(request)->already_committed, true);
+}
+
+// Nobody on the network makes the coordinator call more and more addresses.
+TEST_F(CommitPath, OneAgentTooManyIsNotRegistered) {
+  EXPECT_TRUE(world_.coordinator().stop().has_value());
+  world_.coordinator().options().settings.max_agents = 3;  // and two of them are there
+  world_.coordinator().start();
+  ASSERT_TRUE(holds_within(20s, [&] { return world_.serves(); }));
+  rpc::BlockingChannel stranger(world_.address());
+  wire::RegisterRequest request;
+  request.incarnation = 1;
+  request.address = "127.0.0.1:1";
+  request.agent_id = "third";
+  EXPECT_TRUE(stranger.call<wire::Directory_register_agent>(request, 5s));
+  request.agent_id = "fourth";
+  const auto refused = stranger.call<wire::Directory_register_agent>(request, 5s);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  request.agent_id = "third";
+  EXPECT_TRUE(stranger.call<wire::Directory_register_agent>(request, 5s)) << "it is known";
 }
 
 TEST_F(CommitPath, AStopUnderLoadAnswersEverybodyWithTheTruthAndEndsInTime) {
