@@ -20,6 +20,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
     log.directory = options_.directory;
     log.identity = {options_.cluster, kLogOwner};
     log.segment_bytes = options_.segment_bytes;
+    log.max_pending_bytes = options_.max_pending_bytes;
     log.files = options_.files;
     log.replay = [this](const txlog::RecordView& record) -> Status {
       auto decoded = decode(record.type, record.payload);
@@ -37,6 +38,8 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
     if (!opened) return std::unexpected(std::move(opened.error()));
     log_ = std::move(opened->log);
     cut_tail_ = std::move(opened->cut_tail);
+    last_append_ = {opened->next_sequence.value - 1};
+    durable_.store(last_append_.value, std::memory_order_relaxed);
     if (auto status = engine_.opened({opened->next_sequence.value}); !status) return status;
     // N = 1: there is nobody else to hear from, so what is here is what there is.
     if (cut_tail_) log_->settle_cut_tail();
@@ -73,7 +76,8 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
       } else if (auto* answered = std::get_if<Answered>(&effect)) {
         answers_.push_back(std::move(*answered));
       } else if (std::holds_alternative<LocalEngine::ContinueCleaning>(effect)) {
-        post([](Core& c) { c.carry_out(c.engine_.step(LocalEngine::CleaningContinued{})); });
+        cleaning_waits_for_ = last_append_;
+        continue_cleaning_if_durable();
       } else {
         const auto cut = std::get<LocalEngine::CutBelow>(effect).cut;
         cutting_ = true;
@@ -101,6 +105,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
       fail_later(sequence.error());
       return;
     }
+    last_append_ = append.number;
     CHECK(sequence->value == append.number.value, "the log gave record {} the number {}", append.number.value,
           sequence->value);
   }
@@ -116,6 +121,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
       c.durable_posted_.exchange(false, std::memory_order_acq_rel);
       const WriteNumber through{c.durable_.load(std::memory_order_acquire)};
       c.carry_out(c.engine_.step(LocalEngine::WritesDurable{through}));
+      c.continue_cleaning_if_durable();
     });
   }
 
@@ -158,6 +164,12 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
     clean_if_too_long();
   }
 
+  void continue_cleaning_if_durable() {
+    if (!cleaning_waits_for_ || durable_.load(std::memory_order_acquire) < cleaning_waits_for_->value) return;
+    cleaning_waits_for_.reset();
+    post([](Core& c) { c.carry_out(c.engine_.step(LocalEngine::CleaningContinued{})); });
+  }
+
   // One segment went; perhaps another one is to follow.
   void segment_cut() {
     cutting_ = false;
@@ -185,12 +197,14 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
   bool failure_told_ = false;
   std::vector<Answered> answers_;
   bool answers_posted_ = false;
+  WriteNumber last_append_;
   std::atomic<std::uint64_t> durable_{0};
   std::atomic<bool> durable_posted_{false};
   std::uint64_t records_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t since_cleaning_check_ = 0;
   bool cutting_ = false;
+  std::optional<WriteNumber> cleaning_waits_for_;  // before its next step
 };
 
 Result<std::unique_ptr<LocalStore>> LocalStore::open(LocalStoreOptions options) {

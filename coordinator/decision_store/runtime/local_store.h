@@ -7,7 +7,8 @@
 //
 // Old segments are cleaned by copying forward: what still lives in the oldest one is written again, and when
 // that is durable the segment goes. It begins when the log is well over twice as large as what lives in it,
-// so that each byte is copied about once.
+// so that each byte is copied about once. It goes on when its last step is durable: a slow disk has no more
+// waiting for it than that.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,10 @@ struct LocalStoreOptions {
   std::function<void(const Error&)> on_failure;
   // The log goes on, for now; see txlog.
   std::function<void(const Error&)> on_warning;
+
+  // What may wait for the disk. It is the table's limits that bound it, and cleaning keeps itself far below: a
+  // log that takes no more counts as failed.
+  std::uint64_t max_pending_bytes = std::uint64_t{256} << 20;
 
   txlog::Files* files = nullptr;  // null: the operating system's
 };

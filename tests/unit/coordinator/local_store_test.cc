@@ -37,6 +37,7 @@ class Loop {
   bool run_until(const std::function<bool()>& done) {
     const auto deadline = std::chrono::steady_clock::now() + kBound;
     while (!done()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
       std::unique_lock lock(mutex_);
       if (!arrived_.wait_until(lock, deadline, [&] { return !posted_.empty(); })) return false;
       auto work = std::move(posted_.front());
@@ -122,6 +123,7 @@ class StoreOnDisk : public StoreUnderTest {
     return files;
   }
   void close() { store_.reset(); }
+  LocalStoreOptions& options() { return options_; }
   [[nodiscard]] Result<std::unique_ptr<LocalStore>> open_again(ClusterId cluster) {
     auto options = options_;
     options.cluster = std::move(cluster);
@@ -252,6 +254,63 @@ TEST_P(LocalStoreOnly, ADirectoryInUseOrOfAnotherClusterIsRefusedByName) {
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().effect, Effect::kNone);
   EXPECT_NE(other.error().message.find("shop-aaaaaa"), std::string::npos) << other.error().message;
+}
+
+// Cleaning is housekeeping: while the disk is slow, it has no more waiting for it than one step, and the store
+// does not come to its end by it.
+TEST(LocalStoreOnAFaultyDisk, CleaningWaitsForASlowDisk) {
+  txlog::FaultyFiles files(7);
+  StoreOnDisk store(std::uint64_t{1} << 20, &files);
+  store.close();
+  store.options().segments_kept = 1000;
+  store.start();
+  const auto epoch = acquire(store);
+  // A first segment full of what lives, and many behind it of what does not.
+  std::uint64_t next = 0;
+  const auto fill_segments = [&](std::uint64_t segments, bool ended) {
+    const auto enough = store.store().counters().segments_begun + segments;
+    while (store.store().counters().segments_begun < enough) {
+      std::vector<EndedRecord> ends;
+      files.hold_syncs(true);  // few batches, so that the records fill the segments and not padding
+      for (int i = 0; i < 1000; ++i) {
+        auto commit = numbered_commit(epoch, ++next);
+        commit.label = "a label of some size";
+        if (ended) ends.push_back({commit.transaction, {}, false});
+        store.ask(Choose{epoch.number, std::move(commit)});
+      }
+      if (ended) store.ask(End{epoch.number, std::move(ends)});
+      files.hold_syncs(false);
+      store.settle();
+    }
+  };
+  fill_segments(1, false);
+  const auto alive = next;
+  fill_segments(10, true);
+  store.ask(RaiseFloors{epoch.number, {{epoch.number, {next + 1}}, 0}});
+  store.settle();
+  ASSERT_GT(alive, 4096U) << "one step copies them all";
+
+  store.close();
+  store.options().segments_kept = 2;
+  store.options().max_pending_bytes = std::uint64_t{900} << 10;  // less than what lives in the first segment
+  store.start();
+  files.hold_syncs(true);
+  for (int i = 0; i < 1000; ++i)
+    store.ask(Choose{epoch.number, numbered_commit(epoch, ++next)});
+  ASSERT_TRUE(store.loop().run_until([&, turns = 0]() mutable {
+    store.loop().post([] {});
+    return ++turns > 1000;
+  }));
+  EXPECT_FALSE(store.failure()) << store.failure()->message;
+  files.hold_syncs(false);
+  store.settle();
+  const auto segments = [&] { return store.store().counters().segments_deleted; };
+  EXPECT_TRUE(store.loop().run_until([&] {
+    store.loop().post([] {});
+    return segments() >= 5;
+  })) << "it does not go on";
+  EXPECT_FALSE(store.failure());
+  EXPECT_EQ(store.store().record_counts().open, alive + 1000);
 }
 
 // [S6] A failed sync: what waits, and all that comes later, is unknown; the owner is told once.
