@@ -15,6 +15,7 @@ enum class CrashPoint : std::uint8_t {
   kAfterPrepareReceived,  // the epoch is durable, no session has the work
   kAfterWorkStarted,      // a session runs it
   kAfterMarker,           // the marker row stands in the open transaction
+  kAfterStatement,        // one of the client's statements ran; the n-th time is after the n-th one
   kAfterStatements,       // every statement ran, nothing is prepared
   kAfterPrepareDurable,   // the database holds the prepared branch, nobody knows
   kAfterVoteDurable,      // database and journal have it, the vote is not sent
@@ -43,6 +44,7 @@ inline constexpr auto kCrashPoints = crash_point_names<CrashPoint>({
     {CrashPoint::kAfterPrepareReceived, "agent.after_prepare_received"},
     {CrashPoint::kAfterWorkStarted, "agent.after_work_started"},
     {CrashPoint::kAfterMarker, "agent.after_marker"},
+    {CrashPoint::kAfterStatement, "agent.after_statement"},
     {CrashPoint::kAfterStatements, "agent.after_statements"},
     {CrashPoint::kAfterPrepareDurable, "agent.after_prepare_durable"},
     {CrashPoint::kAfterVoteDurable, "agent.after_vote_durable"},

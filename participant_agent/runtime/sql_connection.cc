@@ -240,6 +240,7 @@ std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
         error = std::move(met.error());
       } else {
         results.push_back(std::move(*result));
+        reach(CrashPoint::kAfterStatement);
         continue;
       }
     }
