@@ -32,10 +32,7 @@ std::vector<OnePhaseCommit::Effect> OnePhaseCommit::step(Instant now, Random& ra
           // [T4] Sending is proposing; what was never sent was never proposed.
           if (in.never_sent) {
             detail_ = in.reason.message;
-            auto answer = aborted(id_, in.reason);
-            // Of an earlier attempt with the same request nothing is known.
-            if (has_request_) std::get<Failed>(answer).error.effect = troth::Effect::kUnknown;
-            finish(TransactionState::kNotCommitted, answer, effects);
+            finish(TransactionState::kNotCommitted, only_this_attempt_failed(in.reason), effects);
           } else {
             settle(in.reason.message, effects);
           }
@@ -49,7 +46,8 @@ std::vector<OnePhaseCommit::Effect> OnePhaseCommit::step(Instant now, Random& ra
                    Committed{id_, {}, true, Acknowledgement::kApplied, {}}, effects);
           else
             finish(TransactionState::kHeuristicRollback,
-                   aborted(id_, refusal(ErrorCode::kConflict, troth::Effect::kNone, detail_)), effects);
+                   only_this_attempt_failed(refusal(ErrorCode::kConflict, troth::Effect::kNone, detail_)),
+                   effects);
         }
         if constexpr (std::is_same_v<I, AgentReturned>) {
           auto* settling = std::get_if<Settling>(&phase_);
@@ -82,13 +80,11 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
             return;
           }
           detail_ = v.refusal.message;
-          auto answer = aborted(id_, v.refusal);
-          // A branch whose session was lost, or whose time was up, may never have come to its marker: of an
-          // earlier attempt with the same request it says nothing.
+          // A branch whose session was lost, or whose time was up, may never have come to its marker.
           const bool saw_marker =
               v.refusal.code != ErrorCode::kUnavailable && v.refusal.code != ErrorCode::kTimeout;
-          if (has_request_ && !saw_marker) std::get<Failed>(answer).error.effect = troth::Effect::kUnknown;
-          finish(TransactionState::kNotCommitted, answer, effects);
+          finish(TransactionState::kNotCommitted,
+                 saw_marker ? aborted(id_, v.refusal) : only_this_attempt_failed(v.refusal), effects);
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           detail_ = fmt::format("its request was committed as {}", v.as.text());
           finish(TransactionState::kNotCommitted, Committed{v.as, {}, true, Acknowledgement::kApplied, {}},
@@ -100,6 +96,14 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
         }
       },
       vote);
+}
+
+// The barrier bars this transaction's key: of an earlier attempt with the same request it says nothing, and
+// the work may never have come to the marker that would have met that one's.
+Answer OnePhaseCommit::only_this_attempt_failed(Error reason) const {
+  auto answer = aborted(id_, std::move(reason));
+  if (has_request_) std::get<Failed>(answer).error.effect = troth::Effect::kUnknown;
+  return answer;
 }
 
 void OnePhaseCommit::settle(std::string why, std::vector<Effect>& effects) {
@@ -131,7 +135,7 @@ void OnePhaseCommit::take_settled(Instant now, Random& random, const Settled& se
           ErrorCode::kUnavailable, troth::Effect::kNone,
           fmt::format("resource '{}' did not commit it, and never will: {}", resource_.value, detail_), true);
       reason.resource = resource_.value;
-      return finish(state, aborted(id_, std::move(reason)), effects);
+      return finish(state, only_this_attempt_failed(std::move(reason)), effects);
     }
     case BranchEnd::kTooOld: {
       detail_ = settled.detail;

@@ -14,7 +14,7 @@
 //      other no is settled.
 // [T3] "Nothing stands" speaks of the request, too: while its key is live in an earlier attempt the resource
 // cannot
-//      tell (attack 40).
+//      tell, and a barrier tells of this attempt only (attack 40).
 //
 // Durability: nothing of its own. A crash leaves the outcome with the resource; the id says which one [T5].
 #pragma once
@@ -108,6 +108,7 @@ class OnePhaseCommit {
 
   void take_vote(const Vote& vote, std::vector<Effect>& effects);
   void take_settled(Instant now, Random& random, const Settled& settled, std::vector<Effect>& effects);
+  [[nodiscard]] Answer only_this_attempt_failed(Error reason) const;
   void settle(std::string why, std::vector<Effect>& effects);
   void finish(TransactionState state, const Answer& answer, std::vector<Effect>& effects);
   void pass_time(Instant now, std::vector<Effect>& effects);
