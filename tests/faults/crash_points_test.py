@@ -35,7 +35,6 @@ def cluster(shared: Cluster) -> Iterator[Cluster]:
     shared.heal()
 
 
-# Each mix has seven accounts of its own, and as many fifty further on.
 _MOST_MIXES = 7
 
 # What reaches the points that a mix of transactions alone does not reach. Each is called with the point armed.
@@ -120,7 +119,7 @@ def _die_at(cluster: Cluster, victim: Program, point: str) -> None:
 def _dies(cluster: Cluster, victim: Program, works: list[Workload]) -> bool:
     """One more mix of transactions, unless the last one was enough: what is lost on its way is lost by chance."""
     if victim.runs() and len(works) < _MOST_MIXES:
-        works.append(Workload(cluster, first_account=7 * len(works)))
+        works.append(Workload(cluster, number=len(works)))
         works[-1].begin()
     return victim.ends(within_s=5)
 

@@ -15,6 +15,7 @@ from throwaway.ports import free_port
 from harness.bank import Bank, Vault
 from harness.programs import Program, programs_directory
 from harness.proxy import Proxy
+from harness.relay import Relay
 from harness.request_ids import as_database_key, from_database_key
 from harness.sessions import connected, create_account, fresh_database, rows
 from harness.thrift_api import Client, Remote
@@ -61,15 +62,18 @@ class Cluster:
         servers: dict[str, Server],
         resources: tuple[str, ...] = tuple(RESOURCES),
         twins: bool = False,
+        relayed: bool = False,
     ) -> None:
-        """`twins`: each resource has a second one beside it, on the same server: pg and pg2."""
+        """`twins`: each resource has a second one beside it, on the same server: pg and pg2.
+        `relayed`: agents reach each database through a relay of its own."""
         self.directory = directory
         self.vaults = [Vault(name, servers[RESOURCES[name]], "") for name in resources]
         if twins:
             self.vaults += [dataclasses.replace(v, resource=f"{v.resource}2") for v in self.vaults]
         self.vaults = [dataclasses.replace(v, database=fresh_database(v.server)) for v in self.vaults]
-        self.bank = Bank(self.vaults)
-        self.role = f"troth_{secrets.token_hex(4)}"
+        self.relays = {v.resource: Relay(v.server.port) for v in self.vaults if relayed}
+        self.bank = Bank(self.vaults, accounts=200)
+        self._roles = f"troth_{secrets.token_hex(4)}"
         coordinator_port = free_port()
         self.coordinator = Program(
             "troth-coordinator",
@@ -115,11 +119,10 @@ class Cluster:
     def start(self) -> Cluster:
         self.bank.create()
         for vault in self.vaults:
-            create_account(vault.server, vault.database, self._role(vault), self._password_file(vault))
+            role = self.role(vault.resource)
+            create_account(vault.server, vault.database, role, self._password_file(vault))
             if vault.server.kind == "postgres":
-                vault.server.sql(
-                    f"GRANT ALL ON account, transfer_line TO {self._role(vault)}", vault.database
-                )
+                vault.server.sql(f"GRANT ALL ON account, transfer_line TO {role}", vault.database)
         self.coordinator.init("bank")
         self.agent.init("agent")
         for vault in self.vaults:
@@ -133,12 +136,18 @@ class Cluster:
         self.agent.kill()
         self.coordinator.kill()
         self.proxy.close()
+        for relay in self.relays.values():
+            relay.close()
 
     def __enter__(self) -> Cluster:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def role(self, resource: str) -> str:
+        """A role of its own for each resource: at its start an agent ends every other session of it."""
+        return f"{self._roles}_{resource}"
 
     @property
     def coordinator_port(self) -> int:
@@ -151,6 +160,8 @@ class Cluster:
     def heal(self) -> None:
         """Everything runs, disarmed, and nothing is lost any more."""
         self.proxy.heal()
+        for relay in self.relays.values():
+            relay.bury()
         for program in (self.coordinator, self.agent):
             program.disarm()
             if not program.runs() or program.is_paused():
@@ -199,10 +210,6 @@ class Cluster:
             found = rows(session, sql)
         return {from_database_key(key): count for key, count in found if key is not None}
 
-    def _role(self, vault: Vault) -> str:
-        """A role of its own for each resource: at its start an agent ends every other session of it."""
-        return f"{self.role}_{vault.resource}"
-
     def _password_file(self, vault: Vault) -> Path:
         return self.directory / f"{vault.resource}.password"
 
@@ -210,9 +217,9 @@ class Cluster:
         return {
             "name": vault.resource,
             "kind": vault.server.kind,
-            "port": vault.server.port,
+            "port": self.relays[vault.resource].port if self.relays else vault.server.port,
             "database": vault.database,
-            "user": self._role(vault),
+            "user": self.role(vault.resource),
             "password_file": str(self._password_file(vault)),
             "sessions": 8,
             "lock_timeout_ms": 2000,

@@ -16,6 +16,7 @@ from harness.waiting import eventually
 
 COMMITTED, ABORTED, UNKNOWN = "committed", "aborted", "unknown"
 
+_FURTHER = 100
 _numbers = itertools.count(1)
 
 
@@ -33,8 +34,13 @@ class Order:
     transaction: str | None = None
 
     @property
-    def resources(self) -> list[str]:
-        return [work.resource for work in self.branches]
+    def writers(self) -> dict[str, int]:
+        """The resources in which it stands once it is committed, and the number of its branch there."""
+        return {
+            work.resource: number
+            for number, work in enumerate(self.branches, start=1)
+            if not all(each.sql.startswith("SELECT") for each in work.statements)
+        }
 
 
 class Workload:
@@ -47,12 +53,22 @@ class Workload:
     work.check()               # settles: asks again with the same request_id, and looks into the databases
     """
 
-    def __init__(self, cluster: Cluster, timeout_ms: int = 6000, first_account: int = 0) -> None:
-        """`first_account`: apart by seven or more, up to 43, workloads touch no account of each other."""
+    # Orders of a mix, and accounts that it touches first; further ones lie _FURTHER above.
+    SIZE = 9
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        timeout_ms: int = 6000,
+        number: int = 0,
+        orders: list[Order] | None = None,
+    ) -> None:
+        """`number`: mixes of different numbers touch no account of each other. `orders`: these instead of a mix."""
         self.cluster = cluster
-        self.first_account = first_account
         self.timeout_ms = timeout_ms
-        self.orders = self._mix()
+        self._first_account = number * self.SIZE
+        assert self._first_account + self.SIZE <= _FURTHER, f"{number} mixes need more accounts"
+        self.orders = self._mix() if orders is None else orders
         self._threads: list[threading.Thread] = []
 
     def begin(self) -> None:
@@ -122,7 +138,7 @@ class Workload:
 
     def _check_order(self, order: Order, told_first: str) -> None:
         bank = self.cluster.bank
-        expected = set(order.resources) if order.may_commit else set()
+        expected = set(order.writers) if order.may_commit else set()
         what = f"{order.transfer}, told {told_first} then {order.told} ({order.detail})"
         # `decided` is told before every branch has it.
         eventually(
@@ -131,7 +147,7 @@ class Workload:
         )
         stands = set(bank.stands_in(order.transfer))
         assert stands == expected, f"{what}: stands in {stands} instead of {expected}"
-        for number, resource in enumerate(order.resources, start=1):
+        for resource, number in order.writers.items():
             markers = self.cluster.markers(resource, order.request_id)
             proofs = [(marker.branch, marker.state) for marker in markers]
             assert proofs == (
@@ -144,7 +160,7 @@ class Workload:
         """Each on accounts of its own, so that what stands still holds up no other."""
         bank = self.cluster.bank
         too_much = 10 * bank.opening
-        number = itertools.count(self.first_account + 1)
+        number = itertools.count(self._first_account + 1)
 
         def order(kind: str, work, may_commit: bool = True, decided: bool = False) -> Order:
             transfer = f"{kind}-{next(_numbers)}"
@@ -158,12 +174,26 @@ class Workload:
                 branch("my", "SELECT SLEEP(0.1)", *late),
             ]
 
-        return [
+        def audited(transfer: str, account: int) -> list:
+            """A branch that is declared to read only, beside two that write."""
+            look = branch("ma", "SELECT sum(balance) FROM account", read_only=True)
+            return [*bank.transfer(transfer, "pg", account, "my", account, 5), look]
+
+        def reading(_transfer: str, account: int) -> list:
+            """Nobody said so, and it writes nothing: Attack 63."""
+            look = f"SELECT balance FROM account WHERE id = {account}"
+            return [branch("pg", look), branch("my", look)]
+
+        orders = [
             order("applied", lambda t, n: bank.transfer(t, "pg", n, "my", n, 5)),
             order("decided", lambda t, n: bank.transfer(t, "my", n, "pg", n, 5), decided=True),
             order("tied", lambda t, n: bank.transfer(t, "pg", n, "ma", n, 5)),
             order("refused", late_refusal, may_commit=False),
-            order("single", lambda t, n: bank.shift(t, "pg", n, n + 50, 5)),
-            order("single", lambda t, n: bank.shift(t, "my", n, n + 50, 5)),
-            order("too-much", lambda t, n: bank.shift(t, "ma", n, n + 50, too_much), may_commit=False),
+            order("single", lambda t, n: bank.shift(t, "pg", n, n + _FURTHER, 5)),
+            order("single", lambda t, n: bank.shift(t, "my", n, n + _FURTHER, 5)),
+            order("too-much", lambda t, n: bank.shift(t, "ma", n, n + _FURTHER, too_much), may_commit=False),
+            order("audited", audited),
+            order("reading", reading),
         ]
+        assert len(orders) == self.SIZE
+        return orders

@@ -1,12 +1,11 @@
 """What an operator does with `troth`: install, look, and the ways out of each stop."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Cluster, Server, eventually, prepared_branches, programs_directory
+from harness import Cluster, Server, eventually, prepared_branches, troth
 from thrift.Thrift import TException
 
 
@@ -15,20 +14,6 @@ def cluster(servers: dict[str, Server], workspace: Path) -> Iterator[Cluster]:
     """One of the test's own: these tests stop it, and set it back."""
     with Cluster(workspace, servers, resources=("pg", "my")) as started:
         yield started
-
-
-def troth(cluster: Cluster, *words: str, exit_code: int = 0) -> dict:
-    """The tool's JSON answer."""
-    done = subprocess.run(
-        [
-            str(programs_directory() / "troth"),
-            "--json", "--operator", "alice", "--coordinator", f"127.0.0.1:{cluster.coordinator_port}",
-            *words,
-        ],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == exit_code, f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}"
-    return json.loads(done.stdout)
 
 
 def agent_address(cluster: Cluster) -> str:
