@@ -120,7 +120,9 @@ def _check_answers(cluster: Cluster, asked: list[_Asked]) -> None:
         assert found == proven and all(proofs[name][order.request_id] == 1 for name in proven), what
         assert COMMITTED not in answers or found == writers, what
         # What only read is run again, and may fail then.
-        assert not (writers and COMMITTED in answers) or ABORTED not in answers[answers.index(COMMITTED) :], what
+        assert (
+            not (writers and COMMITTED in answers) or ABORTED not in answers[answers.index(COMMITTED) :]
+        ), what
         assert answers[-1] != ABORTED or not found, what
         assert order.may_commit or not (found or COMMITTED in answers), what
         assert len(each.transactions) <= 1 or not writers, f"{what}: {each.transactions}"

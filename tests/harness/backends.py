@@ -11,11 +11,13 @@ from harness.waiting import eventually
 
 # Prepared ones whose session lives count as written to; read-only ones and Troth's own lists do not.
 _POSTGRES = """
-    SELECT pid, backend_xid IS NOT NULL, coalesce(CASE wait_event_type WHEN 'Lock' THEN 'lock' ELSE wait_event END, '')
+    SELECT pid, backend_xid IS NOT NULL, coalesce(CASE wait_event_type WHEN 'Lock' THEN 'lock' ELSE wait_event END, ''),
+           query
     FROM pg_stat_activity WHERE usename = %s AND backend_type = 'client backend' ORDER BY pid"""
 _INNODB = """
     SELECT p.id, coalesce(t.trx_rows_modified, 0) > 0,
-           CASE WHEN t.trx_state = 'LOCK WAIT' THEN 'lock' ELSE coalesce(p.state, '') END
+           CASE WHEN t.trx_state = 'LOCK WAIT' THEN 'lock' ELSE coalesce(p.state, '') END,
+           coalesce(p.info, '')
     FROM information_schema.processlist p
     LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id
     WHERE p.user = %s ORDER BY p.id"""
@@ -26,12 +28,18 @@ class Backend:
     number: int
     has_written: bool  # its transaction, or its prepared branch, changed something
     waits_for: str  # "lock", or in the server's words
+    runs: str  # its statement, or its last one
 
 
 def backends(server: Server, account: str) -> list[Backend]:
     with connected(server) as session:
+        if server.kind != "postgres":
+            # InnoDB shows what it showed last while it is asked more often than that.
+            rows(session, "SELECT SLEEP(0.11)")
         found = rows(session, _POSTGRES if server.kind == "postgres" else _INNODB, account)
-    return [Backend(number, bool(has_written), waits_for) for number, has_written, waits_for in found]
+    return [
+        Backend(number, bool(has_written), waits_for, runs) for number, has_written, waits_for, runs in found
+    ]
 
 
 def writing_backends(server: Server, account: str) -> list[Backend]:

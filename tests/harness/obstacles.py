@@ -18,15 +18,23 @@ from harness.sessions import connect, rows
 from harness.waiting import eventually
 
 _ADVISORY = 4711
+_TRIGGER = f"""
+    CREATE OR REPLACE FUNCTION wait_at_the_end() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock_shared({_ADVISORY}); RETURN NULL; END';
+    DROP TRIGGER IF EXISTS wait_at_the_end ON transfer_line;
+    CREATE CONSTRAINT TRIGGER wait_at_the_end AFTER INSERT ON transfer_line
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_at_the_end();"""
 
 
 class Obstacle:
-    """Holds what it holds in a session of the administrator."""
+    """Holds what it holds in a session of the administrator, whose own waiting has a bound."""
 
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
         self._session = connect(vault.server, vault.database, autocommit=False)
         try:
+            bound = "lock_timeout = '20s'" if vault.server.kind == "postgres" else "lock_wait_timeout = 20"
+            self._run(f"SET {bound}")
             self._place()
         except BaseException:
             self._session.close()
@@ -91,27 +99,24 @@ class EndOfBranch(Obstacle):
     """Prepare and commit wait before they take effect: on Postgres in a deferred trigger of transfer_line, on MySQL and
     MariaDB for the server's commit lock, where every other write waits as well."""
 
+    @staticmethod
+    def make_possible(vault: Vault) -> None:
+        """Before the branch that is to wait has touched transfer_line."""
+        if vault.server.kind == "postgres":
+            vault.server.sql(_TRIGGER, vault.database)
+
     def _place(self) -> None:
-        if self.vault.server.kind != "postgres":
+        if self.vault.server.kind == "postgres":
+            self._run(f"SELECT pg_advisory_lock({_ADVISORY})")
+        else:
             self._run("FLUSH TABLES WITH READ LOCK")
-            return
-        self._run(
-            "CREATE OR REPLACE FUNCTION wait_at_the_end() RETURNS trigger LANGUAGE plpgsql AS "
-            f"'BEGIN PERFORM pg_advisory_xact_lock_shared({_ADVISORY}); RETURN NULL; END'"
-        )
-        self._run("DROP TRIGGER IF EXISTS wait_at_the_end ON transfer_line")
-        self._run(
-            "CREATE CONSTRAINT TRIGGER wait_at_the_end AFTER INSERT ON transfer_line DEFERRABLE INITIALLY DEFERRED "
-            "FOR EACH ROW EXECUTE FUNCTION wait_at_the_end()"
-        )
-        self._session.commit()
-        self._run(f"SELECT pg_advisory_lock({_ADVISORY})")
 
 
 class AnswerOfCommit(Obstacle):
     """Postgres prepares and commits, and does not say so: it waits for a standby that there is not."""
 
     def _place(self) -> None:
+        self._session.commit()
         self._session.autocommit = True
         self._run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         self._run("SELECT pg_reload_conf()")

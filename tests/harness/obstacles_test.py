@@ -55,6 +55,7 @@ LINE = "INSERT INTO transfer_line VALUES ('t', 7, 1)"
     ids=["row", "key", "end"],
 )
 def test_a_write_waits_until_the_obstacle_is_removed(vault, worker, place, statement):
+    obstacles.EndOfBranch.make_possible(vault)
     with place(vault):
         thread = write(vault, worker, statement)
     thread.join(20)
