@@ -21,6 +21,7 @@ _OF_AGENT = re.compile(r"UPDATE (troth\.)?troth_owner")
 _BESIDE = {"pg": "my", "my": "pg", "ma": "pg"}
 # Every transaction on accounts of its own, so that what one leaves behind holds up no other.
 _accounts = itertools.cycle(range(1, 91))
+_numbers = itertools.count(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Standing:
         self.vault: Vault = cluster.bank.vaults[resource]
         self.role = cluster.role(resource)
         self.account = next(_accounts)
-        self.name = f"standing-{resource}-{phases}-{id(self)}"
+        self.name = f"standing-{resource}-{phases}-{next(_numbers)}"
         if phases == 2:
             branches = cluster.bank.transfer(
                 self.name, resource, self.account, _BESIDE[resource], self.account, 1
