@@ -99,7 +99,9 @@ def test_a_prepared_branch_behind_a_half_open_session_is_finished_by_the_agent_t
 @pytest.mark.parametrize("resource", RESOURCES)
 @pytest.mark.parametrize("phases", [1, 2])
 @pytest.mark.parametrize(
-    "wait", [AT_MARKER, IN_FIRST_STATEMENT, IN_SECOND_STATEMENT], ids=["marker", "first statement", "second statement"]
+    "wait",
+    [AT_MARKER, IN_FIRST_STATEMENT, IN_SECOND_STATEMENT],
+    ids=["marker", "first statement", "second statement"],
 )
 def test_a_backend_whose_connection_broke_is_ended_before_its_branch_says_no(
     cluster: Cluster, wait, resource: str, phases: int
