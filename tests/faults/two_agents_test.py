@@ -198,3 +198,39 @@ def test_an_agent_that_dies_while_it_takes_another_ones_resource_takes_it_at_its
     assert standing.told == COMMITTED, standing.order.detail
     standing.work.check()
     _expect_transfers(cluster)
+
+
+def _restart_elsewhere(agent: Program) -> None:
+    agent.settings["listen"], agent.settings["advertise"] = "127.0.0.1:0", ""
+    agent.restart()
+
+
+@pytest.mark.xfail(strict=True, reason="its registration names the lost resource and is refused as a whole")
+def test_an_agent_that_lost_one_resource_can_move_to_another_address(
+    cluster: Cluster, second: Program
+) -> None:
+    second.start()
+    _take_over(cluster, second, "ma")
+    _restart_elsewhere(cluster.agent)
+    _expect_serving(cluster.agent, {"pg", "my"})
+    _expect_routes(cluster, {"ma": second, "pg": cluster.agent, "my": cluster.agent}, within_s=5)
+    _expect_transfers(cluster)
+
+
+# From the raised row on the resource is the second agent's, although its journal may not say so.
+@pytest.mark.xfail(
+    strict=True, reason="the coordinators are told of a take-over by the start that was allowed it only"
+)
+@pytest.mark.parametrize("point", [point for point in WHILE_IT_TAKES if point != "agent.after_claim_durable"])
+def test_an_agent_that_died_after_it_took_a_resource_needs_no_second_leave(
+    cluster: Cluster, second: Program, point: str
+) -> None:
+    cluster.agent.pause()
+    taken = _die_taking(second, "ma", point)
+    taken["take_over"] = False
+    second.start()
+    cluster.agent.resume()
+    _expect_serving(second, {"ma"})
+    _expect_serving(cluster.agent, {"pg", "my"})
+    _expect_routes(cluster, {"ma": second, "pg": cluster.agent, "my": cluster.agent}, within_s=5)
+    _expect_transfers(cluster)
