@@ -9,7 +9,8 @@ std::string_view name_of(const JournalRecord& record) {
       "epoch seen",     "watermark raised",  "claiming",        "owns",
       "counter raised", "resource identity", "branch begun",    "decision learned",
       "finished",       "resolved",          "ended by leader", "floor raised",
-      "agent started",  "set back accepted", "reign doubted"};
+      "agent started",  "set back accepted", "reign doubted",   "take-over used",
+      "take-over told"};
   return kNames[record.index()];
 }
 

@@ -127,6 +127,17 @@ struct SetBackAccepted {
   auto operator<=>(const SetBackAccepted&) const = default;
 };
 
+// An operator's leave to take the resource was used, and the coordinators have yet to hear so; durable before the
+// owner row is raised, so that a start that dies on the way needs no second leave.
+struct TakeOverUsed {
+  ResourceName resource;
+  auto operator<=>(const TakeOverUsed&) const = default;
+};
+struct TakeOverTold {
+  ResourceName resource;
+  auto operator<=>(const TakeOverTold&) const = default;
+};
+
 // The newest epoch's number was heard with another nonce: nothing is taken, also after a restart, until a reign
 // is heard that an operator began [T8].
 struct ReignDoubted {
@@ -141,9 +152,10 @@ struct FloorRaised {
   auto operator<=>(const FloorRaised&) const = default;
 };
 
-using JournalRecord = std::variant<EpochSeen, WatermarkRaised, Claiming, Owns, CounterRaised,
-                                   ResourceIdentity, BranchBegun, DecisionLearned, Finished, Resolved,
-                                   EndedByLeader, FloorRaised, AgentStarted, SetBackAccepted, ReignDoubted>;
+using JournalRecord =
+    std::variant<EpochSeen, WatermarkRaised, Claiming, Owns, CounterRaised, ResourceIdentity, BranchBegun,
+                 DecisionLearned, Finished, Resolved, EndedByLeader, FloorRaised, AgentStarted,
+                 SetBackAccepted, ReignDoubted, TakeOverUsed, TakeOverTold>;
 
 [[nodiscard]] std::string_view name_of(const JournalRecord& record);
 

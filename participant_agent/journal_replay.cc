@@ -74,6 +74,8 @@ void JournalState::apply(const JournalRecord& record) {
             for (auto& [id, open] : branches)
               if (open.begun && open.resource == accepted.resource) open.begun->set_back = true;
           },
+          [this](const TakeOverUsed& used) { ownership[used.resource].take_over_untold = true; },
+          [this](const TakeOverTold& told) { ownership[told.resource].take_over_untold = false; },
           [this](const ReignDoubted& doubted) { rival = doubted.rival; },
           [this](const FloorRaised& raised) {
             auto& floor = floors[raised.resource];

@@ -19,6 +19,7 @@ struct OwnershipMemory {
   std::uint64_t counter = 0;
   std::string gtid;
   std::optional<ResourceIdentity> identity;
+  bool take_over_untold = false;  // the coordinators have yet to hear that it was taken from another
   bool operator==(const OwnershipMemory&) const = default;
 };
 

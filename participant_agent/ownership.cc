@@ -94,12 +94,19 @@ void Ownership::on(const ServerRead& input, Context& context) {
   }
   const bool set_back =
       verdict.kind != ServerVerdict::Kind::kSame || (refusal && refusal->code == ErrorCode::kSetBack);
+  if (options_.take_over) use_take_over(context);
   if (set_back) accept_set_back(context);
   if (still_mine) {
     own(server.owner, server, context);
   } else {
     claim(server, context);
   }
+}
+
+void Ownership::use_take_over(Context& context) {
+  if (memory_.take_over_untold) return;
+  memory_.take_over_untold = true;
+  append(TakeOverUsed{options_.resource}, context);
 }
 
 // Durable before `owns`, and so before anything is served.
@@ -248,9 +255,15 @@ void Ownership::on(const Disconnected& input, Context& context) {
 }
 
 void Ownership::on(const TakeOverAllowed& /*input*/, Context& context) {
-  if (serves()) return;
+  if (serves()) return use_take_over(context);  // the coordinators may think otherwise
   options_.take_over = true;
   if (std::holds_alternative<Stopped>(state_)) look(context);
+}
+
+void Ownership::on(const Registered& /*input*/, Context& context) {
+  if (!memory_.take_over_untold) return;
+  memory_.take_over_untold = false;
+  append(TakeOverTold{options_.resource}, context);
 }
 
 void Ownership::on(const OwnershipTicked& /*input*/, Context& context) {
@@ -320,6 +333,7 @@ std::vector<JournalRecord> Ownership::checkpoint() const {
   if (memory_.identity) records.emplace_back(*memory_.identity);
   if (memory_.owned) records.emplace_back(Owns{options_.resource, *memory_.owned});
   if (memory_.claimed) records.emplace_back(Claiming{options_.resource, *memory_.claimed});
+  if (memory_.take_over_untold) records.emplace_back(TakeOverUsed{options_.resource});
   records.emplace_back(CounterRaised{options_.resource, memory_.counter, memory_.gtid});
   return records;
 }

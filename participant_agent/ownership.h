@@ -17,7 +17,7 @@
 // that is another's by now stops this agent: the loser alone stops. The row is read without a lock, or a
 // prepared branch would keep the next owner out.
 //
-// Durability: Claiming before the row, Owns before serving, CounterRaised behind the row's counter.
+// Durability: TakeOverUsed and Claiming before the row, Owns before serving, CounterRaised behind the row's counter.
 #pragma once
 
 #include <cstdint>
@@ -61,10 +61,13 @@ struct Disconnected {
   std::string reason;
 };
 struct TakeOverAllowed {};
+// The coordinators have registered it as this agent's.
+struct Registered {};
 struct OwnershipTicked {};
 
-using OwnershipInput = std::variant<Connected, ServerRead, ServerUnread, OwnershipDurable, RowChanged,
-                                    SessionsListed, Disconnected, TakeOverAllowed, OwnershipTicked>;
+using OwnershipInput =
+    std::variant<Connected, ServerRead, ServerUnread, OwnershipDurable, RowChanged, SessionsListed,
+                 Disconnected, TakeOverAllowed, Registered, OwnershipTicked>;
 
 // -- Effects ------------------------------------------------------------------------------------------------
 
@@ -131,6 +134,9 @@ class Ownership {
                                                   JournalSequence& journal);
 
   [[nodiscard]] bool serves() const { return std::holds_alternative<Serving>(state_); }
+  // An operator let this agent take it, and the coordinators are to be told: not before it serves, for until
+  // then the row may still be another's.
+  [[nodiscard]] bool tells_take_over() const { return serves() && memory_.take_over_untold; }
   [[nodiscard]] std::optional<Instant> wakes_at() const;
   // What the server is compared with before a barrier proves anything.
   [[nodiscard]] const OwnershipMemory& memory() const { return memory_; }
@@ -182,10 +188,12 @@ class Ownership {
   void on(const SessionsListed& input, Context& context);
   void on(const Disconnected& input, Context& context);
   void on(const TakeOverAllowed& input, Context& context);
+  void on(const Registered& input, Context& context);
   void on(const OwnershipTicked& input, Context& context);
 
   void look(Context& context);
   void accept_set_back(Context& context);
+  void use_take_over(Context& context);
   // nullopt: the row may be claimed, or is mine already.
   [[nodiscard]] std::optional<Error> judge_row(const OwnerRow& row) const;
   void claim(const ServerRow& server, Context& context);

@@ -106,6 +106,14 @@ struct SetBackAccepted {
   1: string resource
 }
 
+struct TakeOverUsed {
+  1: string resource
+}
+
+struct TakeOverTold {
+  1: string resource
+}
+
 struct ReignDoubted {
   1: common.Epoch rival
 }

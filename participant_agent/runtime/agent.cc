@@ -88,7 +88,7 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
       coordinators_.inquire(
           id, name, [done = std::move(done)](const InquiryAnswered& answer) { done(answer.decision); });
     };
-    owner.on_serving = [this] {
+    owner.on_standing = [this] {
       do_register();
       settle_cut_tail_when_clear();
     };
@@ -111,7 +111,7 @@ void Agent::name_unconfigured_branches() const {
 
 Status Agent::audit_configured_take_overs() const {
   for (const auto& [name, resource] : resources_) {
-    if (!resource->took_over()) continue;
+    if (!resource->takes_over_by_configuration()) continue;
     if (auto written = append_audit(options_.audit_path, wall_now(), "take-over",
                                     {{"resource", name},
                                      {"operator", "configuration"},
@@ -148,11 +148,13 @@ void Agent::do_register() {
   for (const auto& [name, resource] : resources_) {
     const auto identity = resource->identity();
     if (identity.empty()) continue;  // not yet known: registered when it is
+    // Another's by now: naming it would have the others refused with it.
+    if (resource->is_anothers()) continue;
     wire::ResourceRegistration registration;
     registration.name = name.value;
     registration.kind = name_of(resource->kind());
     registration.identity = identity;
-    if (resource->took_over()) request.take_over.push_back(name.value);
+    if (resource->tells_take_over()) request.take_over.push_back(name.value);
     request.resources.push_back(std::move(registration));
   }
   coordinators_.register_agent(std::move(request), [this](const wire::RegisterReply& reply) {

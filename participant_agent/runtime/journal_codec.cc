@@ -36,6 +36,8 @@ enum class Type : std::uint32_t {
   kAgentStarted = 13,
   kSetBackAccepted = 14,
   kReignDoubted = 15,
+  kTakeOverUsed = 16,
+  kTakeOverTold = 17,
 };
 
 // What a stored struct that does not make sense is reported as.
@@ -104,6 +106,18 @@ EncodedRecord encode_one(const SetBackAccepted& record) {
   stored::SetBackAccepted out;
   out.resource = record.resource.value;
   return encoded(Type::kSetBackAccepted, out);
+}
+
+EncodedRecord encode_one(const TakeOverUsed& record) {
+  stored::TakeOverUsed out;
+  out.resource = record.resource.value;
+  return encoded(Type::kTakeOverUsed, out);
+}
+
+EncodedRecord encode_one(const TakeOverTold& record) {
+  stored::TakeOverTold out;
+  out.resource = record.resource.value;
+  return encoded(Type::kTakeOverTold, out);
 }
 
 EncodedRecord encode_one(const ReignDoubted& record) {
@@ -311,6 +325,8 @@ std::optional<JournalRecord> decode_known(Type type, txlog::Bytes payload) {
     }
     case Type::kSetBackAccepted:
       return SetBackAccepted{resource_of(read<stored::SetBackAccepted>(payload).resource)};
+    case Type::kTakeOverUsed: return TakeOverUsed{resource_of(read<stored::TakeOverUsed>(payload).resource)};
+    case Type::kTakeOverTold: return TakeOverTold{resource_of(read<stored::TakeOverTold>(payload).resource)};
     case Type::kReignDoubted: return ReignDoubted{epoch_of(read<stored::ReignDoubted>(payload).rival)};
     case Type::kAgentStarted:
       return AgentStarted{named_of<Incarnation>(read<stored::AgentStarted>(payload).incarnation)};

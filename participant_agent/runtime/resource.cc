@@ -45,7 +45,6 @@ Resource::Resource(asio::io_context& loop, Options options, Owner owner)
       owner_(std::move(owner)),
       ownership_(options_.ownership, options_.memory),
       timer_(loop),
-      took_over_(options_.ownership.take_over),
       work_(pool_options(options_.settings, options_.settings.sessions),
             tracked(options_.open, own_sessions_), [&loop](auto done) { asio::post(loop, std::move(done)); }),
       finishing_(pool_options(options_.settings, finishing_sessions(options_.settings)),
@@ -137,10 +136,9 @@ void Resource::journal_durable(JournalTicket through) {
 }
 
 void Resource::allow_take_over(std::function<void(const ResourceHealth&)> done) {
-  took_over_ = true;
   take_over_done_ = std::move(done);
-  if (serves()) owner_.on_serving();  // the coordinators may think otherwise
   step(TakeOverAllowed{});
+  if (serves()) owner_.on_standing();
   take_over_came_to_an_end();
 }
 
@@ -251,7 +249,7 @@ void Resource::carry_out(const Serve& effect) {
   mine_ = effect.mine;
   log_info("resource serves", {{"resource", name_}, {"incarnation", mine_.incarnation}});
   owner_.table(ResourceServing{name_});
-  owner_.on_serving();
+  owner_.on_standing();
   orphans_.begin();
   take_over_came_to_an_end();
 }
@@ -267,6 +265,7 @@ void Resource::carry_out(const AcceptSetBack&) {
 void Resource::carry_out(const Stop& effect) {
   log_warning("resource does not serve", {{"resource", name_}, {"why", effect.reason.message}});
   owner_.table(ResourceStopped{name_, effect.reason});
+  if (is_anothers()) owner_.on_standing();
   take_over_came_to_an_end();
 }
 

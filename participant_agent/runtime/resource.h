@@ -43,7 +43,7 @@ class Resource {
     std::function<JournalSequence&()> journal;
     std::function<std::set<BranchId>()> live_branches;  // of this resource
     std::function<void(const BranchId&, std::function<void(GroupDecision)>)> ask_decision;
-    std::function<void()> on_serving;  // its identity is known: it can be registered
+    std::function<void()> on_standing;  // it serves, or is another's by now: what is registered has changed
   };
   // Opens a session; what connect_to() does, or a test's stand-in.
   using Opener = std::function<Result<std::unique_ptr<DatabaseConnection>>()>;
@@ -76,9 +76,11 @@ class Resource {
   void allow_take_over(std::function<void(const ResourceHealth&)> done);
   // Answers what waited too long for a session; called by the owner's tick.
   void refuse_expired();
+  [[nodiscard]] bool takes_over_by_configuration() const { return options_.settings.take_over; }
   // An operator let this agent take it from another; the coordinators must hear so once.
-  [[nodiscard]] bool took_over() const { return took_over_; }
-  void registered() { took_over_ = false; }
+  [[nodiscard]] bool tells_take_over() const { return ownership_.tells_take_over(); }
+  [[nodiscard]] bool is_anothers() const { return health().state == ResourceState::kNotOwner; }
+  void registered() { step(Registered{}); }
 
   // ---- what the branch table asks for
   void run_work(const Branch& branch, const RunWork& run);
@@ -151,7 +153,6 @@ class Resource {
   std::string not_durable_;  // why writes are refused; as the server said last
   std::function<void(const ResourceHealth&)> take_over_done_;
   asio::steady_timer timer_;
-  bool took_over_ = false;
   bool shut_down_ = false;
 
   SessionPool work_;

@@ -73,6 +73,8 @@ struct Fields {
   void operator()(const agent::SetBackAccepted& record) const {
     line.with("resource", record.resource.value);
   }
+  void operator()(const agent::TakeOverUsed& record) const { line.with("resource", record.resource.value); }
+  void operator()(const agent::TakeOverTold& record) const { line.with("resource", record.resource.value); }
   void operator()(const agent::ReignDoubted& record) const { line.with("epoch", record.rival.number.value); }
   void operator()(const agent::FloorRaised& record) const {
     line.with("resource", record.resource.value)

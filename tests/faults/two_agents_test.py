@@ -205,7 +205,6 @@ def _restart_elsewhere(agent: Program) -> None:
     agent.restart()
 
 
-@pytest.mark.xfail(strict=True, reason="its registration names the lost resource and is refused as a whole")
 def test_an_agent_that_lost_one_resource_can_move_to_another_address(
     cluster: Cluster, second: Program
 ) -> None:
@@ -218,9 +217,6 @@ def test_an_agent_that_lost_one_resource_can_move_to_another_address(
 
 
 # From the raised row on the resource is the second agent's, although its journal may not say so.
-@pytest.mark.xfail(
-    strict=True, reason="the coordinators are told of a take-over by the start that was allowed it only"
-)
 @pytest.mark.parametrize("point", [point for point in WHILE_IT_TAKES if point != "agent.after_claim_durable"])
 def test_an_agent_that_died_after_it_took_a_resource_needs_no_second_leave(
     cluster: Cluster, second: Program, point: str

@@ -148,6 +148,8 @@ inline std::string record_text(const JournalRecord& record) {
     text += fmt::format(" {}/{}", seen->epoch.number.value, seen->epoch.nonce.value);
   if (const auto* doubted = std::get_if<ReignDoubted>(&record))
     text += fmt::format(" {}/{}", doubted->rival.number.value, doubted->rival.nonce.value);
+  if (const auto* used = std::get_if<TakeOverUsed>(&record)) text += " " + used->resource.value;
+  if (const auto* told = std::get_if<TakeOverTold>(&record)) text += " " + told->resource.value;
   if (const auto* accepted = std::get_if<SetBackAccepted>(&record)) text += " " + accepted->resource.value;
   if (const auto* begun = std::get_if<BranchBegun>(&record); begun != nullptr && begun->set_back)
     text += ", set back since";

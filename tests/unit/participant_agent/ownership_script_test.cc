@@ -32,6 +32,7 @@ class ScriptedOwnership final : public ScriptedMachine {
       std::vector<std::string> lines{std::string(name_of(health.state))};
       if (!health.reason.empty()) lines.push_back("because: " + health.reason);
       if (!health.remedy.empty()) lines.push_back("remedy: " + health.remedy);
+      if (machine_->tells_take_over()) lines.emplace_back("tells the coordinators that it took it over");
       return lines;
     }
     if (words == "restart") {
@@ -115,6 +116,7 @@ class ScriptedOwnership final : public ScriptedMachine {
     }
     if (words == "disconnected") return Disconnected{"connection lost"};
     if (words == "take over") return TakeOverAllowed{};
+    if (words == "registered") return Registered{};
     throw std::invalid_argument("ownership cannot hear: " + words);
   }
 

@@ -33,6 +33,8 @@ std::vector<JournalRecord> one_of_each() {
       FloorRaised{pg, {{{5}, {2}}, 1000}},
       AgentStarted{{3}},
       SetBackAccepted{pg},
+      TakeOverUsed{pg},
+      TakeOverTold{pg},
       ReignDoubted{{{5}, {0xfedcba9876543210}}},
   };
 }
