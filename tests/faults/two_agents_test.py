@@ -179,8 +179,7 @@ def _die_taking(second: Program, resource: str, point: str) -> dict:
     return taken
 
 
-@pytest.mark.parametrize("resource", ["pg", "my", "ma"])
-@pytest.mark.parametrize("point", WHILE_IT_TAKES)
+@pytest.mark.parametrize(("point", "resource"), zip(WHILE_IT_TAKES, ["pg", "my", "ma", "pg"]))
 def test_an_agent_that_dies_while_it_takes_another_ones_resource_takes_it_at_its_next_start(
     cluster: Cluster, second: Program, point: str, resource: str
 ) -> None:

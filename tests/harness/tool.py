@@ -9,11 +9,15 @@ from harness.cluster import Cluster
 from harness.programs import programs_directory
 
 
-def troth(cluster: Cluster, *words: str, exit_code: int = 0) -> dict:
+def troth(cluster: Cluster, *words: str, exit_code: int | None = 0) -> dict:
+    """`exit_code` None: any."""
     command = [
         programs_directory() / "troth", "--json", "--operator", "alice",
         "--coordinator", f"127.0.0.1:{cluster.coordinator_port}", *words,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == exit_code, f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    assert exit_code in (
+        None,
+        done.returncode,
+    ), f"{words} ended with {done.returncode}: {done.stdout}{done.stderr}"
     return json.loads(done.stdout)
