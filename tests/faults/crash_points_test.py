@@ -5,7 +5,9 @@ The points come from the programs themselves. One that is never reached fails it
 
 from __future__ import annotations
 
+import re
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -76,52 +78,70 @@ _WHILE_THE_AGENT_STARTS = {
     "agent.after_sessions_ended",
 }
 
+_COORDINATOR, _AGENT = _points("troth-coordinator"), _points("troth-agent")
+KINDS = ("postgres", "mysql", "mariadb")
+# At which points this run has killed what: the process itself, a kind of server.
+_reached: dict[str, set[str]] = {}
 
-@pytest.mark.parametrize("point", _points("troth-coordinator"))
+
+def _was_reached(point: str, *killed: str) -> None:
+    _reached.setdefault(point, set()).update(killed)
+
+
+@pytest.mark.parametrize("point", _COORDINATOR)
 def test_a_coordinator_that_dies_at_any_point_leaves_nothing_half_done(cluster: Cluster, point: str) -> None:
     _die_at(cluster, cluster.coordinator, point)
 
 
-@pytest.mark.parametrize("point", [p for p in _points("troth-agent") if p not in _WHILE_THE_AGENT_STARTS])
+# Attack 45: an owner row between "claiming" and "owns" must not lock out the agent that wrote it.
+@pytest.mark.parametrize("point", _AGENT)
 def test_an_agent_that_dies_at_any_point_leaves_nothing_half_done(cluster: Cluster, point: str) -> None:
     _die_at(cluster, cluster.agent, point)
 
 
-@pytest.mark.parametrize("point", sorted(_WHILE_THE_AGENT_STARTS))
-def test_an_agent_that_dies_while_it_takes_its_resources_takes_them_at_the_next_start(
-    cluster: Cluster, point: str
-) -> None:
-    # Attack 45: an owner row between "claiming" and "owns" must not lock out the agent that wrote it.
-    work = Workload(cluster)
-    lost = cluster.proxy.drop("commit_branch")
-    work.begin()
-    lost.wait()
-    cluster.agent.kill()
-    cluster.agent.arm(point)
-    cluster.agent.launch()
-    cluster.agent.expect_exit(-9)
-    _judge(cluster, work)
-
-
 def _die_at(cluster: Cluster, victim: Program, point: str) -> None:
-    victim.arm(point)
-    victim.restart()
-    # Some points are reached before there is any work.
-    eventually(lambda: not victim.runs() or cluster.serves(), "every resource serves")
-    if stimulus := _STIMULI.get(point):
-        stimulus(cluster)
-    works: list[Workload] = []
-    eventually(lambda: _dies(cluster, victim, works), f"{point} is reached", within_s=60)
+    works = _bring_to(cluster, victim, point, "kill")
     assert victim.expect_exit(-9) == -9
     _judge(cluster, *works)
+    _was_reached(point, "itself")
 
 
-def _dies(cluster: Cluster, victim: Program, works: list[Workload]) -> bool:
+def _bring_to(cluster: Cluster, victim: Program, point: str, action: str) -> list[Workload]:
+    """The process has ended, or stands still, at the point; returns the work that is under way."""
+    works: list[Workload] = []
+    if point in _WHILE_THE_AGENT_STARTS:
+        lost = cluster.proxy.drop("commit_branch")
+        works.append(Workload(cluster))
+        works[0].begin()
+        lost.wait()
+        victim.kill()
+        victim.arm(point, action)
+        victim.launch()
+    else:
+        victim.arm(point, action)
+        victim.restart()
+        # Some points are reached before there is any work.
+        eventually(lambda: _has_come(victim) or cluster.serves(), "every resource serves")
+        if stimulus := _STIMULI.get(point):
+            stimulus(cluster)
+    eventually(lambda: _comes(cluster, victim, works), f"{point} is reached", within_s=60)
+    assert f"crash point {point} reached: {action}" in victim.output()
+    return works
+
+
+def _has_come(victim: Program) -> bool:
+    return victim.is_paused() or not victim.runs()
+
+
+def _comes(cluster: Cluster, victim: Program, works: list[Workload]) -> bool:
     """One more mix of transactions, unless the last one was enough: what is lost on its way is lost by chance."""
-    if victim.runs() and len(works) < _MOST_MIXES:
+    if not _has_come(victim) and len(works) < _MOST_MIXES:
         works.append(Workload(cluster, number=len(works)))
         works[-1].begin()
-    return victim.ends(within_s=5)
+    deadline = time.monotonic() + 5
+    while not _has_come(victim) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return _has_come(victim)
 
 
 def _judge(cluster: Cluster, *works: Workload) -> None:
@@ -132,30 +152,38 @@ def _judge(cluster: Cluster, *works: Workload) -> None:
         work.check(remembered="retention" not in cluster.coordinator.settings)
 
 
-# The points beside a call to a database.
-@pytest.mark.parametrize("kind", ["postgres", "mysql"])
-@pytest.mark.parametrize(
-    "point",
-    [
-        "agent.after_marker",
-        "agent.after_statements",
-        "agent.after_prepare_durable",
-        "agent.before_one_phase_commit",
-        "agent.after_commit_started",
-        "agent.after_commit_applied",
-    ],
-)
+# Whatever the agent was doing when its database went: before a call, inside it, or on its way to the next.
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("point", _AGENT)
 def test_a_database_server_that_dies_while_the_agent_stands_at_a_point_keeps_all_or_nothing(
     cluster: Cluster, point: str, kind: str
 ) -> None:
-    cluster.agent.arm(point, action="stop")
-    cluster.agent.restart()
-    cluster.wait_serving()
-    work = Workload(cluster)
-    work.begin()
-    eventually(cluster.agent.is_paused, "the agent stands at the point")
+    works = _bring_to(cluster, cluster.agent, point, "stop")
     server = next(vault.server for vault in cluster.vaults if vault.server.kind == kind)
     server.kill()
     cluster.agent.resume()
     server.restart()
-    _judge(cluster, work)
+    _judge(cluster, *works)
+    _was_reached(point, kind)
+
+
+@pytest.mark.parametrize("point", _COORDINATOR)
+def test_database_servers_that_die_while_the_coordinator_stands_at_a_point_keep_all_or_nothing(
+    cluster: Cluster, point: str
+) -> None:
+    works = _bring_to(cluster, cluster.coordinator, point, "stop")
+    for vault in cluster.vaults:
+        vault.server.kill()
+    cluster.coordinator.resume()
+    _judge(cluster, *works)
+    _was_reached(point, *KINDS)
+
+
+# Last in this file: it judges the run of all of it.
+@pytest.mark.parametrize("program", ["coordinator", "participant_agent"])
+def test_no_point_that_the_code_names_was_left_out(program: str) -> None:
+    header = harness.ROOT / program / "runtime" / "crash_points.h"
+    named = set(re.findall(r'"((?:coordinator|agent)\.\w+)"', header.read_text(encoding="utf-8")))
+    assert named == set(_COORDINATOR if program == "coordinator" else _AGENT)
+    missing = {name: left for name in named if (left := {"itself", *KINDS} - _reached.get(name, set()))}
+    assert not missing, f"never killed at these points (run the whole file): {missing}"
