@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import re
 import secrets
@@ -36,6 +37,12 @@ def install(vault: Vault, agent_configuration: Path) -> None:
     admin = ["--admin-user", vault.server.admin, "--admin-password-file", vault.server.password_file]
     done = subprocess.run([*command, *admin], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"troth install: {done.stdout}{done.stderr}"
+
+
+def _run_again(server: Server) -> None:
+    server.resume()
+    if not server.runs():
+        server.restart()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,15 +169,18 @@ class Cluster:
         self.proxy.heal()
         for relay in self.relays.values():
             relay.bury()
+        self.restart_servers()
         for program in (self.coordinator, self.agent):
             program.disarm()
             if not program.runs() or program.is_paused():
                 program.restart()
-        for vault in self.vaults:
-            vault.server.resume()
-            if not vault.server.runs():
-                vault.server.restart()
         self.wait_serving()
+
+    def restart_servers(self) -> None:
+        """Those that do not run."""
+        servers = {vault.server.name: vault.server for vault in self.vaults}
+        with concurrent.futures.ThreadPoolExecutor() as restarting:
+            list(restarting.map(_run_again, servers.values()))
 
     def wait_serving(self, within_s: float = 30) -> None:
         eventually(self.serves, "every resource serves", within_s)
