@@ -127,7 +127,7 @@ class Cluster:
         self.bank.create()
         for vault in self.vaults:
             role = self.role(vault.resource)
-            create_account(vault.server, vault.database, role, self._password_file(vault))
+            create_account(vault.server, vault.database, role, self.password_file(vault))
             if vault.server.kind == "postgres":
                 vault.server.sql(f"GRANT ALL ON account, transfer_line TO {role}", vault.database)
         self.coordinator.init("bank")
@@ -220,7 +220,7 @@ class Cluster:
             found = rows(session, sql)
         return {from_database_key(key): count for key, count in found if key is not None}
 
-    def _password_file(self, vault: Vault) -> Path:
+    def password_file(self, vault: Vault) -> Path:
         return self.directory / f"{vault.resource}.password"
 
     def _resource(self, vault: Vault) -> dict:
@@ -230,7 +230,7 @@ class Cluster:
             "port": self.relays[vault.resource].port if self.relays else vault.server.port,
             "database": vault.database,
             "user": self.role(vault.resource),
-            "password_file": str(self._password_file(vault)),
+            "password_file": str(self.password_file(vault)),
             "sessions": 8,
             "lock_timeout_ms": 2000,
         }

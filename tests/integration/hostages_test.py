@@ -15,8 +15,8 @@ def half_open_session(cluster: Cluster, transaction: str):
     session = connect(
         vault.server,
         vault.database,
-        user=cluster._role(vault),
-        password=cluster._password_file(vault).read_text(encoding="ascii").strip(),
+        user=cluster.role(vault.resource),
+        password=cluster.password_file(vault).read_text(encoding="ascii").strip(),
     )
     xid = f"'1{transaction}','1',{FORMAT_ID}"
     rows(session, f"XA START {xid}")
