@@ -44,7 +44,9 @@ endfunction()
 
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
-find_package(GTest REQUIRED)
+if(TROTH_TESTS)
+  find_package(GTest REQUIRED)
+endif()
 include(GoogleTest)
 
 # troth_fuzz(NAME SOURCES ... [LINKS ...]): a coverage-guided fuzz target (LLVMFuzzerTestOneInput), built by the preset
