@@ -54,9 +54,8 @@ class Dialect {
 
   [[nodiscard]] virtual DatabaseKind kind() const = 0;
 
-  // -- Sessions
-  // ------------------------------------------------------------------------------------------------ Run once
-  // on a fresh session.
+  // -- Sessions --------------------------------------------------------------------------------------------
+  // Run once on a fresh session.
   [[nodiscard]] virtual Texts set_up_session(const SessionSettings& settings) const = 0;
   // Takes away what a branch may have left. Where `StatementClass::touches_session` was true on MySQL or
   // MariaDB this is not enough: close the session.
@@ -69,11 +68,12 @@ class Dialect {
   [[nodiscard]] virtual Texts end_session(ConnectionId session) const = 0;
   [[nodiscard]] virtual Texts cancel_statement(ConnectionId session) const = 0;
 
-  // -- A branch's life
-  // ----------------------------------------------------------------------------------------- Begins the
-  // branch, inserts its marker as the first statement, then reads owner, floors and durability without a
-  // lock. Answer: one row for `parse_guard`. Only the marker can meet a duplicate key here: then roll back
-  // and read the markers.
+  // -- A branch's life -------------------------------------------------------------------------------------
+  // What the server is to plan once for each session, before its first writing branch; may be nothing.
+  [[nodiscard]] virtual Texts prepare_for_branches() const = 0;
+  // Begins the branch, inserts its marker as the first statement, then reads owner, floors and durability
+  // without a lock. Answer: one row for `parse_guard`. Only the marker can meet a duplicate key here: then roll
+  // back and read the markers.
   [[nodiscard]] virtual Texts begin_branch(const BranchStart& start) const = 0;
   // A transaction that the database keeps from writing. Answer: one row for `parse_guard`.
   [[nodiscard]] virtual Texts begin_read_only(const BranchStart& start) const = 0;
@@ -97,9 +97,8 @@ class Dialect {
   // Does `begin_branch` make the server keep BranchStart::statement_timeout?
   [[nodiscard]] virtual bool server_times_statements() const = 0;
 
-  // -- Proof [T9]
-  // ---------------------------------------------------------------------------------------------- Answer:
-  // rows for `parse_marker`, found by branch and, if given, by request key.
+  // -- Proof [T9] ------------------------------------------------------------------------------------------
+  // Answer: rows for `parse_marker`, found by branch and, if given, by request key.
   [[nodiscard]] virtual Texts read_markers(const BranchId& branch,
                                            const std::optional<RequestKey>& request) const = 0;
   // Inserts and commits a barrier row at the branch's key, in its own transaction. Success: the branch can
@@ -115,19 +114,17 @@ class Dialect {
   // Nothing: a stranger's, never touched.
   [[nodiscard]] virtual std::optional<PreparedRow> parse_prepared(const TextRow& row) const = 0;
 
-  // -- Ownership and identity
-  // ---------------------------------------------------------------------------------- Answer: one row for
-  // `parse_server`: the server's identity, the installation and the owner row. `known_gtid`: what the journal
-  // last saw; MySQL answers whether the server still holds it.
+  // -- Ownership and identity ------------------------------------------------------------------------------
+  // Answer: one row for `parse_server`: the server's identity, the installation and the owner row.
+  // `known_gtid`: what the journal last saw; MySQL answers whether the server still holds it.
   [[nodiscard]] virtual Texts read_server(const std::string& known_gtid) const = 0;
   // Compare-and-set. Changed rows: 1 won, 0 the row is another's by now.
   [[nodiscard]] virtual Texts claim_owner(const OwnerRow& expected, const OwnerRow& claimed) const = 0;
   // From `counter` - 1. Changed rows: 1 raised, 0 the row is another's by now, or was set back.
   [[nodiscard]] virtual Texts raise_counter(const OwnerRow& mine, std::uint64_t counter) const = 0;
 
-  // -- Floors and clean-up
-  // ------------------------------------------------------------------------------------- Commits the floors
-  // on their own; never lowers one. Rows go later, in `delete_markers`.
+  // -- Floors and clean-up ---------------------------------------------------------------------------------
+  // Commits the floors on their own; never lowers one. Rows go later, in `delete_markers`.
   [[nodiscard]] virtual Texts raise_floors(const ClusterId& cluster, const Floors& floors) const = 0;
   // Deletes up to `limit` rows below both floors. Changed rows: how many went; fewer than `limit` is the
   // last.

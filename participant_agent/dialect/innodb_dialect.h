@@ -24,6 +24,7 @@ class InnodbDialect : public Dialect {
   [[nodiscard]] Texts end_session(ConnectionId session) const override;
   [[nodiscard]] Texts cancel_statement(ConnectionId session) const override;
 
+  [[nodiscard]] Texts prepare_for_branches() const override { return {}; }
   [[nodiscard]] Texts begin_branch(const BranchStart& start) const override;
   [[nodiscard]] Texts begin_read_only(const BranchStart& start) const override;
   [[nodiscard]] Texts end_read_only() const override;

@@ -46,12 +46,12 @@ constexpr std::string_view kNotDurable =
     "WHEN current_setting('full_page_writes') <> 'on' THEN 'full_page_writes is off' ELSE '' END";
 
 // Read without a lock: a lock that a prepared branch kept would stop the next owner [attack 45].
-std::string guard_query(const ClusterId& cluster) {
+std::string guard_query(std::string_view cluster) {
   return fmt::format(
       "SELECT o.agent, o.incarnation, o.nonce, o.counter, coalesce(f.epoch, 0), coalesce(f.sequence, 0), "
       "coalesce(f.request_ms, 0), {} "
       "FROM troth.troth_owner o LEFT JOIN troth.troth_floor f ON f.cluster = {} WHERE o.id = 1",
-      kNotDurable, plain_literal(cluster.value));
+      kNotDurable, cluster);
 }
 
 // Fails (25P02) in a doomed transaction and (22P02) in any other than this branch's, and makes the local
@@ -117,23 +117,32 @@ class PostgresDialect final : public Dialect {
     return {fmt::format("SELECT pg_cancel_backend({})", session.value)};
   }
 
+  // Planned anew with every branch, marker and guard cost the server more than running them does.
+  Texts prepare_for_branches() const override {
+    return {
+        fmt::format("PREPARE troth_marker (int, bigint, int, text, text, uuid, bytea, int) AS "
+                    "INSERT INTO troth.troth_branch "
+                    "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch) "
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7, 'committed', $8); PREPARE troth_guard (text) AS {}",
+                    guard_query("$1"))};
+  }
+
   Texts begin_branch(const BranchStart& start) const override {
     const auto& id = start.id;
     const std::string client = start.request ? text_value(start.request->client) : "NULL";
     const std::string request = start.request ? uuid_value(start.request->id) : "NULL";
     return {fmt::format(
         "BEGIN{} READ WRITE; SET LOCAL troth.branch = '{}'; {}"
-        "INSERT INTO troth.troth_branch "
-        "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch) "
-        "VALUES ({}, {}, {}, {}, {}, {}, {}, 'committed', {}); {}",
+        "EXECUTE troth_marker ({}, {}, {}, {}, {}, {}, {}, {}); EXECUTE troth_guard ({})",
         isolation_clause(start.isolation), postgres_gid_of(id), limits(start), id.transaction.epoch.value,
         id.transaction.sequence.value, id.branch.value, plain_literal(id.transaction.text()), client, request,
-        bytes_value(octets_of(start.digest)), start.epoch.value, guard_query(id.transaction.cluster))};
+        bytes_value(octets_of(start.digest)), start.epoch.value,
+        plain_literal(id.transaction.cluster.value))};
   }
 
   Texts begin_read_only(const BranchStart& start) const override {
     return {fmt::format("BEGIN{} READ ONLY; {}{}", isolation_clause(start.isolation), limits(start),
-                        guard_query(start.id.transaction.cluster))};
+                        guard_query(plain_literal(start.id.transaction.cluster.value)))};
   }
 
   Texts end_read_only() const override { return {"COMMIT"}; }

@@ -30,7 +30,8 @@ Result<AgentServer::Openers> openers_of(const ResourceSettings& settings, const 
   openers.open = [kind = settings.kind, connect] { return connect_to(kind, connect); };
   connect.settings.lock_wait_timeout = barrier_wait;
   // These run nothing that takes longer: a half-open one is found out sooner.
-  connect.read_timeout = std::chrono::ceil<std::chrono::seconds>(kAgentTaskTimeout) + std::chrono::seconds(15);
+  connect.read_timeout =
+      std::chrono::ceil<std::chrono::seconds>(kAgentTaskTimeout) + std::chrono::seconds(15);
   openers.open_finishing = [kind = settings.kind, connect] { return connect_to(kind, connect); };
   return openers;
 }

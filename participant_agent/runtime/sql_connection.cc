@@ -133,8 +133,7 @@ std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const Da
   return std::unexpected(std::move(classified));
 }
 
-// -- A branch
-// -------------------------------------------------------------------------------------------------
+// -- A branch ----------------------------------------------------------------------------------------------
 
 WorkResult SqlConnection::run_branch(const BranchWork& work) {
   if (condition_ == ConnectionCondition::kTied) {
@@ -177,6 +176,12 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
 
 std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
   const bool writes = work.writes();
+  if (writes && !prepared_for_branches_) {
+    const Texts own = dialect_.prepare_for_branches();
+    if (const auto ready = own.empty() ? Answer<TextAnswer>() : call(own); !ready.has_value())
+      return refuse(work, ready.error().error);
+    prepared_for_branches_ = true;
+  }
   const Texts texts = writes ? dialect_.begin_branch(work.start) : dialect_.begin_read_only(work.start);
   for (int attempt = 1;; ++attempt) {
     const Instant sent = boot_now();
@@ -184,6 +189,9 @@ std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
     if (!begun.has_value()) {
       // Only the marker can meet a duplicate key here.
       if (begun.error().meaning == Meaning::kDuplicateKey) return marker_taken(work, begun.error());
+      // What was prepared for this session may be out of date, as after `troth install` of a newer schema, or
+      // gone: the next session prepares it anew.
+      if (!dialect_.prepare_for_branches().empty()) doubt();
       return refuse(work, begun.error().error);
     }
     const Answer<GuardRow> guard = read_only_row(begun->rows, &parse_guard, "guard of a branch");
@@ -298,8 +306,7 @@ bool SqlConnection::roll_back(const BranchWork& work) {
   return last_succeeded;
 }
 
-// -- Everything else
-// ------------------------------------------------------------------------------------------
+// -- Everything else ---------------------------------------------------------------------------------------
 
 Answer<SqlConnection::TextAnswer> SqlConnection::ask(const Texts& texts) {
   Answer<TextAnswer> answer = call(texts);

@@ -119,6 +119,7 @@ class SqlConnection : public DatabaseConnection {
   SessionIdentity identity_;
   ConnectionCondition condition_ = ConnectionCondition::kIdle;
   bool doubted_ = false;
+  bool prepared_for_branches_ = false;
   bool ran_clients_statements_ = false;  // since it was last clean
 };
 

@@ -37,12 +37,15 @@ std::string joined(const Texts& texts) {
 TEST(Dialect, TheMarkerIsInsertedFirstAndTheFloorIsReadBehindIt) {
   for (const auto kind : kAll) {
     const std::string begin = joined(dialect_of(kind).begin_branch(start_of()));
-    const auto marker = begin.find("INSERT INTO");
-    const auto floor = begin.find("troth_floor");
+    const bool prepared = kind == DatabaseKind::kPostgres;
+    const auto marker = begin.find(prepared ? "EXECUTE troth_marker" : "INSERT INTO");
+    const auto floor = begin.find(prepared ? "EXECUTE troth_guard" : "troth_floor");
     ASSERT_NE(marker, std::string::npos) << name_of(kind);
+    ASSERT_NE(floor, std::string::npos) << name_of(kind);
     EXPECT_LT(marker, floor) << "attack 42: each branch reads the floor after its marker insert";
-    EXPECT_THAT(begin, Not(HasSubstr("FOR SHARE"))) << "attack 45: owner and floor are read without a lock";
-    EXPECT_THAT(begin, Not(HasSubstr("FOR UPDATE")));
+    const std::string all = joined(dialect_of(kind).prepare_for_branches()) + begin;
+    EXPECT_THAT(all, Not(HasSubstr("FOR SHARE"))) << "attack 45: owner and floor are read without a lock";
+    EXPECT_THAT(all, Not(HasSubstr("FOR UPDATE")));
   }
 }
 
@@ -66,8 +69,9 @@ TEST(Dialect, DurabilityIsSetBehindTheClientsStatements) {
     EXPECT_THAT(all, HasSubstr("troth1.bank-x7k2p9.5.7.1")) << "and only inside this very branch";
   }
   for (const auto kind : kAll)
-    EXPECT_THAT(joined(dialect_of(kind).begin_branch(start_of())),
-                HasSubstr(kind == DatabaseKind::kPostgres ? "fsync" : "innodb_flush_log_at_trx_commit"));
+    EXPECT_THAT(
+        joined(dialect_of(kind).prepare_for_branches()) + joined(dialect_of(kind).begin_branch(start_of())),
+        HasSubstr(kind == DatabaseKind::kPostgres ? "fsync" : "innodb_flush_log_at_trx_commit"));
 }
 
 // Whatever a client calls itself, it is a value and nothing else.

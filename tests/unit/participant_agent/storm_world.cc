@@ -42,8 +42,7 @@ LeaderStamp StormWorld::stamp() const {
   return {{"bank-x7k2p9"}, {{5}, {1}}, watermark};
 }
 
-// -- The agent
-// -----------------------------------------------------------------------------------------------
+// -- The agent ---------------------------------------------------------------------------------------------
 
 // What was not durable is gone. Every session of the role is ended before the resource is served; until then
 // each may still do what it was about to do (attack 2).
@@ -108,8 +107,7 @@ void StormWorld::carry_out(const BranchId& id, const BranchEffect& effect) {
   }
 }
 
-// -- The database
-// --------------------------------------------------------------------------------------------
+// -- The database ------------------------------------------------------------------------------------------
 
 // The server's side of a branch's work runs to its end: begin, marker, statements, prepare or commit.
 void StormWorld::run_session(const BranchId& id) {
@@ -222,8 +220,7 @@ void StormWorld::read(const BranchId& id) {
   hear(BranchReported{id, MarkersRead{rows}});
 }
 
-// -- What the leader hears
-// -----------------------------------------------------------------------------------
+// -- What the leader hears ---------------------------------------------------------------------------------
 
 void StormWorld::release_answers() {
   const std::uint64_t last = journal_.empty() ? 0 : journal_.back().ticket.value;
@@ -324,8 +321,7 @@ void StormWorld::check_always() {
   }
 }
 
-// -- The storm
-// -----------------------------------------------------------------------------------------------
+// -- The storm ---------------------------------------------------------------------------------------------
 
 void StormWorld::send_something(Plan& plan) {
   const bool one_phase = plan.id.transaction.is_one_phase();

@@ -158,6 +158,21 @@ TEST_P(PostgresHygieneTest, TemporaryTableOfABranchIsGone) {
   EXPECT_EQ(refusal_of(sessions.result()).effect, Effect::kNone);
 }
 
+// A function that a client calls may take away what Troth prepared in the session: the branch after that is a clean
+// no, and the one after it runs on a new session.
+TEST_P(PostgresHygieneTest, PreparedTextsThatWereTakenAwayCostOneBranch) {
+  resource().run(
+      "CREATE FUNCTION take_away() RETURNS int LANGUAGE plpgsql AS "
+      "$$BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN 1; END$$");
+  Sessions sessions(resource());
+  EXPECT_TRUE(sessions.run(resource().transfer(1, 1, BranchEnding::kCommitOnePhase)));
+  EXPECT_TRUE(sessions.run("SELECT take_away()"));
+  EXPECT_FALSE(sessions.run(resource().transfer(1, 1, BranchEnding::kCommitOnePhase)));
+  EXPECT_EQ(refusal_of(sessions.result()).effect, Effect::kNone);
+  EXPECT_TRUE(sessions.run(resource().transfer(1, 1, BranchEnding::kCommitOnePhase)));
+  EXPECT_TRUE(ended_as<CommittedOnePhase>(sessions.result()));
+}
+
 TEST_P(HygieneTest, IsolationOfABranchIsItsOwn) {
   Sessions sessions(resource());
   BranchWork strict = resource().transfer(1, 1, BranchEnding::kCommitOnePhase);
