@@ -358,6 +358,7 @@ void TwoPhaseCommit::pass_time(Instant now, Random& random, std::vector<Effect>&
     committing->redrive_at = now + redrive_.delay(committing->attempts++, random);
     for (const auto& branch : branches_)
       if (branch.stage == Stage::kCommitting) effects.emplace_back(SendCommit{branch.number});
+    if (all_vouched_for()) finish_if_acknowledged(effects);
   }
   answer_overdue(now, effects);
 }
@@ -382,9 +383,16 @@ std::optional<Instant> TwoPhaseCommit::due() const {
   if (const auto* committing = std::get_if<Committing>(&phase_)) {
     const bool waits =
         std::ranges::any_of(branches_, [](const Branch& b) { return b.stage == Stage::kCommitting; });
-    if (waits) due = earlier(due, committing->redrive_at);
+    if (waits || all_vouched_for()) due = earlier(due, committing->redrive_at);
   }
   return due;
+}
+
+// An operator had vouched for all of them, and the coordinator ended before the record said that it has ended.
+bool TwoPhaseCommit::all_vouched_for() const {
+  return std::ranges::all_of(branches_, [](const Branch& b) {
+    return b.stage == Stage::kResolvedCommit || b.stage == Stage::kResolvedRolledBack;
+  });
 }
 
 // ---- what it knows

@@ -195,6 +195,7 @@ class TwoPhaseCommit {
   void abort(Error reason, std::vector<Effect>& effects);
   void abort(std::string detail, const Answer& answer, std::vector<Effect>& effects);
   void finish_if_acknowledged(std::vector<Effect>& effects);
+  [[nodiscard]] bool all_vouched_for() const;
   void answer_overdue(Instant now, std::vector<Effect>& effects);
   void end_drain(std::vector<Effect>& effects);
   [[nodiscard]] Answer final_answer() const;
