@@ -24,6 +24,9 @@ Duration Retention::interval() const {
 }
 
 void Retention::note(WallTime now, Position next) {
+  // A clock that was ahead left marks in the future. Until it came there nothing would be noted, nor forgotten.
+  while (!marks_.empty() && marks_.back().at > now)
+    marks_.pop_back();
   const bool wanted = marks_.empty() || (marks_.back().at + interval() <= now && marks_.back().next <= next);
   if (wanted) marks_.push_back({now, next});
 }

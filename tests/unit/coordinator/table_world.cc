@@ -54,6 +54,10 @@ std::vector<std::string> TableWorld::apply(const std::string& line) {
     static_cast<void>(engine_.step(
         store::LocalEngine::WriteFailed{refusal(ErrorCode::kIo, Effect::kUnknown, "disk gone")}));
     run_store();
+  } else if (words.accept("the wall clock jumps ahead by")) {
+    wall_ += read_duration(words.next());
+  } else if (words.accept("the wall clock jumps back by")) {
+    wall_ -= read_duration(words.next());
   } else if (words.accept("after")) {
     pass(read_duration(words.next()));
   } else if (!tell(words)) {
