@@ -1,10 +1,17 @@
 #include "coordinator/answers.h"
 
+#include <chrono>
+
 #include <fmt/format.h>
 
 #include "base/check.h"
 
 namespace troth::coordinator {
+namespace {
+
+constexpr auto kMostAhead = std::chrono::minutes{5};  // of the leader's clock, for a request_id
+
+}  // namespace
 
 Error refusal(ErrorCode code, Effect effect, std::string message, bool retryable) {
   Error error;
@@ -48,6 +55,19 @@ Error request_id_reused(const RequestKey& key, const TransactionId& holder) {
       fmt::format("request_id {} of client '{}' belongs to {}, which was asked for something else; use a "
                   "new request_id",
                   key.id.text(), key.client, holder.text()));
+}
+
+std::optional<Error> refuse_from_future(const RequestKey& key, WallTime now) {
+  const auto ms = key.id.unix_ms();
+  const auto latest =
+      std::chrono::duration_cast<std::chrono::milliseconds>((now + kMostAhead).time_since_epoch());
+  if (latest.count() >= 0 && ms > static_cast<std::uint64_t>(latest.count()))
+    return refusal(
+        ErrorCode::kRequestIdFromFuture, Effect::kNone,
+        fmt::format("the timestamp of request_id {} is more than five minutes ahead of the coordinator's "
+                    "clock; set the client's clock",
+                    key.id.text()));
+  return std::nullopt;
 }
 
 Error request_barred(const RequestKey& key) {

@@ -3,10 +3,12 @@
 // The refusals that a client of a transaction can hear, worded once.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "coordinator/decision_store/records.h"
 #include "coordinator/transaction.h"
 
@@ -20,6 +22,8 @@ namespace troth::coordinator {
 [[nodiscard]] Answer already_committed(const store::StoredDecision& holder, const Digest& digest);
 [[nodiscard]] Error request_id_reused(const RequestKey& key, const TransactionId& holder);
 [[nodiscard]] Error request_barred(const RequestKey& key);
+// A request_id that is not yet due: kept by its own timestamp, it would be kept too long (attack 43).
+[[nodiscard]] std::optional<Error> refuse_from_future(const RequestKey& key, WallTime now);
 
 // An operating error of the coordinator's own making.
 [[nodiscard]] Error refusal(ErrorCode code, Effect effect, std::string message, bool retryable = false);

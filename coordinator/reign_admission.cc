@@ -1,7 +1,6 @@
 // From a call to a begun transaction: what is refused, what joins a running request, what is asked of the
 // store.
 #include <algorithm>
-#include <chrono>
 
 #include <fmt/format.h>
 
@@ -12,27 +11,14 @@
 namespace troth::coordinator {
 namespace {
 
-constexpr auto kMostAhead = std::chrono::minutes{5};  // of the leader's clock, for a request_id
-
-// Nothing can be said of a request_id that is forgotten or not yet due, so nothing is begun for it (attack
-// 43).
-std::optional<Error> refuse_by_age(const RequestKey& key, std::uint64_t floor_ms, WallTime now) {
-  const auto ms = key.id.unix_ms();
-  if (ms < floor_ms)
-    return refusal(
-        ErrorCode::kRequestIdTooOld, Effect::kUnknown,
-        fmt::format("request_id {} is older than what is remembered, so that nobody can tell whether it "
-                    "was committed; look into the data before a new request_id is used",
-                    key.id.text()));
-  const auto latest =
-      std::chrono::duration_cast<std::chrono::milliseconds>((now + kMostAhead).time_since_epoch());
-  if (latest.count() >= 0 && ms > static_cast<std::uint64_t>(latest.count()))
-    return refusal(
-        ErrorCode::kRequestIdFromFuture, Effect::kNone,
-        fmt::format("the timestamp of request_id {} is more than five minutes ahead of the coordinator's "
-                    "clock; set the client's clock",
-                    key.id.text()));
-  return std::nullopt;
+// Nothing can be said of a request_id that is forgotten, so nothing is begun for it (attack 43).
+std::optional<Error> refuse_forgotten(const RequestKey& key, std::uint64_t floor_ms) {
+  if (key.id.unix_ms() >= floor_ms) return std::nullopt;
+  return refusal(
+      ErrorCode::kRequestIdTooOld, Effect::kUnknown,
+      fmt::format("request_id {} is older than what is remembered, so that nobody can tell whether it "
+                  "was committed; look into the data before a new request_id is used",
+                  key.id.text()));
 }
 
 }  // namespace
@@ -45,7 +31,7 @@ void TransactionTable::Reign::take(ExecuteRequested& requested) {
 
   const Caller caller{requested.call, work.acknowledgement, clocks_.now + work.timeout};
   if (work.request) {
-    if (auto error = refuse_by_age(*work.request, retention_.floors().request_ms, clocks_.wall))
+    if (auto error = refuse_forgotten(*work.request, retention_.floors().request_ms))
       return refuse(requested.call, std::move(*error));
     if (join_running(requested, caller)) return;
   }
@@ -147,6 +133,9 @@ void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answ
     return;
   }
   auto refused = check_room(asking.work);
+  // Only now: a clock that was ahead may have let an earlier attempt in, and what that came to is told first.
+  if (auto error = refuse_from_future(*asking.work.request, clocks_.wall); error && refused)
+    refused = std::unexpected(std::move(*error));
   if (refused) refused = check_means(asking.work);
   if (!refused) {
     // No record: no attempt in two phases ever commits. One in one phase leaves none, and its resource, which
