@@ -96,6 +96,8 @@ void TransactionTable::Reign::take(StatusRequested& requested) {
       return report_status(report(open_.at(*position)));
     return say(TransactionState::kActive, "its request_id is being looked up");
   }
+  // What is barred is kept until the floor passes its timestamp: one from the future would never go.
+  if (auto error = refuse_from_future(key, clocks_.wall)) return refuse_status(std::move(*error));
   for (const auto& resource : requested.resources) {
     if (!registry_.knows(resource))
       return refuse_status(refusal(ErrorCode::kUnknownResource, Effect::kNone,
