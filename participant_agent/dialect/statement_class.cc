@@ -131,7 +131,8 @@ Status check_single(Tokens tokens) {
 // A marker proves a commit: what a service writes there would prove anything.
 Status check_tables(Tokens tokens) {
   for (const auto& token : tokens) {
-    const bool is_name = token.kind == Token::Kind::kWord || token.kind == Token::Kind::kQuotedName;
+    const bool is_name = token.kind == Token::Kind::kWord || token.kind == Token::Kind::kQuotedName ||
+                         token.kind == Token::Kind::kString;
     if (is_name && holds(kTrothTables, upper(token.text)))
       return refuse(fmt::format("{} is Troth's own table; ask `troth status` instead", token.text));
   }

@@ -169,8 +169,9 @@ class Scanner {
 
   // A string, or with ANSI_QUOTES a name; the same characters either way, but for backslashes.
   Status read_double_quoted() {
+    const std::size_t from = at_ + 1;
     if (!skip_quoted('"', true)) return refuse("a string (\") is not closed");
-    add(Token::Kind::kString, "");
+    add(Token::Kind::kString, std::string(sql_.substr(from, at_ - 1 - from)));
     return {};
   }
 
@@ -245,7 +246,9 @@ class Scanner {
     std::string word(sql_.substr(from, at_ - from));
     std::ranges::transform(word, word.begin(), upper);
     if (peek() == '\'' && is_string_prefix(word)) return read_string(!postgres_ || word == "E");
-    // U&'...' and U&"..." of Postgres: escapes are not its quotes, so they end where they seem to.
+    if (postgres_ && word == "U" && peek() == '&' && peek(1) == '"')
+      return refuse("a name with Unicode escapes (U&\"...\") hides what it names; write the name itself");
+    // U&'...' of Postgres: escapes are not its quotes, so it ends where it seems to.
     add(Token::Kind::kWord, std::move(word));
     return {};
   }

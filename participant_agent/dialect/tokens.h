@@ -18,7 +18,7 @@ struct Token {
   enum class Kind : std::uint8_t {
     kWord,         // unquoted name or keyword, upper case
     kQuotedName,   // "x" or `x`, without its quotes
-    kString,       // any string literal, text dropped
+    kString,       // any string literal, text dropped, but for "x", which is a name to some MySQL servers
     kNumber,       // text dropped
     kPlaceholder,  // `?` or `$n`
     kVariable,     // @x or @@x (MySQL, MariaDB), upper case, with its @

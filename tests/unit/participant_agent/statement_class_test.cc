@@ -167,6 +167,15 @@ TEST(StatementClass, TrothsOwnTablesAreOutOfReach) {
   EXPECT_EQ(kind_of(kPg, "SELECT 'troth_branch'"), "read");
 }
 
+TEST(StatementClass, TrothsOwnTablesAreNotHiddenByQuotes) {
+  EXPECT_EQ(kind_of(kPg, R"(DELETE FROM troth.U&"troth\005fbranch")"), "forbidden");
+  EXPECT_EQ(kind_of(kPg, R"(DELETE FROM u&"troth"."troth!005fowner" UESCAPE '!')"), "forbidden");
+  EXPECT_EQ(kind_of(kPg, R"(SELECT U&'\0061', u & "b", u&b FROM t)"), "read");
+  // A name to a server with ANSI_QUOTES.
+  EXPECT_EQ(kind_of(kMy, R"(DELETE FROM "troth_branch")"), "forbidden");
+  EXPECT_EQ(kind_of(kMy, R"(SELECT "troth")"), "read");
+}
+
 TEST(StatementClass, WhatIsNotClosedIsForbidden) {
   for (const std::string_view sql :
        {"", "  -- nothing", "SELECT 'a", "SELECT \"a", "SELECT /* a", "SELECT 1 /* a /* b */", "7"})
