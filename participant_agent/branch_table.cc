@@ -13,6 +13,12 @@ namespace {
 // How long what nobody waits for (watermark, floors, clean-up) may be put off.
 constexpr Duration kUpkeepInterval = std::chrono::seconds(1);
 
+Error of_another_resource(const Branch& branch, const ResourceName& named, Effect effect) {
+  return refusal(ErrorCode::kInvalidArgument, effect,
+                 fmt::format("branch {} of {} is in resource {}, not {}", branch.id().branch.value,
+                             branch.id().transaction.text(), branch.resource().value, named.value));
+}
+
 bool is_live(Branch::Phase phase) {
   return phase != Branch::Phase::kEnded && phase != Branch::Phase::kUnheard;
 }
@@ -136,6 +142,10 @@ void BranchTable::on(const PrepareArrived& input, Context& context) {
     return;
   }
   if (const auto known = branches_.find(work.id); known != branches_.end()) {
+    if (known->second.branch.resource() != work.resource) {
+      refuse_call(of_another_resource(known->second.branch, work.resource, Effect::kUnknown), context);
+      return;
+    }
     if (known->second.branch.work().digest != work.digest && known->second.branch.work().digest != Digest{}) {
       refuse_call(refusal(ErrorCode::kInvalidArgument, Effect::kUnknown,
                           fmt::format("branch {} of {} was asked before with other content",
@@ -248,6 +258,8 @@ void BranchTable::finish(const BranchId& id, const ResourceName& name, const Bra
     }
     known = branches_.find(add(Branch(id, name, options_.times), context).branch.id());
   }
+  if (known->second.branch.resource() != name)
+    return refuse_call(of_another_resource(known->second.branch, name, Effect::kUnknown), context);
   step_branch(known->second, input, context);
   if (known->second.branch.phase() == Branch::Phase::kUnheard) drop(known);
 }
@@ -278,11 +290,7 @@ void BranchTable::on(const ResolveArrived& input, Context& context) {
     return;
   }
   if (known->second.branch.resource() != input.resource) {
-    refuse_call(refusal(ErrorCode::kInvalidArgument, Effect::kNone,
-                        fmt::format("branch {} of {} is in resource {}, not {}", input.id.branch.value,
-                                    input.id.transaction.text(), known->second.branch.resource().value,
-                                    input.resource.value)),
-                context);
+    refuse_call(of_another_resource(known->second.branch, input.resource, Effect::kNone), context);
     return;
   }
   // Nobody's hand ends a branch in a resource that another agent owns, or that is not what it was.
