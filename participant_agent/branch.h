@@ -173,6 +173,7 @@ class Branch {
   void finished(const MarkerCollided& outcome, Context& context);
   void finished(const WorkLost& outcome, Context& context);
 
+  [[nodiscard]] bool will_vote() const;
   void run(Instant deadline, Context& context);
   void refuse_work(Error reason, Context& context);
   void refuse_vote(VoteAnswer answer, Context& context);

@@ -24,13 +24,19 @@ void Branch::on(const WorkRequested& /*input*/, Context& context) {
     run(context.now + (work_.timeout.count() > 0 ? work_.timeout : times_.default_timeout), context);
   } else if (vote_) {
     answer_vote(*vote_, begun_, context);  // [T12]
-  } else if (std::holds_alternative<Ended>(state_) || std::holds_alternative<InDoubt>(state_)) {
+  } else if (!will_vote()) {
     refuse(refusal(ErrorCode::kStale, Effect::kUnknown,
                    fmt::format("branch {} of {} has been run before; it is never started again [T7]",
                                work_.id.branch.value, work_.id.transaction.text())),
            context);
   }
   // Otherwise the first request is still being worked on, and this one waits for the same answer.
+}
+
+// Work that comes behind its own rollback or settle would wait for an answer that nothing gives.
+bool Branch::will_vote() const {
+  if (const auto* finishing = std::get_if<Finishing>(&state_)) return finishing->no.has_value();
+  return !std::holds_alternative<Ended>(state_) && !std::holds_alternative<InDoubt>(state_);
 }
 
 void Branch::run(Instant deadline, Context& context) {
