@@ -77,7 +77,9 @@ constexpr auto kInnodbWrites = std::to_array<std::string_view>({"INSERT", "UPDAT
 
 // Anywhere in a read, these make it more than a plain one. A column of such a name only costs a marker.
 constexpr auto kWritingWords = std::to_array<std::string_view>(
-    {"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "INTO", "ANALYZE", "NEXTVAL", "SETVAL"});
+    {"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "INTO", "ANALYZE", "NEXTVAL", "SETVAL",
+     // Postgres lets a READ ONLY transaction send these, and a reading branch ends before the others have voted.
+     "PG_NOTIFY", "PG_LOGICAL_EMIT_MESSAGE"});
 constexpr auto kLockingWords = std::to_array<std::string_view>({"UPDATE", "SHARE"});
 constexpr auto kTrothTables =
     std::to_array<std::string_view>({"TROTH_BRANCH", "TROTH_OWNER", "TROTH_FLOOR", "TROTH_SCHEMA_VERSION"});

@@ -43,6 +43,8 @@ TEST(StatementClass, IsReadFromTheFirstKeyword) {
       {kPg, "EXPLAIN SELECT 1", "read"},
       {kPg, "EXPLAIN ANALYZE SELECT 1", "write"},
       {kPg, "SELECT nextval('s')", "write"},
+      {kPg, "SELECT pg_notify('paid', 'yes')", "write"},
+      {kPg, "SELECT pg_catalog.pg_logical_emit_message(true, 'paid', 'yes')", "write"},
       {kPg, "SELECT replace(a, 'x', 'y') FROM t", "read"},
       {kPg, "UPDATE t SET a = 1", "write"},
       {kPg, "insert into t values (1);", "write"},
