@@ -8,6 +8,25 @@
 #include "coordinator/answers.h"
 
 namespace troth::coordinator {
+namespace {
+
+// These come of the work itself, which runs behind the marker: the request's key was free. A branch that was
+// refused for anything else - a limit, its time, its session, its owner - may never have come that far.
+bool speaks_of_the_request(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kStatementFailed:
+    case ErrorCode::kExpectationMissed:
+    case ErrorCode::kForbiddenStatement:
+    case ErrorCode::kConflict:
+    case ErrorCode::kRequestIdReused:
+    case ErrorCode::kBarred:
+    case ErrorCode::kNotDurable: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
 
 OnePhaseCommit::OnePhaseCommit(Options options)
     : id_(std::move(options.id)),
@@ -80,11 +99,10 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
             return;
           }
           detail_ = v.refusal.message;
-          // A branch whose session was lost, or whose time was up, may never have come to its marker.
-          const bool saw_marker =
-              v.refusal.code != ErrorCode::kUnavailable && v.refusal.code != ErrorCode::kTimeout;
           finish(TransactionState::kNotCommitted,
-                 saw_marker ? aborted(id_, v.refusal) : only_this_attempt_failed(v.refusal), effects);
+                 speaks_of_the_request(v.refusal.code) ? aborted(id_, v.refusal)
+                                                       : only_this_attempt_failed(v.refusal),
+                 effects);
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           detail_ = fmt::format("its request was committed as {}", v.as.text());
           finish(TransactionState::kNotCommitted, Committed{v.as, {}, true, Acknowledgement::kApplied, {}},

@@ -125,8 +125,11 @@ void Branch::finished(const MarkerCollided& outcome, Context& context) {
       end_as(BranchEnd::kCommitted, context);
       return;
     }
-    answer_vote(no(refusal(ErrorCode::kBarred, Effect::kNone, "the branch was barred: it can never happen")),
-                {}, context);
+    // Not `barred`, which is said of a request: this attempt alone can never happen.
+    answer_vote(
+        no(refusal(ErrorCode::kStale, Effect::kNone,
+                   "the branch was rolled back or settled before its work came: it can never happen")),
+        {}, context);
     if (std::get<Working>(state_).rollback_asked) answer_finish(BranchEnd::kRolledBack, "", {}, context);
     end_as(BranchEnd::kRolledBack, context);
     return;

@@ -157,6 +157,9 @@ class PostgresConnection final : public SqlConnection {
           copy.push_back(field.is_null() ? std::nullopt
                                          : std::optional(std::string(field.c_str(), field.size())));
       }
+    } catch (const pqxx::insufficient_privilege& error) {
+      // libpqxx 6 drops the SQLSTATE of this one, which would read as a lost connection.
+      return call_failed(Speaker::kAgent, "42501", error.what());
     } catch (const pqxx::sql_error& error) {
       return call_failed(Speaker::kAgent, error.sqlstate(), error.what());
     } catch (const std::exception& error) {

@@ -179,7 +179,7 @@ std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
   if (writes && !prepared_for_branches_) {
     const Texts own = dialect_.prepare_for_branches();
     if (const auto ready = own.empty() ? Answer<TextAnswer>() : call(own); !ready.has_value())
-      return refuse(work, ready.error().error);
+      return refuse_begin(work, ready.error().error);
     prepared_for_branches_ = true;
   }
   const Texts texts = writes ? dialect_.begin_branch(work.start) : dialect_.begin_read_only(work.start);
@@ -189,10 +189,7 @@ std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
     if (!begun.has_value()) {
       // Only the marker can meet a duplicate key here.
       if (begun.error().meaning == Meaning::kDuplicateKey) return marker_taken(work, begun.error());
-      // What was prepared for this session may be out of date, as after `troth install` of a newer schema, or
-      // gone: the next session prepares it anew.
-      if (!dialect_.prepare_for_branches().empty()) doubt();
-      return refuse(work, begun.error().error);
+      return refuse_begin(work, begun.error().error);
     }
     const Answer<GuardRow> guard = read_only_row(begun->rows, &parse_guard, "guard of a branch");
     if (!guard.has_value()) return refuse(work, guard.error().error);
@@ -287,6 +284,15 @@ WorkResult SqlConnection::refuse(const BranchWork& work, Error error, bool endin
     result.outcome = Lost{.error = std::move(error), .ending_sent = ending_sent};
   }
   return result;
+}
+
+// No statement of the client's has run: what failed is Troth's own, and tells nothing of the request.
+WorkResult SqlConnection::refuse_begin(const BranchWork& work, Error error) {
+  if (error.code == ErrorCode::kStatementFailed) error.code = ErrorCode::kUnavailable;
+  // What was prepared for this session may be out of date, as after `troth install` of a newer schema, or gone:
+  // the next session prepares it anew.
+  if (!dialect_.prepare_for_branches().empty()) doubt();
+  return refuse(work, std::move(error));
 }
 
 WorkResult SqlConnection::marker_taken(const BranchWork& work, const ClassifiedError& why) {

@@ -121,6 +121,47 @@ def test_the_same_request_again_commits_once(cluster, client, pair):
     assert second.branches == []
 
 
+MARKER_IN_THE_WAY = """
+    CREATE FUNCTION in_the_way() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN IF NEW.request_id IS NOT NULL THEN RAISE 'in the way'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER in_the_way BEFORE INSERT ON troth.troth_branch FOR EACH ROW EXECUTE FUNCTION in_the_way()"""
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it"),
+    [
+        (MARKER_IN_THE_WAY, "DROP FUNCTION in_the_way CASCADE"),
+        ("REVOKE INSERT ON troth.troth_branch FROM {role}", "GRANT INSERT ON troth.troth_branch TO {role}"),
+    ],
+    ids=["marker", "marker and barrier"],
+)
+def test_a_retry_that_cannot_write_its_marker_says_nothing_of_the_request(cluster, client, break_it, mend_it):
+    """Attack 40: the request was committed in one phase, and its resource alone knows. A retry that fails before it comes
+    to the marker must not say that nothing stands [T3]."""
+    transfer, request = new_request_id(), new_request_id()
+    work = [branch("pg", *cluster.bank.move("pg", transfer, 7, 0))]
+    client.run(work, request_id=request)
+    vault = cluster.bank.vaults["pg"]
+    losses = cluster.agent.output().count("a connection to it was lost")
+    vault.server.sql(break_it.format(role=cluster.role("pg")), vault.database)
+    try:
+        error = refused(client, work, request_id=request, timeout_ms=2000)
+    finally:
+        vault.server.sql(mend_it.format(role=cluster.role("pg")), vault.database)
+    assert error.effect == effects().UNKNOWN
+    # A missing right is not a lost connection, which would stop the whole resource each time.
+    assert cluster.agent.output().count("a connection to it was lost") == losses
+
+    def run_again():
+        try:
+            return client.run(work, request_id=request)
+        except api("common").TrothError as joined:  # the refused attempt, which is being settled
+            assert joined.effect == effects().UNKNOWN, joined
+            return None
+
+    assert eventually(run_again, "the request's outcome is told", 20).already_committed
+
+
 def test_the_same_request_at_the_same_time_commits_once(cluster, pair):
     """Attack 50: a retry joins the running attempt; no marker waits for another."""
     transfer, request = new_request_id(), new_request_id()

@@ -50,7 +50,7 @@ inline BranchEnd read_end(Words& words) {
   return BranchEnd::kUndecided;
 }
 
-// "yes [rows]", "no [busy]", "read-only [rows]", "committed [rows]", "already committed as 5.3", "undecided"
+// "yes [rows]", "no [busy, overloaded ..]", "read-only [rows]", "committed [rows]", "already committed as 5.3", "undecided"
 inline Vote read_vote(Words& words) {
   const auto rows = [&] { return words.empty() ? std::string() : words.next(); };
   if (words.accept("yes")) return VotedYes{rows()};
@@ -62,6 +62,12 @@ inline Vote read_vote(Words& words) {
   if (words.accept("no stale"))
     return VotedNo{refusal(ErrorCode::kStale, Effect::kUnknown, "another incarnation")};
   if (words.accept("no busy")) return VotedNo{refusal(ErrorCode::kBusy, Effect::kNone, "busy", true)};
+  if (words.accept("no overloaded"))
+    return VotedNo{refusal(ErrorCode::kOverloaded, Effect::kNone, "no session is free", true)};
+  if (words.accept("no not_owner"))
+    return VotedNo{refusal(ErrorCode::kNotOwner, Effect::kNone, "another agent owns it")};
+  if (words.accept("no request_id_too_old"))
+    return VotedNo{refusal(ErrorCode::kRequestIdTooOld, Effect::kNone, "below the resource's floor")};
   if (words.accept("no unavailable"))
     return VotedNo{refusal(ErrorCode::kUnavailable, Effect::kNone, "lost", true)};
   if (words.accept("no"))
