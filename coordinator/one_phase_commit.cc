@@ -22,8 +22,23 @@ bool speaks_of_the_request(ErrorCode code) {
     case ErrorCode::kRequestIdReused:
     case ErrorCode::kBarred:
     case ErrorCode::kNotDurable: return true;
-    default: return false;
+    case ErrorCode::kUnknownResource:
+    case ErrorCode::kUnknownTransaction:
+    case ErrorCode::kBusy:
+    case ErrorCode::kOverloaded:
+    case ErrorCode::kTimeout:
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kRequestIdTooOld:
+    case ErrorCode::kRequestIdFromFuture:
+    case ErrorCode::kTooOld:
+    case ErrorCode::kStale:
+    case ErrorCode::kSetBack:
+    case ErrorCode::kNotOwner:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kIo:
+    case ErrorCode::kInternal: return false;
   }
+  return false;
 }
 
 }  // namespace
