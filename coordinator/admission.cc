@@ -34,11 +34,15 @@ Status Admission::check_shape(const Work& work) const {
   if (work.client.size() > kMaxClientLength)
     return invalid(fmt::format("client_name has {} bytes, and at most {} are taken", work.client.size(),
                                kMaxClientLength));
-  if (work.timeout > limits_.longest_timeout)
-    return invalid(
+  if (work.timeout > limits_.longest_timeout) {
+    auto error = invalid(
         fmt::format("a timeout of {} ms is asked for, and at most {} are granted",
                     std::chrono::duration_cast<std::chrono::milliseconds>(work.timeout).count(),
                     std::chrono::duration_cast<std::chrono::milliseconds>(limits_.longest_timeout).count()));
+    // No part of the content: an earlier attempt may have asked for less, and have committed (attack 40).
+    if (work.request) error.error().effect = Effect::kUnknown;
+    return error;
+  }
   return {};
 }
 

@@ -173,16 +173,21 @@ Result<Work> work_of(const wire::ExecuteRequest& request) {
     }
     work.branches.push_back({*std::move(resource), branch.read_only});
   }
-  for (const auto& checked : {check_text("client_name", request.client_name, kMaxClientName),
-                              check_text("label", request.label, kMaxLabel),
+  // No part of the content: an earlier attempt may have committed without this mistake (attack 40).
+  const auto of_this_call = [&request](Error error) {
+    if (request.__isset.request_id) error.effect = Effect::kUnknown;
+    return std::unexpected(std::move(error));
+  };
+  if (auto checked = check_text("client_name", request.client_name, kMaxClientName); !checked)
+    return std::unexpected(std::move(checked.error()));
+  for (const auto& checked : {check_text("label", request.label, kMaxLabel),
                               check_text("traceparent", request.traceparent, kMaxTraceparent)}) {
-    if (!checked) return std::unexpected(checked.error());
+    if (!checked) return of_this_call(checked.error());
   }
   work.client = request.client_name;
   work.label = request.label;
   if (request.__isset.options) {
-    if (auto read = read_options(request.options, work); !read)
-      return std::unexpected(std::move(read.error()));
+    if (auto read = read_options(request.options, work); !read) return of_this_call(std::move(read.error()));
   }
   if (request.__isset.request_id) {
     auto key = request_key_of(request.client_name, request.request_id);

@@ -41,6 +41,36 @@ TEST(Wire, ARequestWeighsAllThatItCarries) {
   }
 }
 
+// Attack 40: the same work may have committed in an earlier call, which had no mistake beside it.
+TEST(Wire, AMistakeBesideTheWorkSaysNothingOfItsRequest) {
+  wire::Value value;
+  value.__set_int64(1);
+  const auto effect_of = [](const wire::ExecuteRequest& request) {
+    const auto work = work_of(request);
+    EXPECT_FALSE(work);
+    return work ? Effect::kApplied : work.error().effect;
+  };
+  for (const bool retry : {false, true}) {
+    auto sound = request_with(value);
+    if (retry) {
+      sound.client_name = "teller";
+      sound.__set_request_id("01a20783-d4c3-7980-b781-b38cf8598130");
+    }
+    ASSERT_TRUE(work_of(sound));
+    auto timeout = sound;
+    wire::ExecuteOptions options;
+    options.__set_timeout_ms(-1);
+    timeout.__set_options(options);
+    EXPECT_EQ(effect_of(timeout), retry ? Effect::kUnknown : Effect::kNone);
+    auto label = sound;
+    label.__set_label(std::string(1000, 'x'));
+    EXPECT_EQ(effect_of(label), retry ? Effect::kUnknown : Effect::kNone);
+    auto nothing = sound;
+    nothing.branches.clear();
+    EXPECT_EQ(effect_of(nothing), Effect::kNone);
+  }
+}
+
 TEST(Wire, ABarNamesEachResourceOnceAndNotMoreThanATransactionMayHave) {
   wire::StatusRequest request;
   request.client_name = "teller";
