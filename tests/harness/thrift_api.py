@@ -87,15 +87,21 @@ class Client(Remote):
     def run(self, branches: list, request_id: str | None = None, label: str | None = None, **options):
         """execute(); `options` are the fields of ExecuteOptions. Raises TrothError, or a transport's exception where
         nothing is known."""
+        return self._client.execute(self._request(branches, request_id, label, options))
+
+    def send(self, branches: list, request_id: str | None = None, **options) -> None:
+        """execute() by a service that never reads its answer."""
+        self._client.send_execute(self._request(branches, request_id, None, options))
+
+    def _request(self, branches: list, request_id: str | None, label: str | None, options: dict):
         types_ = api("transactions")
-        request = types_.ExecuteRequest(
+        return types_.ExecuteRequest(
             branches=branches,
             options=types_.ExecuteOptions(**options),
             client_name=self.name,
             request_id=request_id,
             label=label,
         )
-        return self._client.execute(request)
 
 
 def branch(resource: str, *statements, read_only: bool = False):
