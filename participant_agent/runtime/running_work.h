@@ -30,12 +30,15 @@ class RunningWork {
     auto result = connection.run_branch(work_);
     const std::lock_guard lock(mutex_);
     result_ = std::move(result);
+    cancellation_.reset();  // the session's next branch is another's
   }
 
-  // On the loop's thread: null while no session has it yet; then it will refuse to start.
+  // On the loop's thread: null while no session has it yet, which will then refuse to start it, and once it
+  // has ended. The session is asked to stop here, under the lock: it sees so before it takes other work.
   [[nodiscard]] std::shared_ptr<Cancellation> cancel() {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
+    if (cancellation_) cancellation_->request();
     return cancellation_;
   }
 
