@@ -59,7 +59,9 @@ struct ExecuteRequest {
   1: list<BranchWork> branches,
   2: optional ExecuteOptions options,
   3: string client_name,           // part of the request key; at most 64 bytes
-  4: optional string request_id,   // UUIDv7: at most one commit for (client_name, request_id)
+  // UUIDv7: at most one commit for (client_name, request_id). Never use one again for other content: that is refused,
+  // except between two requests with a single writing branch each in different resources, of which only those know.
+  4: optional string request_id,
   5: optional string label,        // for people: shown by `troth status`, never interpreted
   6: optional string traceparent   // W3C trace context, passed through
 }
