@@ -32,6 +32,71 @@ void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal re
       });
 }
 
+void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse,
+                                const wire::BeginRequest& request) {
+  auto work = work_of(request);
+  if (!work) return rpc::refuse_with(refuse, work.error());
+  coordinator_.begin(*std::move(work), [answer = std::move(answer), refuse = std::move(refuse)](
+                                           const coordinator::Answer& outcome) {
+    wire::BeginResult result;
+    if (const auto* failed = std::get_if<Failed>(&outcome)) return rpc::refuse_with(refuse, error_of(*failed));
+    if (const auto* committed = std::get_if<Committed>(&outcome)) {
+      result.transaction_id = committed->transaction.text();
+      result.already_committed = true;
+    } else {
+      result.transaction_id = std::get<Begun>(outcome).transaction.text();
+    }
+    answer(result);
+  });
+}
+
+void TransactionsService::query(Answer<wire::QueryResult> answer, Refusal refuse,
+                                const wire::QueryRequest& request) {
+  run_statement(std::move(answer), std::move(refuse), statement_of(request),
+                {request.statement, 0, request.__isset.page_rows ? request.page_rows : 0});
+}
+
+void TransactionsService::fetch(Answer<wire::QueryResult> answer, Refusal refuse,
+                                const wire::FetchRequest& request) {
+  run_statement(std::move(answer), std::move(refuse), rows_of(request),
+                {std::nullopt, request.from_row, request.__isset.page_rows ? request.page_rows : 0});
+}
+
+void TransactionsService::run_statement(Answer<wire::QueryResult> answer, Refusal refuse,
+                                        Result<StatementRequested> asked, StatementPart part) {
+  if (!asked) return rpc::refuse_with(refuse, asked.error());
+  coordinator_.run_statement(
+      *std::move(asked), std::move(part),
+      [answer = std::move(answer), refuse = std::move(refuse)](const AnswerStatement& outcome) {
+        if (outcome.result) return answer(result_of(*outcome.result));
+        rpc::refuse_with(refuse, error_of({outcome.over, outcome.result.error()}));
+      });
+}
+
+void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refuse,
+                                 const wire::CommitRequest& request) {
+  auto commit = commit_of(request);
+  if (!commit) return rpc::refuse_with(refuse, commit.error());
+  coordinator_.commit(*std::move(commit), [answer = std::move(answer), refuse = std::move(refuse)](
+                                              const coordinator::Answer& outcome) {
+    if (const auto* committed = std::get_if<Committed>(&outcome)) return answer(commit_result_of(*committed));
+    rpc::refuse_with(refuse, error_of(std::get<Failed>(outcome)));
+  });
+}
+
+void TransactionsService::rollback(Answer<wire::RollbackResult> answer, Refusal refuse,
+                                   const wire::RollbackRequest& request) {
+  auto rollback = rollback_of(request);
+  if (!rollback) return rpc::refuse_with(refuse, rollback.error());
+  coordinator_.roll_back(*std::move(rollback), [answer = std::move(answer), refuse = std::move(refuse)](
+                                                   const coordinator::Answer& outcome) {
+    if (const auto* failed = std::get_if<Failed>(&outcome)) return rpc::refuse_with(refuse, error_of(*failed));
+    wire::RollbackResult result;
+    result.transaction_id = std::get<RolledBack>(outcome).transaction.text();
+    answer(result);
+  });
+}
+
 void TransactionsService::status(Answer<wire::StatusReply> answer, Refusal refuse,
                                  const wire::StatusRequest& request) {
   auto status = status_of(request);

@@ -1,8 +1,9 @@
 // participant_agent/runtime/running_work.h
 //
-// A branch's work while a session has it: shared by the loop, which may cancel it, and the session's thread.
+// A branch's work, or one step of an interactive branch, while a session has it: shared by the loop, which may cancel it, and the session's thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,7 +16,8 @@ namespace troth::agent {
 
 class RunningWork {
  public:
-  explicit RunningWork(BranchWork work) : work_(std::move(work)) {}
+  using Run = std::function<WorkResult(DatabaseConnection&)>;
+  explicit RunningWork(Run run) : run_(std::move(run)) {}
 
   // On the session's thread.
   void run(DatabaseConnection& connection) {
@@ -27,7 +29,7 @@ class RunningWork {
       }
       cancellation_ = connection.cancellation();
     }
-    auto result = connection.run_branch(work_);
+    auto result = run_(connection);
     const std::lock_guard lock(mutex_);
     result_ = std::move(result);
     cancellation_.reset();  // the session's next branch is another's
@@ -59,7 +61,7 @@ class RunningWork {
     return error;
   }
 
-  const BranchWork work_;
+  const Run run_;
   std::mutex mutex_;
   bool cancelled_ = false;
   std::shared_ptr<Cancellation> cancellation_;
