@@ -141,6 +141,43 @@ std::vector<ResourceReport> TransactionTable::Reign::resources() const {
   return reports;
 }
 
+std::map<ResourceName, ResourceBacklog> TransactionTable::Reign::backlogs(Clocks clocks,
+                                                                          std::size_t limit) const {
+  std::map<ResourceName, ResourceBacklog> backlogs;
+  for (const auto& [name, record] : registry_.records())
+    backlogs.try_emplace(name);
+  for (const auto& [position, open] : open_) {
+    if (limit-- == 0) break;
+    const auto* machine = std::get_if<TwoPhaseCommit>(&open.protocol);
+    if (machine == nullptr || open.ending) continue;
+    for (const auto& branch : open.recorded) {
+      if (!machine->awaits_acknowledgement(branch.branch)) continue;
+      auto& backlog = backlogs[registry_.name_of(branch.resource)];
+      ++backlog.branches;
+      backlog.oldest = std::max(backlog.oldest, clocks.wall - open.begun);
+    }
+  }
+  return backlogs;
+}
+
+Duration TransactionTable::Reign::oldest_open(Clocks clocks) const {
+  for (const auto& [position, open] : open_)
+    if (!open.ending) return std::max(clocks.wall - open.begun, Duration{});
+  return {};
+}
+
+std::optional<OpenTransactionNames> TransactionTable::Reign::names_of(const TransactionId& id) const {
+  const auto at = open_.find(position_of(id));
+  if (at == open_.end() || at->second.id != id) return std::nullopt;
+  const auto& open = at->second;
+  OpenTransactionNames names{open.client, std::nullopt, open.label};
+  if (open.request) {
+    names.client = open.request->client;
+    names.request = open.request->id;
+  }
+  return names;
+}
+
 // ---- the table itself
 
 TransactionTable::TransactionTable(ClusterId cluster, const store::EpochAcquired& reign, TableLimits limits,
@@ -182,6 +219,22 @@ std::vector<OpenTransactionReport> TransactionTable::open_transactions(Clocks cl
 }
 std::vector<ResourceReport> TransactionTable::resources() const {
   return reign_->resources();
+}
+
+std::map<ResourceName, ResourceBacklog> TransactionTable::backlogs(Clocks clocks, std::size_t limit) const {
+  return reign_->backlogs(clocks, limit);
+}
+Duration TransactionTable::oldest_open(Clocks clocks) const {
+  return reign_->oldest_open(clocks);
+}
+std::optional<OpenTransactionNames> TransactionTable::names_of(const TransactionId& id) const {
+  return reign_->names_of(id);
+}
+bool TransactionTable::is_draining() const {
+  return reign_->is_draining();
+}
+Sequence TransactionTable::last_sequence() const {
+  return reign_->last_sequence();
 }
 
 }  // namespace troth::coordinator

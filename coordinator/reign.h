@@ -49,6 +49,11 @@ class TransactionTable::Reign {
   [[nodiscard]] TableCounts counts() const;
   [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;
   [[nodiscard]] std::vector<ResourceReport> resources() const;
+  [[nodiscard]] std::map<ResourceName, ResourceBacklog> backlogs(Clocks clocks, std::size_t limit) const;
+  [[nodiscard]] Duration oldest_open(Clocks clocks) const;
+  [[nodiscard]] std::optional<OpenTransactionNames> names_of(const TransactionId& id) const;
+  [[nodiscard]] bool is_draining() const { return draining_; }
+  [[nodiscard]] Sequence last_sequence() const { return last_sequence_; }
 
  private:
   // ---- what there is

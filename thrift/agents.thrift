@@ -38,7 +38,8 @@ struct PrepareRequest {
   11: i64 max_rows,
   12: i32 statement_count,              // must equal the size of work.statements [T12]
   13: bool one_phase,                   // commit at once; the answer is `committed` or `no`
-  14: optional string traceparent
+  14: optional string traceparent,
+  15: optional string label             // for people: in lines and, where the resource asks for it, in SQL comments
 }
 
 enum Vote {

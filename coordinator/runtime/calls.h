@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/time.h"
 #include "coordinator/table_messages.h"
 #include "coordinator/transaction.h"
 #include "thrift/gen/transactions_types.h"
@@ -41,6 +42,7 @@ class WaitingCalls {
 struct ExecuteCall {
   std::shared_ptr<const wire::ExecuteRequest> request;
   std::function<void(Answer)> answer;
+  Instant called;
 };
 
 }  // namespace troth::coordinator

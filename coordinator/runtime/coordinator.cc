@@ -29,11 +29,13 @@ Clocks clocks_now() {
 }  // namespace
 
 Coordinator::Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings,
-                         Events events)
+                         Events events, std::shared_ptr<Metrics> metrics)
     : loop_(loop),
       cluster_(std::move(cluster)),
       settings_(settings),
       events_(std::move(events)),
+      metrics_(std::move(metrics)),
+      watch_(*metrics_, settings.slow_transaction),
       timer_(loop) {}
 
 Coordinator::~Coordinator() = default;
@@ -44,6 +46,7 @@ void Coordinator::start(store::DecisionStore& store, Nonce nonce) {
 }
 
 void Coordinator::store_answered(store::Answered answered) {
+  watch_.store_answered(answered);
   if (table_) {
     const bool chosen = std::holds_alternative<store::Won>(answered.answer);
     const bool ended = std::holds_alternative<store::EndRecorded>(answered.answer);
@@ -86,7 +89,7 @@ void Coordinator::shut_down(Duration grace) {
 void Coordinator::execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
                           std::function<void(Answer)> answer) {
   const auto call = next_call();
-  executes_.emplace(call.value, ExecuteCall{std::move(request), std::move(answer)});
+  executes_.emplace(call.value, ExecuteCall{std::move(request), std::move(answer), boot_now()});
   step(ExecuteRequested{call, std::move(work)});
 }
 
@@ -247,6 +250,7 @@ void Coordinator::carry_out_one(SendPrepare& send) {
   const auto branch = send.to.branch;
   const auto call = executes_.find(send.work_of.value);
   CHECK(call != executes_.end(), "the work of {} is gone before its answer", branch.transaction.text());
+  watch_.preparing(send, call->second);
   auto* agent = link(send.to.agent);
   CHECK(agent != nullptr, "work for agent {}, which was never linked", send.to.agent.value);
   agent->prepare(prepare_of(*call->second.request, send, header(send.to.watermark)), send.timeout,
@@ -269,12 +273,15 @@ void Coordinator::carry_out_one(SendPrepare& send) {
 void Coordinator::carry_out_one(SendCommit& send) {
   auto* agent = link(send.to.agent);
   if (agent == nullptr) return;  // not registered since this start: the table sends it again
-  agent->commit(finish_of(send.to, header(send.to.watermark)),
-                [this, branch = send.to.branch](Result<wire::FinishReply> reply) {
-                  if (!reply) return;
-                  reach(CrashPoint::kAfterFirstAcknowledgement);
-                  step(CommitReplied{branch, end_of(reply->outcome), reply->detail});
-                });
+  agent->commit(
+      finish_of(send.to, header(send.to.watermark)),
+      [this, branch = send.to.branch, resource = send.to.resource](Result<wire::FinishReply> reply) {
+        if (!reply) return;
+        reach(CrashPoint::kAfterFirstAcknowledgement);
+        CommitReplied replied{branch, end_of(reply->outcome), reply->detail};
+        watch_.commit_replied(replied, resource, *table_);
+        step(std::move(replied));
+      });
   reach(send.to.branch.branch.value == 1 ? CrashPoint::kAfterFirstCommitSent : CrashPoint::kAfterCommitsSent);
 }
 
@@ -318,6 +325,7 @@ void Coordinator::carry_out_one(SendSettle& send) {
 }
 
 void Coordinator::carry_out_one(AskStore& ask) {
+  watch_.asking(ask);
   asked_.push_back({ask.ticket, std::move(ask.request)});
 }
 
@@ -332,6 +340,7 @@ void Coordinator::carry_out_one(AnswerExecute& answer) {
   }
   const auto call = std::move(found->second);
   executes_.erase(found);
+  watch_.answering(answer, call);
   call.answer(std::move(answer.answer));
   // The answer is on its way when the loop turns next.
   asio::post(loop_, [] { reach(CrashPoint::kAfterAnswer); });

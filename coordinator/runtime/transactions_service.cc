@@ -20,7 +20,10 @@ void TransactionsService::hello(Answer<wire::Hello> answer, Refusal refuse, cons
 void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal refuse,
                                   const wire::ExecuteRequest& request) {
   auto work = work_of(request);
-  if (!work) return rpc::refuse_with(refuse, work.error());
+  if (!work) {
+    coordinator_.refused(request, work.error());
+    return rpc::refuse_with(refuse, work.error());
+  }
   coordinator_.execute(
       std::make_shared<wire::ExecuteRequest>(request), *std::move(work),
       [answer = std::move(answer), refuse = std::move(refuse)](const coordinator::Answer& outcome) {

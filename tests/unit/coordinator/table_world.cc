@@ -266,6 +266,14 @@ void TableWorld::show(Words& words) {
         line += fmt::format(" {} {}", branch.resource.value, branch.state);
       lines_.push_back(line);
     }
+  } else if (words.accept("backlogs")) {
+    for (const auto& [resource, backlog] : table_->backlogs(clocks(), 100)) {
+      lines_.push_back(fmt::format("{}: {} branches, oldest {} s", resource.value, backlog.branches,
+                                   std::chrono::duration_cast<std::chrono::seconds>(backlog.oldest).count()));
+    }
+    lines_.push_back(
+        fmt::format("oldest open {} s",
+                    std::chrono::duration_cast<std::chrono::seconds>(table_->oldest_open(clocks())).count()));
   } else if (words.accept("kept records")) {
     const auto counts = engine_.records().counts();
     lines_.push_back(fmt::format("open {}, ended {}, barred {}", counts.open, counts.ended, counts.barred));
