@@ -33,6 +33,8 @@ struct Work {
   Duration timeout{0};  // of the whole branch, from receipt
   Duration statement_timeout{0};
   std::uint64_t max_rows = 0;
+  std::string label;        // for people
+  std::string traceparent;  // W3C trace context
 
   bool operator==(const Work&) const = default;
 };

@@ -9,6 +9,8 @@
 #include "base/runtime/clock.h"
 #include "base/runtime/log.h"
 #include "participant_agent/dialect/dialect.h"
+#include "participant_agent/dialect/sql_comment.h"
+#include "participant_agent/runtime/branch_lines.h"
 #include "participant_agent/runtime/crash_points.h"
 #include "participant_agent/runtime/resource.h"
 #include "participant_agent/server_identity.h"
@@ -112,6 +114,10 @@ void Resource::run_work(const Branch& branch, const RunWork& run) {
                     : (branch.is_one_phase() ? BranchEnding::kCommitOnePhase : BranchEnding::kPrepare);
   task.mine = mine_;
   task.durability_required = options_.settings.require_durability;
+  const auto transaction = id.transaction.text();
+  task.comment =
+      sql_comment(options_.settings.comment_parts(),
+                  {.label = work.label, .traceparent = work.traceparent, .transaction = transaction});
   task.watch = &cancels_;
   task.limits = options_.limits;
   if (work.max_rows > 0)
@@ -144,6 +150,7 @@ void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>&
   if (!status) return report(id, WorkFinished{WorkFailed{std::move(status.error())}});
 
   auto result = running->take_result();
+  measure_work(id, *running, result.times);
   WorkOutcome outcome = WorkRead{};
   if (auto* refused = std::get_if<Refused>(&result.outcome)) {
     if (refused->error.code == ErrorCode::kNotDurable) note_durability(refused->error.message);
@@ -171,6 +178,15 @@ void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>&
     }
   }
   report(id, WorkFinished{std::move(outcome)});
+}
+
+void Resource::measure_work(const BranchId& id, RunningWork& running, const WorkTimes& times) {
+  const auto queued = running.queued();
+  meter_.worked(queued, times, running.work().ending);
+  const auto took = queued + times.begin.value_or(Duration{}) + times.statements.value_or(Duration{}) +
+                    times.ending.value_or(Duration{});
+  if (options_.slow_branch != Duration{} && took >= options_.slow_branch)
+    tell_slow_work(id, name_, owner_.branch ? owner_.branch(id) : nullptr, queued, times);
 }
 
 void Resource::cancel_work(const BranchId& id) {
@@ -221,13 +237,14 @@ void Resource::finish_prepared(const Branch& branch, bool commit) {
   const auto id = branch.id();
   if (commit) reach(CrashPoint::kAfterCommitStarted);
   const auto answered = std::make_shared<bool>(false);
+  const auto began = boot_now();
   if (tied_.contains(id) && branch.session()) {
     later(options_.tied_patience,
           [this, id, session = *branch.session(), answered] { end_silent_session(id, session, answered); });
   }
   on_finishing<FinishAttempted>(
       id, [id, commit](DatabaseConnection& connection) { return finish(connection, id, commit); },
-      [this, id, commit, answered](Result<FinishAttempted> attempted) {
+      [this, id, commit, answered, began](Result<FinishAttempted> attempted) {
         if (std::exchange(*answered, true)) return;
         if (!attempted) {
           return report(
@@ -236,6 +253,7 @@ void Resource::finish_prepared(const Branch& branch, bool commit) {
         // Whatever became of it, the session that held the branch does so no more.
         tied_.erase(id);
         if (attempted->outcome == FinishAttempted::Outcome::kDone) {
+          meter_.finished(commit, boot_now() - began);
           reach(commit ? CrashPoint::kAfterCommitApplied : CrashPoint::kAfterRollbackApplied);
         }
         report(id, *std::move(attempted));

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/runtime/clock.h"
 #include "participant_agent/runtime/database_connection.h"
 #include "participant_agent/runtime/deadline_watch.h"
 
@@ -15,12 +16,13 @@ namespace troth::agent {
 
 class RunningWork {
  public:
-  explicit RunningWork(BranchWork work) : work_(std::move(work)) {}
+  explicit RunningWork(BranchWork work) : work_(std::move(work)), submitted_(boot_now()) {}
 
   // On the session's thread.
   void run(DatabaseConnection& connection) {
     {
       const std::lock_guard lock(mutex_);
+      queued_ = boot_now() - submitted_;
       if (cancelled_) {
         result_ = WorkResult{Refused{cancelled_before_start()}, {}, connection.session_identity()};
         return;
@@ -47,6 +49,13 @@ class RunningWork {
     return std::move(*result_);
   }
 
+  [[nodiscard]] const BranchWork& work() const { return work_; }
+  // How long it waited for its session; once it has ended.
+  [[nodiscard]] Duration queued() {
+    const std::lock_guard lock(mutex_);
+    return queued_;
+  }
+
   std::optional<DeadlineWatch::Ticket> cancel_ticket;  // the loop's
 
  private:
@@ -60,7 +69,9 @@ class RunningWork {
   }
 
   const BranchWork work_;
+  const Instant submitted_;
   std::mutex mutex_;
+  Duration queued_{};
   bool cancelled_ = false;
   std::shared_ptr<Cancellation> cancellation_;
   std::optional<WorkResult> result_;

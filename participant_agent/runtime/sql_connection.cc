@@ -136,6 +136,15 @@ std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const Da
 // -- A branch ----------------------------------------------------------------------------------------------
 
 WorkResult SqlConnection::run_branch(const BranchWork& work) {
+  comment_ = work.comment;
+  times_ = {};
+  WorkResult result = run_steps(work);
+  result.times = times_;
+  comment_.clear();
+  return result;
+}
+
+WorkResult SqlConnection::run_steps(const BranchWork& work) {
   if (condition_ == ConnectionCondition::kTied) {
     Error busy;
     busy.code = ErrorCode::kBusy;
@@ -145,10 +154,17 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
         fmt::format("session {} holds a prepared branch until that ends", identity_.connection.value);
     return {.outcome = Refused{.error = std::move(busy)}, .results = {}, .session = identity_};
   }
+  Instant step_began = boot_now();
+  const auto step_ended = [&step_began](std::optional<Duration>& step) {
+    const Instant now = boot_now();
+    step = now - std::exchange(step_began, now);
+  };
   if (std::optional<WorkResult> ended = begin(work); ended.has_value()) return std::move(*ended);
+  step_ended(times_.begin);
   std::vector<StatementResult> results;
   if (std::optional<Error> error = run_statements(work, results); error.has_value())
     return refuse(work, std::move(*error));
+  step_ended(times_.statements);
   reach(CrashPoint::kAfterStatements);
 
   const BranchId& branch = work.start.id;
@@ -164,6 +180,7 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
   if (work.ending == BranchEnding::kCommitOnePhase) reach(CrashPoint::kBeforeOnePhaseCommit);
   if (const Answer<void> ended = end_branch(texts, work.ending, results); !ended.has_value())
     return refuse(work, ended.error().error, /*ending_sent=*/true);
+  step_ended(times_.ending);
 
   WorkResult result{.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   if (work.ending == BranchEnding::kCommitOnePhase) result.outcome = CommittedOnePhase{};
@@ -182,7 +199,9 @@ std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
       return refuse_begin(work, ready.error().error);
     prepared_for_branches_ = true;
   }
-  const Texts texts = writes ? dialect_.begin_branch(work.start) : dialect_.begin_read_only(work.start);
+  Texts texts = writes ? dialect_.begin_branch(work.start) : dialect_.begin_read_only(work.start);
+  for (std::string& text : texts)
+    text.insert(0, comment_);
   for (int attempt = 1;; ++attempt) {
     const Instant sent = boot_now();
     const Answer<TextAnswer> begun = call(texts);

@@ -90,6 +90,8 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] virtual bool take_away_traces();
 
   [[nodiscard]] const Dialect& dialect() const { return dialect_; }
+  // Of the branch that runs: in front of a client's statement, which is new to the server then each time.
+  [[nodiscard]] const std::string& comment() const { return comment_; }
   // After the login: sets the session up and reads its identity.
   [[nodiscard]] Answer<void> set_up();
   // What the driver caught, in Troth's words; notes when the connection went.
@@ -101,6 +103,7 @@ class SqlConnection : public DatabaseConnection {
   }
 
  private:
+  [[nodiscard]] WorkResult run_steps(const BranchWork& work);
   // The marker stands and the guard is passed, or how the branch ended.
   [[nodiscard]] std::optional<WorkResult> begin(const BranchWork& work);
   [[nodiscard]] std::optional<Error> run_statements(const BranchWork& work,
@@ -122,6 +125,8 @@ class SqlConnection : public DatabaseConnection {
   bool doubted_ = false;
   bool prepared_for_branches_ = false;
   bool ran_clients_statements_ = false;  // since it was last clean
+  std::string comment_;
+  WorkTimes times_;  // of the branch that runs
 };
 
 }  // namespace troth::agent

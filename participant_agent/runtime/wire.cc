@@ -314,6 +314,8 @@ Result<Work> work_of(const wire::PrepareRequest& request) {
   if (!statement_timeout) return std::unexpected(std::move(statement_timeout.error()));
   work.statement_timeout = *statement_timeout;
   work.max_rows = static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.max_rows));
+  work.label = request.label;
+  work.traceparent = request.traceparent;
   return work;
 }
 
