@@ -21,7 +21,7 @@ std::unexpected<Error> invalid(std::string message) {
 }  // namespace
 
 Status Admission::check_shape(const Work& work) const {
-  if (work.branches.empty()) return invalid("the request names no branch; give at least one");
+  if (work.branches.empty() && !work.interactive) return invalid("the request names no branch; give at least one");
   if (work.branches.size() > limits_.branches)
     return invalid(fmt::format("the request has {} branches, and at most {} are taken: split it",
                                work.branches.size(), limits_.branches));
@@ -34,10 +34,11 @@ Status Admission::check_shape(const Work& work) const {
   if (work.client.size() > kMaxClientLength)
     return invalid(fmt::format("client_name has {} bytes, and at most {} are taken", work.client.size(),
                                kMaxClientLength));
-  if (work.timeout > limits_.longest_timeout) {
+  const auto longest = work.interactive ? std::max(work.timeout, work.interactive->idle_timeout) : work.timeout;
+  if (longest > limits_.longest_timeout) {
     auto error = invalid(
         fmt::format("a timeout of {} ms is asked for, and at most {} are granted",
-                    std::chrono::duration_cast<std::chrono::milliseconds>(work.timeout).count(),
+                    std::chrono::duration_cast<std::chrono::milliseconds>(longest).count(),
                     std::chrono::duration_cast<std::chrono::milliseconds>(limits_.longest_timeout).count()));
     // No part of the content: an earlier attempt may have asked for less, and have committed (attack 40).
     if (work.request) error.error().effect = Effect::kUnknown;
@@ -66,6 +67,18 @@ Status Admission::check_records(const Work& work, std::uint64_t kept) const {
   if (may_be_recorded && kept >= limits_.kept_records)
     return std::unexpected(overloaded(fmt::format("{} outcomes are kept for retries", kept)));
   return {};
+}
+
+Status Admission::take_statement(std::size_t bytes) {
+  if (bytes_ + bytes > limits_.bytes)
+    return std::unexpected(overloaded(fmt::format("{} bytes of requests are undecided", bytes_)));
+  bytes_ += bytes;
+  return {};
+}
+
+void Admission::give_back_statement(std::size_t bytes) {
+  CHECK(bytes_ >= bytes, "{} bytes, {} given back", bytes_, bytes);
+  bytes_ -= bytes;
 }
 
 Error Admission::overloaded(std::string what) const {

@@ -28,6 +28,9 @@ class Admission {
 
   void take(const std::string& client, std::size_t bytes);
   void give_back(const std::string& client, std::size_t bytes);
+  // Of an interactive transaction, until it is answered.
+  [[nodiscard]] Status take_statement(std::size_t bytes);
+  void give_back_statement(std::size_t bytes);
 
   [[nodiscard]] std::size_t taken() const { return taken_; }
 

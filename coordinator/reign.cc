@@ -60,10 +60,7 @@ void TransactionTable::Reign::take(const TimePassed&) {
     if (const auto* position = std::get_if<Position>(&key)) {
       auto& open = open_.at(*position);
       open.due.reset();
-      if (std::holds_alternative<TwoPhaseCommit>(open.protocol))
-        drive(open, TwoPhaseCommit::TimePassed{});
-      else
-        drive(open, OnePhaseCommit::TimePassed{});
+      pass_time(open);
     } else if (const auto* call = std::get_if<CallId>(&key)) {
       call_timers_.at(*call).reset();
       if (queries_.contains(*call))

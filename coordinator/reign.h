@@ -4,6 +4,7 @@
 // files by subject:
 //   reign.cc            the step, timers, what it reports
 //   reign_admission.cc  from a call to a begun transaction
+//   reign_interactive.cc  an active transaction's statements, commit and rollback
 //   reign_driving.cc    between the protocol machines, the agents and the store
 //   reign_questions.cc  status, inquiries, resolutions
 //   reign_upkeep.cc     start, agents, ends, floors, shutdown
@@ -11,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +25,7 @@
 #include "base/time.h"
 #include "coordinator/admission.h"
 #include "coordinator/ended_notices.h"
+#include "coordinator/interactive_work.h"
 #include "coordinator/one_phase_commit.h"
 #include "coordinator/reign_purposes.h"
 #include "coordinator/remembered_outcomes.h"
@@ -64,6 +67,7 @@ class TransactionTable::Reign {
     AgentId agent;
     Incarnation incarnation;
   };
+  using Protocol = std::variant<TwoPhaseCommit, OnePhaseCommit, InteractiveWork>;
   struct Open {
     TransactionId id;
     std::string client;
@@ -76,7 +80,9 @@ class TransactionTable::Reign {
     Instant deadline;
     std::vector<Place> places;                  // by branch, from 1; empty when redriven
     std::vector<store::RecordBranch> recorded;  // once commit was proposed
-    std::variant<TwoPhaseCommit, OnePhaseCommit> protocol;
+    Protocol protocol;
+    std::shared_ptr<const std::string> options;  // of an interactive one
+    std::vector<std::uint32_t> statements;       // of its branches, once commit was called
     std::optional<Instant> due;
     bool undecided = true;  // counted as such
     bool ending = false;    // the store has been, or will be, told to end it
@@ -111,11 +117,26 @@ class TransactionTable::Reign {
   [[nodiscard]] bool join_running(const ExecuteRequested& requested, const Caller& caller);
   void refuse(CallId call, Error error);
   void refuse_to_join(CallId call);
+  void refuse_to_share(const ExecuteRequested& requested);
   void answer_asking(const Asking& asking, const Answer& answer);
   void on(ForAdmission& purpose, store::StoreAnswer& answer);
   void admission_time_is_up(CallId call);
   [[nodiscard]] std::optional<Asking> take_asking(CallId call);
   void begin(Work work, std::vector<Caller> callers);
+  [[nodiscard]] Protocol protocol_for(const TransactionId& id, const Work& work, const Caller& first) const;
+
+  // ---- reign_interactive.cc
+  void take(StatementRequested& requested);
+  void take(StatementReplied& replied);
+  void take(StatementFailed& failed);
+  void take(const CommitRequested& requested);
+  void take(const RollbackRequested& requested);
+  [[nodiscard]] Open* find_active(const TransactionId& id);
+  [[nodiscard]] Result<BranchNumber> branch_for(Open& open, const ResourceName& resource);
+  void answer_statement(AnswerStatement answer);
+  void ask_outcome(CallId call, const TransactionId& id, Duration timeout);
+  void commit_active(Open& open, const CommitRequested& requested);
+  void send_statement(const Open& open, const InteractiveWork::SendStatement& send);
 
   // ---- reign_driving.cc
   void take(PrepareReplied& replied);
@@ -127,8 +148,16 @@ class TransactionTable::Reign {
   [[nodiscard]] Open* find(const TransactionId& id);
   void drive(Open& open, const TwoPhaseCommit::Input& input);
   void drive(Open& open, const OnePhaseCommit::Input& input);
+  void drive(Open& open, const InteractiveWork::Input& input);
+  // The same input to whichever machine it is.
+  void drain(Open& open);
+  void pass_time(Open& open);
+  void lose_branch(Open& open, BranchNumber branch, const Error& reason);
   void carry_out(Open& open, const TwoPhaseCommit::Effect& effect);
   void carry_out(Open& open, const OnePhaseCommit::Effect& effect);
+  void carry_out(Open& open, const InteractiveWork::Effect& effect);
+  template <typename Machine>
+  void drive_machine(Open& open, Machine& machine, const typename Machine::Input& input);
   void after_step(Open& open);
   void leave_undecided(Open& open);
   void close(const Open& open);
@@ -198,6 +227,7 @@ class TransactionTable::Reign {
   std::map<RequestKey, Running> running_;  // undecided, or decided in this reign and not ended
   std::map<CallId, StatusQuery> queries_;
   std::map<CallId, Registration> registrations_;
+  std::map<CallId, std::size_t> statements_;  // calls that wait for one, and their bytes
   std::size_t simple_questions_ = 0;  // inquiries and resolutions that wait for the store
 
   std::uint64_t last_ticket_ = 0;

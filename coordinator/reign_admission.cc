@@ -26,7 +26,10 @@ std::optional<Error> refuse_forgotten(const RequestKey& key, std::uint64_t floor
 void TransactionTable::Reign::take(ExecuteRequested& requested) {
   ++waiting_calls_;
   auto& work = requested.work;
-  if (work.timeout <= Duration{}) work.timeout = limits_.default_timeout;
+  if (work.timeout <= Duration{})
+    work.timeout = work.interactive ? limits_.interactive_timeout : limits_.default_timeout;
+  if (work.interactive && work.interactive->idle_timeout <= Duration{})
+    work.interactive->idle_timeout = limits_.idle_timeout;
   if (const auto shape = admission_.check_shape(work); !shape) return refuse(requested.call, shape.error());
 
   const Caller caller{requested.call, work.acknowledgement, clocks_.now + work.timeout};
@@ -76,6 +79,10 @@ bool TransactionTable::Reign::join_running(const ExecuteRequested& requested, co
   const auto& work = requested.work;
   const auto running = running_.find(*work.request);
   if (running == running_.end()) return false;
+  if (work.interactive) {
+    refuse_to_share(requested);
+    return true;
+  }
 
   if (const auto* call = std::get_if<CallId>(&running->second)) {
     auto& asking = asking_.at(*call);
@@ -99,9 +106,30 @@ bool TransactionTable::Reign::join_running(const ExecuteRequested& requested, co
     refuse_to_join(requested.call);
   else if (std::holds_alternative<TwoPhaseCommit>(open.protocol))
     drive(open, TwoPhaseCommit::CallJoined{caller});
-  else
+  else if (std::holds_alternative<OnePhaseCommit>(open.protocol))
     drive(open, OnePhaseCommit::CallJoined{caller});
+  else
+    refuse(requested.call, request_id_reused(*work.request, open.id));  // an execute of the same digest: none
   return true;
+}
+
+// Two services may not share an active transaction, and whoever lost its name cannot have it again.
+void TransactionTable::Reign::refuse_to_share(const ExecuteRequested& requested) {
+  const auto& key = *requested.work.request;
+  const auto running = running_.at(key);
+  const auto* position = std::get_if<Position>(&running);
+  const auto* open = position == nullptr ? nullptr : &open_.at(*position);
+  if (open != nullptr && open->digest != requested.work.digest)
+    return refuse(requested.call, request_id_reused(key, open->id));
+  const auto* machine = open == nullptr ? nullptr : std::get_if<TwoPhaseCommit>(&open->protocol);
+  if (machine != nullptr && !machine->undecided())
+    return answer_call(requested.call, Committed{open->id, {}, true, Acknowledgement::kDecided, {}});
+  refuse(requested.call,
+         refusal(ErrorCode::kBusy, Effect::kUnknown,
+                 fmt::format("request_id {} is being worked on; an interactive transaction that nobody calls any "
+                             "more ends after its idle timeout",
+                             key.id.text()),
+                 true));
 }
 
 // The attempt that runs may commit, whatever becomes of this call.
@@ -125,7 +153,8 @@ void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answ
   if (found->decision) {
     const auto& holder = *found->decision;
     const auto open = open_.find(position_of(holder.transaction()));
-    const bool may_wait = open != open_.end() && holder.commit()->digest == asking.work.digest;
+    const bool may_wait = open != open_.end() && holder.commit()->digest == asking.work.digest &&
+                          !asking.work.interactive;
     if (!may_wait) return answer_asking(asking, already_committed(holder, asking.work.digest));
     // Redriven by this reign: who wants it applied everywhere waits for that.
     for (const auto& caller : asking.callers)
@@ -197,17 +226,11 @@ void TransactionTable::Reign::begin(Work work, std::vector<Caller> callers) {
     watermarks_.begun(route->agent, last_sequence_);
     places.push_back({branch.resource, route->number, route->agent, route->incarnation});
   }
-  const bool one_phase = goes_in_one_phase(work);
-  if (one_phase) id.one_phase = places.front().number;
+  if (goes_in_one_phase(work)) id.one_phase = places.front().number;
+  if (work.interactive) watermarks_.begun_anywhere(last_sequence_);
   const auto position = position_of(id);
   const auto first = callers.front();
-
-  using Protocol = std::variant<TwoPhaseCommit, OnePhaseCommit>;
-  auto protocol = one_phase
-                      ? Protocol{OnePhaseCommit({id, work.branches.front().resource, work.request.has_value(),
-                                                 first, limits_.ask_again})}
-                      : Protocol{TwoPhaseCommit({id, work.branches, work.request, work.digest, first.deadline,
-                                                 first, limits_.ask_again, limits_.redrive})};
+  auto protocol = protocol_for(id, work, first);
   if (work.request) running_.insert_or_assign(*work.request, position);
   admission_.take(work.client, work.bytes);
   const auto [at, fresh] = open_.emplace(position, Open{id,
@@ -222,9 +245,14 @@ void TransactionTable::Reign::begin(Work work, std::vector<Caller> callers) {
                                                         std::move(places),
                                                         {},
                                                         std::move(protocol),
+                                                        work.interactive ? work.interactive->options : nullptr,
+                                                        {},
                                                         std::nullopt});
   CHECK(fresh, "{} was begun before", id.text());
   auto& open = at->second;
+  if (std::holds_alternative<InteractiveWork>(open.protocol))
+    return drive(open, InteractiveWork::Begun{first.call});
+  const bool one_phase = std::holds_alternative<OnePhaseCommit>(open.protocol);
   for (auto joined = std::next(callers.begin()); joined != callers.end(); ++joined) {
     if (one_phase)
       drive(open, OnePhaseCommit::CallJoined{*joined});
@@ -235,6 +263,18 @@ void TransactionTable::Reign::begin(Work work, std::vector<Caller> callers) {
     drive(open, OnePhaseCommit::Begun{});
   else
     drive(open, TwoPhaseCommit::Begun{});
+}
+
+TransactionTable::Reign::Protocol TransactionTable::Reign::protocol_for(const TransactionId& id, const Work& work,
+                                                                        const Caller& first) const {
+  if (work.interactive)
+    return InteractiveWork({id, work.interactive->read_only, first.deadline, work.interactive->idle_timeout,
+                            limits_.joined_calls});
+  if (id.is_one_phase())
+    return OnePhaseCommit(
+        {id, work.branches.front().resource, work.request.has_value(), first, limits_.ask_again});
+  return TwoPhaseCommit({id, work.branches, work.request, work.digest, first.deadline, first, limits_.ask_again,
+                         limits_.redrive});
 }
 
 }  // namespace troth::coordinator

@@ -23,7 +23,7 @@ void TransactionTable::Reign::take(PrepareReplied& replied) {
   if (open == nullptr) return;
   if (std::holds_alternative<TwoPhaseCommit>(open->protocol))
     drive(*open, TwoPhaseCommit::VoteReceived{replied.branch.branch, std::move(replied.vote)});
-  else
+  else if (std::holds_alternative<OnePhaseCommit>(open->protocol))
     drive(*open, OnePhaseCommit::VoteReceived{std::move(replied.vote)});
 }
 
@@ -32,7 +32,7 @@ void TransactionTable::Reign::take(PrepareFailed& failed) {
   if (open == nullptr) return;
   if (std::holds_alternative<TwoPhaseCommit>(open->protocol))
     drive(*open, TwoPhaseCommit::VoteLost{failed.branch.branch, failed.never_sent, std::move(failed.reason)});
-  else
+  else if (std::holds_alternative<OnePhaseCommit>(open->protocol))
     drive(*open, OnePhaseCommit::VoteLost{failed.never_sent, std::move(failed.reason)});
 }
 
@@ -83,32 +83,62 @@ void TransactionTable::Reign::lose_votes(const AgentId& agent, std::optional<Inc
     for (const auto branch : lost) {
       const auto open = open_.find(position);
       if (open == open_.end()) break;
-      if (std::holds_alternative<TwoPhaseCommit>(open->second.protocol))
-        drive(open->second, TwoPhaseCommit::VoteLost{branch, false, reason});
-      else
-        drive(open->second, OnePhaseCommit::VoteLost{false, reason});
+      lose_branch(open->second, branch, reason);
     }
   }
 }
 
 // ---- driving; afterwards `open` may be gone
 
-void TransactionTable::Reign::drive(Open& open, const TwoPhaseCommit::Input& input) {
-  auto& machine = std::get<TwoPhaseCommit>(open.protocol);
-  const auto effects = machine.step(clocks_.now, random_, input);
+template <typename Machine>
+void TransactionTable::Reign::drive_machine(Open& open, Machine& machine, const typename Machine::Input& input) {
+  const auto effects = [&] {
+    if constexpr (std::is_same_v<Machine, InteractiveWork>)
+      return machine.step(clocks_.now, input);
+    else
+      return machine.step(clocks_.now, random_, input);
+  }();
   if (open.undecided && !machine.undecided()) leave_undecided(open);
   for (const auto& effect : effects)
     carry_out(open, effect);
   after_step(open);
 }
 
+void TransactionTable::Reign::drive(Open& open, const TwoPhaseCommit::Input& input) {
+  drive_machine(open, std::get<TwoPhaseCommit>(open.protocol), input);
+}
+
 void TransactionTable::Reign::drive(Open& open, const OnePhaseCommit::Input& input) {
-  auto& machine = std::get<OnePhaseCommit>(open.protocol);
-  const auto effects = machine.step(clocks_.now, random_, input);
-  if (open.undecided && !machine.undecided()) leave_undecided(open);
-  for (const auto& effect : effects)
-    carry_out(open, effect);
-  after_step(open);
+  drive_machine(open, std::get<OnePhaseCommit>(open.protocol), input);
+}
+
+void TransactionTable::Reign::drive(Open& open, const InteractiveWork::Input& input) {
+  drive_machine(open, std::get<InteractiveWork>(open.protocol), input);
+}
+
+void TransactionTable::Reign::pass_time(Open& open) {
+  std::visit(
+      [&]<typename Machine>(Machine& machine) {
+        drive_machine(open, machine, typename Machine::TimePassed{});
+      },
+      open.protocol);
+}
+
+void TransactionTable::Reign::drain(Open& open) {
+  std::visit(
+      [&]<typename Machine>(Machine& machine) {
+        drive_machine(open, machine, typename Machine::DrainEnded{});
+      },
+      open.protocol);
+}
+
+void TransactionTable::Reign::lose_branch(Open& open, BranchNumber branch, const Error& reason) {
+  if (std::holds_alternative<TwoPhaseCommit>(open.protocol))
+    drive(open, TwoPhaseCommit::VoteLost{branch, false, reason});
+  else if (std::holds_alternative<OnePhaseCommit>(open.protocol))
+    drive(open, OnePhaseCommit::VoteLost{false, reason});
+  else
+    drive(open, InteractiveWork::BranchLost{branch, reason});
 }
 
 void TransactionTable::Reign::after_step(Open& open) {
@@ -124,6 +154,7 @@ void TransactionTable::Reign::after_step(Open& open) {
 // rollbacks carry the risen watermark already, so that a prepare that comes behind them is refused.
 void TransactionTable::Reign::leave_undecided(Open& open) {
   open.undecided = false;
+  watermarks_.goes_nowhere_new(open.id.sequence);
   admission_.give_back(open.client, open.bytes);
   for (const auto& place : open.places)
     watermarks_.decided(place.agent, open.id.sequence);
@@ -198,6 +229,7 @@ void TransactionTable::Reign::send_prepare(const Open& open, BranchNumber branch
       open.digest,
       one_phase,
       std::max(open.deadline - clocks_.now, Duration{1}),
+      open.statements.empty() ? std::nullopt : std::optional(open.statements.at(branch.value - 1)),
   });
 }
 

@@ -35,6 +35,12 @@ StatusReport TransactionTable::Reign::report(const Open& open) const {
     report.detail = machine->detail();
     return report;
   }
+  if (const auto* machine = std::get_if<InteractiveWork>(&open.protocol)) {
+    report.state = machine->state();
+    report.branches = machine->branches();
+    report.detail = machine->detail();
+    return report;
+  }
   const auto& machine = std::get<OnePhaseCommit>(open.protocol);
   report.state = machine.state();
   report.branches = {{{1}, open.places.front().resource, std::string(name_of(machine.state()))}};

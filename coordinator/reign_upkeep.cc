@@ -66,6 +66,8 @@ void TransactionTable::Reign::redrive(const store::StoredDecision& decision) {
             {},
             record.branches,
             TwoPhaseCommit(decision, std::move(resources), limits_.redrive, first),
+            nullptr,
+            {},
             std::nullopt,
             false};
   auto& held = open_.emplace(position, std::move(open)).first->second;
@@ -146,6 +148,7 @@ void TransactionTable::Reign::take(const AgentConnected& connected) {
                      fmt::format("agent '{}' was restarted before it voted", connected.agent.value), true));
   for (const auto& [position, open] : open_) {
     const auto* two_phase = std::get_if<TwoPhaseCommit>(&open.protocol);
+    if (std::holds_alternative<InteractiveWork>(open.protocol)) continue;
     if (two_phase == nullptr) {
       if (registry_.owns(connected.agent, open.places.front().resource))
         to_redrive_.emplace(position, BranchNumber{1});
@@ -290,10 +293,7 @@ void TransactionTable::Reign::end_drain() {
   for (const auto& position : positions) {
     const auto open = open_.find(position);
     if (open == open_.end()) continue;
-    if (std::holds_alternative<TwoPhaseCommit>(open->second.protocol))
-      drive(open->second, TwoPhaseCommit::DrainEnded{});
-    else
-      drive(open->second, OnePhaseCommit::DrainEnded{});
+    drain(open->second);
   }
   for (const auto& [call, query] : queries_) {
     StatusReport report;

@@ -5,7 +5,8 @@
 // before the next step's. [D2] Keep a call's work until its AnswerExecute, also when the client is gone:
 // SendPrepare names it by call. [D3] Every SendPrepare comes back as exactly one PrepareReplied or
 // PrepareFailed; SendSettle as one
-//      SettleReplied. A commit that gets no reply needs none: the table sends it again.
+//      SettleReplied, and every SendStatement as one StatementReplied or StatementFailed of its call. A commit
+//      that gets no reply needs none: the table sends it again.
 // [D4] Hand every AskStore to the store, and its answer back under the same ticket.
 // [D5] Give each step the clocks as read after the input left its queue, and call with TimePassed when
 //      `next_due()` is reached.
@@ -14,6 +15,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -23,6 +25,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "coordinator/decision_store/decision_store.h"
+#include "coordinator/interactive_work.h"
 #include "coordinator/transaction.h"
 
 namespace troth::coordinator {
@@ -37,6 +40,41 @@ struct ServingStarted {};
 struct ExecuteRequested {
   CallId call;
   Work work;
+};
+// The next statement of an interactive transaction; the last one, to hear its answer again; or only rows of that
+// answer.
+struct StatementRequested {
+  CallId call;
+  TransactionId transaction;
+  std::string client;
+  ResourceName resource;
+  std::uint32_t number = 0;
+  std::optional<Digest> digest;  // of the statement; nullopt: only rows
+  std::size_t bytes = 0;
+};
+struct StatementReplied {
+  BranchId branch;
+  CallId call;
+  StatementAnswer answer;
+};
+// No answer came. `never_sent`: not one byte of the message left this process.
+struct StatementFailed {
+  BranchId branch;
+  CallId call;
+  bool never_sent = false;
+  Error reason;
+};
+struct CommitRequested {
+  CallId call;
+  TransactionId transaction;
+  std::string client;
+  Acknowledgement acknowledgement = Acknowledgement::kApplied;
+  Duration timeout{};  // zero: what is left of the transaction
+};
+struct RollbackRequested {
+  CallId call;
+  TransactionId transaction;
+  std::string client;
 };
 struct PrepareReplied {
   BranchId branch;
@@ -121,7 +159,8 @@ struct ShutdownRequested {
 };
 
 using TableInput =
-    std::variant<ServingStarted, ExecuteRequested, PrepareReplied, PrepareFailed, CommitReplied,
+    std::variant<ServingStarted, ExecuteRequested, StatementRequested, StatementReplied, StatementFailed,
+                 CommitRequested, RollbackRequested, PrepareReplied, PrepareFailed, CommitReplied,
                  SettleReplied, StoreAnswered, TimePassed, RegistrationRequested, AgentConnected, AgentLost,
                  EndedTaken, InquiryReceived, StatusRequested, ResolveRequested, ShutdownRequested>;
 
@@ -135,7 +174,7 @@ struct BranchAddress {
   Position watermark;  // nothing below is first heard of by this agent [T7]
   bool operator==(const BranchAddress&) const = default;
 };
-// The work of branch n is the n-th of `work_of`'s request.
+// The work of branch n is the n-th of `work_of`'s request, unless the branch is interactive.
 struct SendPrepare {
   BranchAddress to;
   Incarnation incarnation;  // another one refuses it [T12]
@@ -144,7 +183,21 @@ struct SendPrepare {
   Digest digest;
   bool one_phase = false;
   Duration timeout{};  // of the branch, from now
+  std::optional<std::uint32_t> statements;  // the branch is interactive, and so many were answered [T12]
   bool operator==(const SendPrepare&) const = default;
+};
+// The statement, or which rows, is the call's.
+struct SendStatement {
+  BranchAddress to;
+  Incarnation incarnation;  // another one refuses it [T12]
+  CallId call;
+  std::uint32_t number = 0;
+  std::optional<RequestKey> request;
+  Digest digest;
+  Duration timeout{};       // of the transaction, from now
+  Duration idle_timeout{};  // of the branch, between two calls
+  std::shared_ptr<const std::string> options;
+  bool operator==(const SendStatement&) const = default;
 };
 struct SendCommit {
   BranchAddress to;
@@ -181,6 +234,13 @@ struct AnswerExecute {
   CallId call;
   Answer answer;
   bool operator==(const AnswerExecute&) const = default;
+};
+// With `over` the transaction has ended, and nothing of it stands.
+struct AnswerStatement {
+  CallId call;
+  Result<std::string> result;
+  std::optional<TransactionId> over;
+  bool operator==(const AnswerStatement&) const = default;
 };
 struct StatusReport {
   TransactionState state = TransactionState::kUnknown;
@@ -225,7 +285,7 @@ struct DrainFinished {
 };
 
 using TableEffect =
-    std::variant<SendPrepare, SendCommit, SendRollback, SendRelease, SendSettle, AskStore, AnswerExecute,
+    std::variant<SendPrepare, SendStatement, SendCommit, SendRollback, SendRelease, SendSettle, AskStore, AnswerExecute, AnswerStatement,
                  AnswerStatus, AnswerInquiry, AnswerRegistration, AnswerResolve, StopServing, DrainFinished>;
 
 }  // namespace troth::coordinator

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -30,17 +31,26 @@ enum class Acknowledgement : std::uint8_t {
 struct BranchWork {
   ResourceName resource;
   bool declared_read_only = false;
+  std::optional<BranchNumber> number;  // its place, when not given
   bool operator==(const BranchWork&) const = default;
 };
 
-// One-shot work: everything that a transaction is to do.
+// What an interactive transaction is begun with; its work comes later.
+struct InteractiveTerms {
+  Duration idle_timeout{};  // the longest pause between two calls; zero: the limit's own
+  bool read_only = false;
+  std::shared_ptr<const std::string> options;  // opaque: what the runtime makes each statement's message with
+};
+
+// One-shot work: everything that a transaction is to do. Or, with `interactive`, how one is begun.
 struct Work {
   std::vector<BranchWork> branches;
+  std::optional<InteractiveTerms> interactive;
   std::string client;                 // client_name; counted against the limit per client
   std::optional<RequestKey> request;  // at most one commit per key, ever
   Digest digest;                      // over what is asked; compared only where `request` is set
   Acknowledgement acknowledgement = Acknowledgement::kApplied;
-  Duration timeout{};  // of the whole call, from its arrival; zero: the limit's own
+  Duration timeout{};  // of the whole call, or interactive transaction, from its arrival; zero: the limit's own
   std::string label;   // for people
   std::size_t bytes = 0;
 };
@@ -124,7 +134,16 @@ struct Failed {
   Error error;
   bool operator==(const Failed&) const = default;
 };
-using Answer = std::variant<Committed, Failed>;
+// What the client of an interactive transaction hears.
+struct Begun {
+  TransactionId transaction;
+  bool operator==(const Begun&) const = default;
+};
+struct RolledBack {
+  TransactionId transaction;
+  bool operator==(const RolledBack&) const = default;
+};
+using Answer = std::variant<Committed, Failed, Begun, RolledBack>;
 
 [[nodiscard]] std::string_view name_of(TransactionState state);
 [[nodiscard]] std::string_view name_of(BranchEnd end);

@@ -35,8 +35,8 @@ TwoPhaseCommit::TwoPhaseCommit(Options options)
       callers_({options.caller}) {
   CHECK(!options.branches.empty(), "{} has no branch", id_.text());
   for (auto& work : options.branches) {
-    const auto number = static_cast<std::uint32_t>(branches_.size() + 1);
-    branches_.push_back({{number}, std::move(work.resource), Stage::kWorking, {}, {}});
+    const BranchNumber place{static_cast<std::uint32_t>(branches_.size() + 1)};
+    branches_.push_back({work.number.value_or(place), std::move(work.resource), Stage::kWorking, {}, {}});
   }
 }
 

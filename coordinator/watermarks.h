@@ -2,9 +2,11 @@
 //
 // [T7] Each agent's watermark: the oldest transaction that is begun, undecided and may have sent this agent
 // work; if there is none, the next one to be begun. Below it this reign begins nothing there any more. Per
-// agent, so that one dead agent pins nobody else's memory (attack 57).
+// agent, so that one dead agent pins nobody else's memory (attack 57). An interactive transaction may go to any
+// agent while it is active; it pins them all, for as long as its timeout allows.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -21,9 +23,12 @@ class Watermarks {
     at->second.erase(sequence);
     if (at->second.empty()) active_.erase(at);
   }
+  void begun_anywhere(Sequence sequence) { anywhere_.insert(sequence); }
+  void goes_nowhere_new(Sequence sequence) { anywhere_.erase(sequence); }
   [[nodiscard]] Sequence watermark(const AgentId& agent, Sequence next) const {
+    if (!anywhere_.empty()) next = *anywhere_.begin();
     const auto at = active_.find(agent);
-    return at == active_.end() ? next : *at->second.begin();
+    return at == active_.end() ? next : std::min(next, *at->second.begin());
   }
   // The undecided transactions that may have sent this agent work, oldest first.
   [[nodiscard]] std::set<Sequence> active(const AgentId& agent) const {
@@ -33,6 +38,7 @@ class Watermarks {
 
  private:
   std::map<AgentId, std::set<Sequence>> active_;
+  std::set<Sequence> anywhere_;
 };
 
 }  // namespace troth::coordinator

@@ -9,7 +9,7 @@
 namespace troth::agent {
 
 Branch::Branch(Work work, WorkPlan plan, const BranchTimes& times)
-    : work_(std::move(work)), plan_(plan), times_(times), state_(Unheard{}) {}
+    : work_(std::move(work)), plan_(plan), times_(times), state_(Unheard{}), work_bytes_(size_of(work_)) {}
 
 Branch::Branch(BranchId id, ResourceName resource, const BranchTimes& times)
     : times_(times), state_(Unheard{}) {
@@ -65,12 +65,15 @@ void Branch::on(const TimePassed& /*input*/, Context& context) {
       if (context.now < *working->ends_session_at) return;
       lose_session(refusal(ErrorCode::kTimeout, Effect::kNone,
                            "the work could not be interrupted; its session was ended", true),
-                   true, context);
+                   working->preparing, context);
     } else if (context.now >= working->deadline) {
       working->timed_out = true;
       working->ends_session_at = context.now + times_.cancel_grace;
       context.effects.emplace_back(CancelWork{});
     }
+  } else if (const auto* open = std::get_if<Open>(&state_)) {
+    if (context.now >= open->deadline || (!open->running && context.now >= open->idle_at))
+      leave_open(std::nullopt, true, context);
   } else if (const auto* reading = std::get_if<Reading>(&state_)) {
     if (context.now < reading->deadline) return;
     context.effects.emplace_back(ReleaseSession{});
@@ -88,6 +91,8 @@ void Branch::on(const TimePassed& /*input*/, Context& context) {
 std::optional<Instant> Branch::wakes_at() const {
   if (const auto* working = std::get_if<Working>(&state_))
     return working->ends_session_at ? *working->ends_session_at : working->deadline;
+  if (const auto* open = std::get_if<Open>(&state_))
+    return open->running ? open->deadline : std::min(open->deadline, open->idle_at);
   if (const auto* reading = std::get_if<Reading>(&state_)) return reading->deadline;
   if (const auto* doubt = std::get_if<InDoubt>(&state_); doubt != nullptr && !is_one_phase())
     return doubt->inquires_at;
@@ -100,6 +105,7 @@ std::optional<Instant> Branch::wakes_at() const {
 
 void Branch::answer_vote(VoteAnswer answer, JournalTicket after, Context& context) {
   vote_ = answer;
+  if (work_.interactive) answer_statement_over(answer, context);
   context.effects.emplace_back(AnswerVote{std::move(answer), after});
 }
 
@@ -120,7 +126,8 @@ void Branch::refuse(Error error, Context& context) {
 }
 
 Branch::Phase Branch::phase() const {
-  if (std::holds_alternative<Working>(state_) || std::holds_alternative<Losing>(state_))
+  if (std::holds_alternative<Working>(state_) || std::holds_alternative<Losing>(state_) ||
+      std::holds_alternative<Open>(state_))
     return Phase::kWorking;
   if (std::holds_alternative<Reading>(state_)) return Phase::kReading;
   if (std::holds_alternative<InDoubt>(state_)) return Phase::kInDoubt;
@@ -155,6 +162,8 @@ std::string Branch::describe() const {
   switch (phase()) {
     case Phase::kUnheard: return "unheard of";
     case Phase::kWorking:
+      if (const auto* open = std::get_if<Open>(&state_))
+        return fmt::format("open, {} statements answered", open->answered);
       return std::holds_alternative<Losing>(state_) ? "waiting for its lost session to end"
                                                     : "running its work";
     case Phase::kReading: return "read-only, keeps its snapshot until all have voted";
@@ -170,11 +179,13 @@ BranchBegun Branch::begun() const {
 }
 
 std::size_t Branch::bytes() const {
-  return sizeof(Branch) + size_of(work_) + kept_result_bytes();
+  return sizeof(Branch) + work_bytes_ + kept_result_bytes();
 }
 
 std::size_t Branch::kept_result_bytes() const {
-  return vote_ ? size_of(vote_->results) : 0;
+  const auto* open = std::get_if<Open>(&state_);
+  const std::size_t last = open != nullptr && open->last ? size_of(*open->last) : 0;
+  return last + (vote_ ? size_of(vote_->results) : 0);
 }
 
 }  // namespace troth::agent

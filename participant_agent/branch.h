@@ -8,6 +8,7 @@
 //      |               |---- read only --> Reading, Left                        |                 |
 //      |               '---- one-phase committed, or a no ----------------------|-----------------'
 //      '---- commit, rollback or settle of a branch this agent does not know ---'
+//      '-- statement --> Open, statement by statement --prepare, rollback, time, a failure--> Working
 //
 // [T6] A commit is acknowledged after it stands in the database and its DecisionLearned is durable: the record is
 //      appended beside the database's own commit, and the answer names its ticket.
@@ -18,7 +19,8 @@
 //      something only by this agent's own committed barrier. A barrier that waits means undecided.
 // [T11] "No" and "rolled back" are said only when no session can still run for the branch: a session whose fate is
 //      unknown is ended first, and its end awaited.
-// [T12] A doubled request is answered as the first one was, and never runs the work a second time.
+// [T12] A doubled request is answered as the first one was, and never runs the work a second time. An open branch
+//      runs the next statement only, answers its last one again, and votes yes only for the number it has answered.
 //
 // Answers go to everybody who waits for an answer of that kind about this branch; nobody waiting is fine.
 // Durability: BranchBegun before a yes, DecisionLearned before "committed". A crash anywhere else is found
@@ -26,6 +28,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -48,6 +51,8 @@ struct BranchTimes {
   Duration longest_inquiry = std::chrono::seconds(30);
   Duration first_retry = std::chrono::milliseconds(200);  // of finishing; doubles each time
   Duration longest_retry = std::chrono::seconds(10);
+  // An open branch outlives its coordinator's own idle time by this much, so that the coordinator ends it.
+  Duration idle_slack = std::chrono::seconds(5);
 };
 
 class Branch {
@@ -87,6 +92,10 @@ class Branch {
   [[nodiscard]] const ResourceName& resource() const { return work_.resource; }
   [[nodiscard]] const Work& work() const { return work_; }  // without statements once it ended
   [[nodiscard]] std::optional<SessionIdentity> session() const { return session_; }
+  // Whether the redo, one record of the journal, can take this statement, too.
+  [[nodiscard]] Status check_redo(const Statement& statement) const;
+  // Interactive, and not yet asked for its vote.
+  [[nodiscard]] bool is_open() const { return std::holds_alternative<Open>(state_); }
   [[nodiscard]] bool is_one_phase() const { return work_.id.transaction.is_one_phase(); }
   [[nodiscard]] bool is_journalled() const { return journalled_; }  // its redo is in the journal
   // The record that a checkpoint restates.
@@ -104,6 +113,20 @@ class Branch {
     std::optional<Instant> ends_session_at;  // the work was cancelled: then its session goes
     bool timed_out = false;
     bool rollback_asked = false;
+    bool preparing = true;         // the session may be told to prepare
+    bool rolling_back = false;     // an open branch: its session was told so
+    std::optional<Error> because;  // why it is rolled back; else what the session says
+  };
+  // Between its first statement and its prepare.
+  struct Open {
+    std::uint32_t answered = 0;  // statements
+    bool running = false;        // the last of the work's statements
+    bool reads = false;          // that one only reads, and is not kept for the redo
+    bool marked = false;         // its marker stands in the open transaction
+    Instant deadline;
+    Instant idle_at;  // while nothing runs
+    std::shared_ptr<const StatementResult> last;
+    std::optional<Statement> last_read;  // where it is not the last of the work's statements
   };
   // The session's fate is unknown: it is being ended.
   struct Losing {
@@ -140,7 +163,7 @@ class Branch {
     BranchEnd end = BranchEnd::kRolledBack;
     JournalTicket decided;
   };
-  using State = std::variant<Unheard, Working, Losing, Reading, Left, InDoubt, Finishing, Ended>;
+  using State = std::variant<Unheard, Open, Working, Losing, Reading, Left, InDoubt, Finishing, Ended>;
 
   // What one step has at hand.
   struct Context {
@@ -152,6 +175,9 @@ class Branch {
   void on(const WorkRequested& input, Context& context);
   void on(const SessionBound& input, Context& context);
   void on(const WorkFinished& input, Context& context);
+  void on(const StatementRequested& input, Context& context);
+  void on(const StatementRan& input, Context& context);
+  void on(const PrepareRequested& input, Context& context);
   void on(const SessionEnded& input, Context& context);
   void on(const CommitRequested& input, Context& context);
   void on(const RollbackRequested& input, Context& context);
@@ -175,6 +201,12 @@ class Branch {
 
   [[nodiscard]] bool will_vote() const;
   void run(Instant deadline, Context& context);
+  // The statement that runs, or ran last.
+  [[nodiscard]] const Statement& current(const Open& open) const;
+  void run_next(Open& open, const StatementRequested& input, Context& context);
+  void leave_open(std::optional<Error> because, bool timed_out, Context& context);
+  void roll_back_open(Working& working, Context& context);
+  void answer_statement_over(const VoteAnswer& no, Context& context);
   void refuse_work(Error reason, Context& context);
   void refuse_vote(VoteAnswer answer, Context& context);
   void lose_session(Error reason, bool ending_sent, Context& context);
@@ -194,6 +226,7 @@ class Branch {
   BranchTimes times_;
   State state_;
   std::optional<SessionIdentity> session_;
+  std::size_t work_bytes_ = 0;      // of work_, as it stands
   std::optional<VoteAnswer> vote_;  // kept for doubled requests, until the branch ends
   JournalTicket begun_;             // of BranchBegun, in this process
   bool journalled_ = false;         // BranchBegun was written, now or before a restart

@@ -52,6 +52,12 @@ void Branch::on(const CommitRequested& /*input*/, Context& context) {
 }
 
 void Branch::on(const RollbackRequested& /*input*/, Context& context) {
+  if (std::holds_alternative<Open>(state_)) {
+    leave_open(refusal(ErrorCode::kTimeout, Effect::kNone, "the leader rolled the transaction back", true), false,
+               context);
+    std::get<Working>(state_).rollback_asked = true;
+    return;
+  }
   if (auto* working = std::get_if<Working>(&state_)) {
     if (is_one_phase()) {
       refuse(refusal(ErrorCode::kStale, Effect::kUnknown,
@@ -309,6 +315,7 @@ void Branch::end_as(BranchEnd end, Context& context) {
   if (vote_ && vote_->vote == Vote::kYes) vote_.reset();  // its rows are not kept
   work_.statements.clear();
   work_.statements.shrink_to_fit();
+  work_bytes_ = sizeof(Work);
   state_ = ended;
 }
 

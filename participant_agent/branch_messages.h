@@ -54,6 +54,22 @@ struct SessionBound {
 struct WorkFinished {
   WorkOutcome outcome;
 };
+// The next statement of an interactive branch, or a question after the last one's answer. `marks`: it may write or
+// lock. `timeout`: what is left of the transaction.
+struct StatementRequested {
+  NumberedStatement statement;
+  bool marks = false;
+  Duration timeout{};
+};
+// It ran, and the branch is open for the next; any other outcome of it is a WorkFinished.
+struct StatementRan {
+  StatementResult result;
+};
+// The prepare of an interactive branch. [T12] `statements`: how many of it the leader heard the answers of.
+struct PrepareRequested {
+  std::uint32_t statements = 0;
+  Duration timeout{};
+};
 // The server no longer lists the branch's session.
 struct SessionEnded {};
 struct CommitRequested {};
@@ -102,7 +118,8 @@ struct BarrierAttempted {
 struct TimePassed {};
 
 using BranchInput =
-    std::variant<WorkRequested, SessionBound, WorkFinished, SessionEnded, CommitRequested, RollbackRequested,
+    std::variant<WorkRequested, SessionBound, WorkFinished, StatementRequested, StatementRan, PrepareRequested,
+                 SessionEnded, CommitRequested, RollbackRequested,
                  SettleRequested, ResolveRequested, TooOldTold, SetBackUnderneath, HolderEnded,
                  FoundPreparedAgain, FinishAttempted, MarkersRead, BarrierAttempted, TimePassed>;
 
@@ -113,6 +130,25 @@ struct RunWork {
   bool read_only = false;
   bool hold = false;  // leave the read-only transaction open until ReleaseSession
   bool operator==(const RunWork&) const = default;
+};
+// The last of the work's statements, on the branch's session; report StatementRan, or WorkFinished when the branch
+// is over. `first`: take a session (report SessionBound) and begin. `marks`: the marker goes before it.
+struct RunStatement {
+  std::uint32_t number = 0;
+  bool first = false;
+  bool marks = false;
+  bool operator==(const RunStatement&) const = default;
+};
+// Of an open branch, on its session; report WorkFinished. `marked`: its marker stands already; else a branch that
+// has written nothing is read-only, and with `hold` left open until ReleaseSession.
+struct PrepareOpen {
+  bool marked = false;
+  bool hold = false;
+  bool operator==(const PrepareOpen&) const = default;
+};
+// Roll the open branch back, on its session; report WorkFinished.
+struct RollBackOpen {
+  bool operator==(const RollBackOpen&) const = default;
 };
 // Interrupt the running statement; the outcome still comes as WorkFinished.
 struct CancelWork {
@@ -158,6 +194,11 @@ struct AnswerFinish {
   JournalTicket after;
   bool operator==(const AnswerFinish&) const = default;
 };
+struct AnswerStatement {
+  StatementAnswer answer;
+  JournalTicket after;
+  bool operator==(const AnswerStatement&) const = default;
+};
 // Answers the call that was just stepped, and no other.
 struct Refuse {
   Error error;
@@ -166,7 +207,7 @@ struct Refuse {
 };
 
 using BranchEffect =
-    std::variant<RunWork, CancelWork, EndSession, ReleaseSession, FinishPrepared, EndHolder, ReadMarkers,
+    std::variant<RunWork, RunStatement, PrepareOpen, RollBackOpen, AnswerStatement, CancelWork, EndSession, ReleaseSession, FinishPrepared, EndHolder, ReadMarkers,
                  InsertBarrier, Inquire, AppendJournal, AnswerVote, AnswerFinish, Refuse>;
 
 }  // namespace troth::agent

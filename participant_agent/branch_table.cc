@@ -77,6 +77,7 @@ std::optional<Error> BranchTable::pass(const LeaderStamp& stamp, Context& contex
     case Fence::Verdict::kNewer:
       epoch_ticket_ = append(EpochSeen{stamp.epoch}, context);
       if (doubted) context.effects.emplace_back(ResumeService{});
+      give_up_open(stamp.epoch.number, context);
       break;
     case Fence::Verdict::kLive: break;
     case Fence::Verdict::kUnconfirmed:
@@ -130,41 +131,52 @@ void BranchTable::on(const EpochConfirmed& input, Context& /*context*/) {
 void BranchTable::on(const PrepareArrived& input, Context& context) {
   if (!admit(input.stamp, context)) return;
   const Work& work = input.work;
-  // [T12] That start may have run it, so nothing is known of its effect.
-  if (work.incarnation != options_.incarnation) {
-    refuse_call(
-        refusal(
-            ErrorCode::kStale, Effect::kUnknown,
-            fmt::format("this work was meant for incarnation {} of this agent; it is incarnation {} by now",
-                        work.incarnation.value, options_.incarnation.value),
-            true),
-        context);
+  const auto known = known_branch(work);
+  if (!known) return refuse_call(known.error(), context);
+  if (*known != nullptr) {
+    if (work.interactive)
+      step_branch(**known, PrepareRequested{work.announced_statements, work.timeout}, context);
+    else
+      step_branch(**known, WorkRequested{}, context);
     return;
   }
-  if (const auto known = branches_.find(work.id); known != branches_.end()) {
-    if (known->second.branch.resource() != work.resource) {
-      refuse_call(of_another_resource(known->second.branch, work.resource, Effect::kUnknown), context);
-      return;
-    }
-    if (known->second.branch.work().digest != work.digest && known->second.branch.work().digest != Digest{}) {
-      refuse_call(refusal(ErrorCode::kInvalidArgument, Effect::kUnknown,
-                          fmt::format("branch {} of {} was asked before with other content",
-                                      work.id.branch.value, work.id.transaction.text())),
-                  context);
-      return;
-    }
-    step_branch(known->second, WorkRequested{}, context);
-    return;
+  if (const auto may = may_begin(work); !may) return refuse_work(work, may.error(), context);
+  if (work.interactive) {
+    // [T12] Of its statements this incarnation knows nothing, so that none stands.
+    return refuse_work(work,
+                       refusal(ErrorCode::kStale, Effect::kNone,
+                               "no interactive branch of this name is open here", true),
+                       context);
   }
-  const auto planned = plan(work);
-  if (!planned) {
-    refuse_work(work, planned.error(), context);
-    return;
-  }
+  if (auto error = overloaded(size_of(work))) return refuse_work(work, *std::move(error), context);
+  const auto planned = plan_work(resources_.at(work.resource).kind, work);
+  if (!planned) return refuse_work(work, planned.error(), context);
   step_branch(add(Branch(work, *planned, options_.times), context), WorkRequested{}, context);
 }
 
-Result<WorkPlan> BranchTable::plan(const Work& work) const {
+// [T12] Another incarnation may have run it, so that nothing is known of its effect.
+Result<BranchTable::Entry*> BranchTable::known_branch(const Work& work) {
+  if (work.incarnation != options_.incarnation) {
+    return std::unexpected(refusal(
+        ErrorCode::kStale, Effect::kUnknown,
+        fmt::format("this work was meant for incarnation {} of this agent; it is incarnation {} by now",
+                    work.incarnation.value, options_.incarnation.value),
+        true));
+  }
+  const auto known = branches_.find(work.id);
+  if (known == branches_.end()) return nullptr;
+  const Branch& branch = known->second.branch;
+  if (branch.resource() != work.resource)
+    return std::unexpected(of_another_resource(branch, work.resource, Effect::kUnknown));
+  if (branch.work().digest != work.digest && branch.work().digest != Digest{}) {
+    return fail(ErrorCode::kInvalidArgument, Effect::kUnknown,
+                fmt::format("branch {} of {} was asked before with other content", work.id.branch.value,
+                            work.id.transaction.text()));
+  }
+  return &known->second;
+}
+
+Status BranchTable::may_begin(const Work& work) const {
   if (!leader_heard_) {
     return std::unexpected(refusal(ErrorCode::kUnavailable, Effect::kNone,
                                    "no live leader has been heard since this agent's start [T7]", true));
@@ -191,18 +203,20 @@ Result<WorkPlan> BranchTable::plan(const Work& work) const {
                                                work.request->id.text(), work.resource.value),
                                    true));
   }
+  return {};
+}
+
+std::optional<Error> BranchTable::overloaded(std::size_t bytes) const {
   const auto& limits = options_.limits;
-  if (live_.size() >= limits.live_branches || live_bytes_ + size_of(work) > limits.live_bytes ||
-      branches_.size() >= limits.remembered_branches) {
-    Error error =
-        refusal(ErrorCode::kOverloaded, Effect::kNone,
-                fmt::format("the agent's limit is reached ({} live branches, {} remembered, {} MiB)",
-                            live_.size(), branches_.size(), live_bytes_ >> 20),
-                true);
-    error.retry_after = std::chrono::milliseconds(200);
-    return std::unexpected(std::move(error));
-  }
-  return plan_work(resource->second.kind, work);
+  if (live_.size() < limits.live_branches && live_bytes_ + bytes <= limits.live_bytes &&
+      branches_.size() < limits.remembered_branches)
+    return std::nullopt;
+  Error error = refusal(ErrorCode::kOverloaded, Effect::kNone,
+                        fmt::format("the agent's limit is reached ({} live branches, {} remembered, {} MiB)",
+                                    live_.size(), branches_.size(), live_bytes_ >> 20),
+                        true);
+  error.retry_after = std::chrono::milliseconds(200);
+  return error;
 }
 
 void BranchTable::refuse_work(const Work& work, Error error, Context& context) {
@@ -377,6 +391,8 @@ void BranchTable::step_branch(Entry& entry, const BranchInput& input, Context& c
     }
     // [T8] Nothing is answered before the epoch it is answered under is durable.
     if (auto* vote = std::get_if<AnswerVote>(&effect)) vote->after = std::max(vote->after, epoch_ticket_);
+    if (auto* statement = std::get_if<AnswerStatement>(&effect))
+      statement->after = std::max(statement->after, epoch_ticket_);
     if (auto* end = std::get_if<AnswerFinish>(&effect)) end->after = std::max(end->after, epoch_ticket_);
     context.effects.emplace_back(ForBranch{id, resource, std::move(effect)});
   }

@@ -113,6 +113,7 @@ class BranchTable {
 
   void on(const LeaderSpoke& input, Context& context);
   void on(const PrepareArrived& input, Context& context);
+  void on(const StatementArrived& input, Context& context);
   void on(const CommitArrived& input, Context& context);
   void on(const RollbackArrived& input, Context& context);
   void on(const SettleArrived& input, Context& context);
@@ -134,7 +135,13 @@ class BranchTable {
   std::optional<Error> pass(const LeaderStamp& stamp, Context& context);
   // False: the call was refused.
   bool admit(const LeaderStamp& stamp, Context& context);
-  [[nodiscard]] Result<WorkPlan> plan(const Work& work) const;
+  // Why its branch is not begun here.
+  [[nodiscard]] Status may_begin(const Work& work) const;
+  [[nodiscard]] std::optional<Error> overloaded(std::size_t bytes) const;
+  // The branch that the message is about, if it is known and the message is about it.
+  [[nodiscard]] Result<Entry*> known_branch(const Work& work);
+  // [T3] Nobody will propose their commit any more: their leader's reign is over.
+  void give_up_open(EpochNumber newest, Context& context);
   void refuse_work(const Work& work, Error error, Context& context);
   // Steps the branch, made first if it is unheard of.
   void finish(const BranchId& id, const ResourceName& resource, const BranchInput& input, Context& context);

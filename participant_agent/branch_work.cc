@@ -49,6 +49,7 @@ void Branch::run(Instant deadline, Context& context) {
 }
 
 void Branch::on(const SessionBound& input, Context& context) {
+  if (is_open()) session_ = input.session;
   const auto* working = std::get_if<Working>(&state_);
   if (working == nullptr) return;
   session_ = input.session;
@@ -58,6 +59,13 @@ void Branch::on(const SessionBound& input, Context& context) {
 }
 
 void Branch::on(const WorkFinished& input, Context& context) {
+  // An open branch is over: its statement failed, or its session was lost under it.
+  if (const auto* open = std::get_if<Open>(&state_)) {
+    Working working;
+    working.deadline = open->deadline;
+    working.preparing = false;
+    state_ = std::move(working);
+  }
   // In Losing the session is already being ended; whatever it still reports is found out by proof.
   if (!std::holds_alternative<Working>(state_)) return;
   std::visit([this, &context](const auto& outcome) { finished(outcome, context); }, input.outcome);
@@ -89,6 +97,8 @@ void Branch::finished(const WorkCommitted& outcome, Context& context) {
 
 void Branch::finished(const WorkRead& outcome, Context& context) {
   const auto working = std::get<Working>(state_);
+  // Begun as one that writes, it turned out to have written nothing.
+  if (journalled_) append(Finished{work_.id, work_.resource, BranchEnd::kRolledBack}, context);
   answer_vote({Vote::kReadOnly, outcome.results, std::nullopt, std::nullopt}, {}, context);
   if (!plan_.holds_until_told) {
     state_ = Left{};
@@ -158,12 +168,13 @@ void Branch::finished(const WorkLost& outcome, Context& context) {
 // The work is certainly over and nothing of it stands.
 void Branch::refuse_work(Error reason, Context& context) {
   const auto working = std::get<Working>(state_);
+  if (working.because) reason = *working.because;
   if (working.timed_out) {
     reason.message = fmt::format("the branch's timeout passed: {}", reason.message);
     reason.code = ErrorCode::kTimeout;
     reason.retryable = true;
   }
-  if (working.rollback_asked) reason.message = fmt::format("the leader rolled back: {}", reason.message);
+  if (working.rollback_asked && !working.because) reason.message = fmt::format("the leader rolled back: {}", reason.message);
   reason.effect = Effect::kNone;
   reason.resource = work_.resource.value;
   reason.branch = work_.id.branch.value;

@@ -26,6 +26,12 @@ struct PrepareArrived {
   LeaderStamp stamp;
   Work work;
 };
+// A statement of an interactive branch; `work` is what the branch is begun with, without its statements.
+struct StatementArrived {
+  LeaderStamp stamp;
+  Work work;
+  NumberedStatement statement;
+};
 struct CommitArrived {
   LeaderStamp stamp;
   BranchId id;
@@ -97,7 +103,7 @@ struct MarkersDeleted {
 };
 struct Ticked {};
 
-using TableInput = std::variant<LeaderSpoke, PrepareArrived, CommitArrived, RollbackArrived, SettleArrived,
+using TableInput = std::variant<LeaderSpoke, PrepareArrived, StatementArrived, CommitArrived, RollbackArrived, SettleArrived,
                                 RequestBarArrived, ResolveArrived, EpochConfirmed, InquiryAnswered,
                                 BranchReported, JournalDurable, ResourceServing, ResourceSetBack,
                                 ResourceStopped, PreparedFound, FloorsCommitted, MarkersDeleted, Ticked>;

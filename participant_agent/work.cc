@@ -31,6 +31,33 @@ std::string_view name_of(BranchEnd end) {
   return "invalid";
 }
 
+namespace {
+
+// True: it writes, or takes locks.
+Result<bool> needs_marker(DatabaseKind kind, bool declared_read_only, const Statement& statement,
+                          std::uint32_t number) {
+  const auto what = classify(kind, statement.sql);
+  if (!what) return std::unexpected(what.error());
+  if (what->kind == StatementClass::Kind::kRead) return false;
+  if (!declared_read_only) return true;
+  auto refusal =
+      fail(ErrorCode::kForbiddenStatement, Effect::kNone,
+           fmt::format("statement {} writes or takes locks, but its branch is declared read-only", number));
+  refusal.error().statement = number;
+  return refusal;
+}
+
+}  // namespace
+
+Result<bool> plan_statement(DatabaseKind kind, bool declared_read_only, const NumberedStatement& statement) {
+  const std::vector<Statement> alone{*statement.statement};
+  if (auto status = check_statements(kind, alone); !status) {
+    status.error().statement = statement.number;
+    return std::unexpected(std::move(status.error()));
+  }
+  return needs_marker(kind, declared_read_only, *statement.statement, statement.number);
+}
+
 Result<WorkPlan> plan_work(DatabaseKind kind, const Work& work) {
   if (work.announced_statements != work.statements.size()) {
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
@@ -41,18 +68,9 @@ Result<WorkPlan> plan_work(DatabaseKind kind, const Work& work) {
   bool all_plain_reads = true;
   std::uint32_t number = 0;
   for (const auto& statement : work.statements) {
-    ++number;
-    const auto what = classify(kind, statement.sql);
-    if (!what) return std::unexpected(what.error());
-    if (what->kind == StatementClass::Kind::kRead) continue;
-    all_plain_reads = false;
-    if (work.declared_read_only) {
-      auto refusal = fail(
-          ErrorCode::kForbiddenStatement, Effect::kNone,
-          fmt::format("statement {} writes or takes locks, but its branch is declared read-only", number));
-      refusal.error().statement = number;
-      return refusal;
-    }
+    const auto writes = needs_marker(kind, work.declared_read_only, statement, ++number);
+    if (!writes) return std::unexpected(writes.error());
+    all_plain_reads = all_plain_reads && !*writes;
   }
   WorkPlan plan;
   plan.read_only = all_plain_reads;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,8 +36,24 @@ struct Work {
   std::uint64_t max_rows = 0;
   std::string label;        // for people
   std::string traceparent;  // W3C trace context
+  // Its statements come one by one, and the prepare last; `statements` are those that may have written.
+  bool interactive = false;
+  Duration idle_timeout{0};  // between two of them
 
   bool operator==(const Work&) const = default;
+};
+
+// One statement of an interactive branch, by its number from 1.
+struct NumberedStatement {
+  std::uint32_t number = 0;
+  std::optional<Statement> statement;  // nullopt: only the answer that is kept of it
+};
+
+struct StatementAnswer {
+  std::shared_ptr<const StatementResult> result;
+  std::optional<Error> refusal;
+  bool over = false;  // with a refusal: nothing of the branch stands, and no session can still run for it [T11]
+  bool operator==(const StatementAnswer&) const = default;
 };
 
 enum class Vote : std::uint8_t {
@@ -87,6 +104,10 @@ struct WorkPlan {
 // Refuses work that cannot be run as it stands, before a session is used: statement count [T12], statements'
 // sizes, forms and kinds, a declared read-only branch that writes or locks. Effect none.
 [[nodiscard]] Result<WorkPlan> plan_work(DatabaseKind kind, const Work& work);
+
+// Of an interactive branch's statement; true: it may write or lock, so that the branch needs its marker first.
+[[nodiscard]] Result<bool> plan_statement(DatabaseKind kind, bool declared_read_only,
+                                          const NumberedStatement& statement);
 
 [[nodiscard]] std::size_t size_of(const Work& work);
 

@@ -39,7 +39,8 @@ struct PrepareRequest {
   12: i32 statement_count,              // must equal the size of work.statements [T12]
   13: bool one_phase,                   // commit at once; the answer is `committed` or `no`
   14: optional string traceparent,
-  15: optional string label             // for people: in lines and, where the resource asks for it, in SQL comments
+  15: bool interactive,                 // the branch is open; `statement_count` of its statements were answered [T12]
+  16: optional string label             // for people: in lines and, where the resource asks for it, in SQL comments
 }
 
 enum Vote {
@@ -56,6 +57,39 @@ struct PrepareReply {
   2: transactions.BranchResult result,      // with yes, read_only, committed
   3: optional common.TrothError refusal,    // with no and undecided
   4: optional string committed_as           // with already_committed: that transaction's id
+}
+
+/**
+ * One statement of an interactive branch, or only rows of the answer that is kept of its last one. The first opens
+ * the branch. The agent runs the next number only, answers the last one again, and refuses the rest [T12].
+ */
+struct StatementRequest {
+  1: LeaderHeader header,
+  2: i64 incarnation,                   // of the agent that the branch belongs to; another refuses it
+  3: string transaction_id,
+  4: i32 branch,
+  5: string resource,
+  6: i32 number,                        // 1, 2, ..
+  7: optional transactions.Statement statement,  // missing: rows of the kept answer to `number`
+  8: optional RequestKey request,
+  9: binary digest,
+  10: transactions.Isolation isolation,
+  11: bool read_only,
+  12: i64 timeout_ms,                   // what is left of the transaction, from receipt
+  13: i64 idle_timeout_ms,              // from this statement's answer to the next call
+  14: optional i64 statement_timeout_ms,
+  15: i64 max_rows,
+  16: i64 from_row,
+  17: i64 page_rows,                    // 0: all
+  18: optional string traceparent,
+  19: optional string label
+}
+
+struct StatementReply {
+  1: transactions.StatementResult result,
+  2: bool more,                         // rows behind these
+  3: optional common.TrothError refusal,
+  4: bool over                          // with a refusal: nothing of the branch stands, and no session can still run for it [T11]
 }
 
 struct FinishRequest {
@@ -169,6 +203,7 @@ service Agent {
   common.Hello agent_hello(1: common.Hello hello) throws (1: common.TrothError error),
   /** Runs the branch's work and votes; with `one_phase` commits it. */
   PrepareReply prepare(1: PrepareRequest request) throws (1: common.TrothError error),
+  StatementReply run_statement(1: StatementRequest request) throws (1: common.TrothError error),
   FinishReply commit_branch(1: FinishRequest request) throws (1: common.TrothError error),
   FinishReply rollback_branch(1: FinishRequest request) throws (1: common.TrothError error),
   /** Finds out how a branch (or a request key) ended, and makes sure that it never happens if it did not. */

@@ -123,6 +123,86 @@ struct StatusReply {
   5: optional string label
 }
 
+/**
+ * An interactive transaction: `begin_transaction`, any number of `query`, then `commit` or `rollback`.
+ *
+ * Statements are numbered by the caller, from 1, in each resource by itself. The same number again is the same
+ * statement, and gets the answer that is kept of the last one; it never runs twice. A resource takes one
+ * statement at a time.
+ * Whatever ends the transaction before `commit` was called - a failed statement or a missed `expect_rows`, a lost
+ * agent, session or coordinator, a time that is up - ends all of it: effect `none`, begin anew. After `commit` was
+ * called the outcome may be unknown: call `commit` again, or ask `status`.
+ */
+struct BeginOptions {
+  1: optional Isolation isolation,      // SERVER_DEFAULT when missing
+  2: bool read_only,                    // of all branches; enforced by the databases
+  3: optional i64 timeout_ms,           // from begin to commit or rollback; the coordinator's default when missing
+  4: optional i64 idle_timeout_ms,      // the longest pause between two calls; the coordinator's default when missing
+  5: optional i64 statement_timeout_ms, // of each statement; the agent's default when missing
+  6: optional i64 max_rows              // returned by each statement; more is an error that ends the transaction
+}
+
+struct BeginRequest {
+  1: optional BeginOptions options,
+  2: string client_name,           // at most 64 bytes; only the same client's calls reach the transaction
+  3: optional string request_id,   // UUIDv7: at most one commit for (client_name, request_id), `execute` included
+  4: optional string label,        // for people: shown by `troth status`, never interpreted
+  5: optional string traceparent   // W3C trace context, passed through
+}
+
+struct BeginResult {
+  1: string transaction_id,
+  2: bool already_committed        // an earlier attempt with this request_id committed, as that id; nothing was begun
+}
+
+struct QueryRequest {
+  1: string transaction_id,
+  2: string client_name,
+  3: string resource,
+  4: i32 number,                   // of this statement in this resource: 1, 2, ..
+  5: Statement statement,
+  6: optional i64 page_rows        // at most so many rows in this answer, the others by `fetch`; all when missing
+}
+
+struct QueryResult {
+  1: StatementResult result,       // affected_rows counts all rows, not those of this page
+  2: bool more                     // there are rows behind these
+}
+
+/** Rows of the answer that is kept of a resource's last statement; asked for twice, they come twice. */
+struct FetchRequest {
+  1: string transaction_id,
+  2: string client_name,
+  3: string resource,
+  4: i32 number,                   // of that statement
+  5: i64 from_row,                 // 0 is the first
+  6: optional i64 page_rows        // all that are left when missing
+}
+
+struct CommitRequest {
+  1: string transaction_id,
+  2: string client_name,
+  3: optional Acknowledgement acknowledgement,  // APPLIED when missing
+  4: optional i64 timeout_ms                    // of this call; what is left of the transaction when missing
+}
+
+struct CommitResult {
+  1: string transaction_id,
+  2: bool already_committed,             // an earlier call did it
+  3: Acknowledgement acknowledged,       // what is true at this moment
+  4: list<string> pending_resources      // decided, but not yet applied there
+}
+
+struct RollbackRequest {
+  1: string transaction_id,
+  2: string client_name
+}
+
+/** Nothing of the transaction stands, and nothing will; its branches are being rolled back. */
+struct RollbackResult {
+  1: string transaction_id
+}
+
 service Transactions {
   common.Hello hello(1: common.Hello hello) throws (1: common.TrothError error),
 
@@ -132,6 +212,21 @@ service Transactions {
    *         effect `unknown` - send the same request_id again, or ask `status`.
    */
   ExecuteResult execute(1: ExecuteRequest request) throws (1: common.TrothError error),
+
+  /** A request_id that is being worked on is BUSY: its transaction ends by itself when nobody calls any more. */
+  BeginResult begin_transaction(1: BeginRequest request) throws (1: common.TrothError error),
+  /**
+   * Errors: FORBIDDEN_STATEMENT, INVALID_ARGUMENT, BUSY and OVERLOADED were refused before they ran, and the
+   * transaction goes on, unless the error names a `transaction_id`: then it has ended, effect `none`.
+   */
+  QueryResult query(1: QueryRequest request) throws (1: common.TrothError error),
+  QueryResult fetch(1: FetchRequest request) throws (1: common.TrothError error),
+  /**
+   * Commits all branches or none. Errors: effect `none` - nothing stands anywhere, and never will;
+   * effect `unknown` - call it again. BUSY: a statement still runs, and the transaction goes on.
+   */
+  CommitResult commit(1: CommitRequest request) throws (1: common.TrothError error),
+  RollbackResult rollback(1: RollbackRequest request) throws (1: common.TrothError error),
 
   StatusReply status(1: StatusRequest request) throws (1: common.TrothError error)
 }

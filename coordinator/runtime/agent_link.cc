@@ -172,6 +172,11 @@ void AgentLink::prepare(const wire::PrepareRequest& request, Duration timeout,
   channel_->call<wire::Agent_prepare>(request, timeout, std::move(done));
 }
 
+void AgentLink::run_statement(const wire::StatementRequest& request, Duration timeout,
+                              Done<wire::StatementReply> done) {
+  channel_->call<wire::Agent_run_statement>(request, timeout, std::move(done));
+}
+
 void AgentLink::commit(const wire::FinishRequest& request, Done<wire::FinishReply> done) {
   channel_->call<wire::Agent_commit_branch>(request, owner_.call_timeout, std::move(done));
 }

@@ -93,6 +93,32 @@ void Coordinator::execute(std::shared_ptr<const wire::ExecuteRequest> request, W
   step(ExecuteRequested{call, std::move(work)});
 }
 
+void Coordinator::begin(std::shared_ptr<const wire::ExecuteRequest> names, Work work,
+                        std::function<void(Answer)> answer) {
+  watch_.forget_ended(*table_);
+  execute(std::move(names), std::move(work), std::move(answer));
+}
+
+void Coordinator::run_statement(StatementRequested request, StatementPart part,
+                                std::function<void(AnswerStatement)> answer) {
+  request.call = next_call();
+  statements_.emplace(request.call.value, StatementCall{std::make_shared<const StatementPart>(std::move(part)),
+                                                        std::move(answer), boot_now()});
+  step(std::move(request));
+}
+
+void Coordinator::commit(CommitRequested request, std::function<void(Answer)> answer) {
+  request.call = next_call();
+  endings_.emplace(request.call.value, EndingCall{request.transaction, true, std::move(answer), boot_now()});
+  step(std::move(request));
+}
+
+void Coordinator::roll_back(RollbackRequested request, std::function<void(Answer)> answer) {
+  request.call = next_call();
+  endings_.emplace(request.call.value, EndingCall{request.transaction, false, std::move(answer), boot_now()});
+  step(std::move(request));
+}
+
 void Coordinator::status(StatusRequested request, std::function<void(Result<StatusReport>)> answer) {
   request.call = next_call();
   statuses_.add(request.call, std::move(answer));
@@ -249,11 +275,10 @@ void Coordinator::carry_out_one(SendPrepare& send) {
   reach(CrashPoint::kAfterAdmission);
   const auto branch = send.to.branch;
   const auto call = executes_.find(send.work_of.value);
-  CHECK(call != executes_.end(), "the work of {} is gone before its answer", branch.transaction.text());
-  watch_.preparing(send, call->second);
+  watch_.preparing(send, call == executes_.end() ? nullptr : &call->second);
   auto* agent = link(send.to.agent);
   CHECK(agent != nullptr, "work for agent {}, which was never linked", send.to.agent.value);
-  agent->prepare(prepare_of(*call->second.request, send, header(send.to.watermark)), send.timeout,
+  agent->prepare(prepare_message(send), send.timeout,
                  [this, branch, one_phase = send.one_phase](Result<wire::PrepareReply> reply) {
                    reach(one_phase ? CrashPoint::kAfterOnePhaseReply : CrashPoint::kAfterFirstVote);
                    if (!reply) {
@@ -265,9 +290,34 @@ void Coordinator::carry_out_one(SendPrepare& send) {
                    step(PrepareReplied{branch, *std::move(vote)});
                  });
   if (send.one_phase) return reach(CrashPoint::kAfterOnePhaseSent);
-  const auto last = call->second.request->branches.size();
   if (branch.branch.value == 1) reach(CrashPoint::kAfterFirstPrepareSent);
-  if (branch.branch.value == last) reach(CrashPoint::kAfterPreparesSent);
+  if (call != executes_.end() && branch.branch.value == call->second.request->branches.size())
+    reach(CrashPoint::kAfterPreparesSent);
+}
+
+wire::PrepareRequest Coordinator::prepare_message(const SendPrepare& send) const {
+  if (send.statements) return prepare_of(send, header(send.to.watermark));
+  const auto call = executes_.find(send.work_of.value);
+  CHECK(call != executes_.end(), "the work of {} is gone before its answer", send.to.branch.transaction.text());
+  return prepare_of(*call->second.request, send, header(send.to.watermark));
+}
+
+void Coordinator::carry_out_one(SendStatement& send) {
+  const auto call = statements_.find(send.call.value);
+  CHECK(call != statements_.end(), "a statement of {} is gone before its answer",
+        send.to.branch.transaction.text());
+  auto* agent = link(send.to.agent);
+  CHECK(agent != nullptr, "a statement for agent {}, which was never linked", send.to.agent.value);
+  reach(CrashPoint::kBeforeStatementSent);
+  agent->run_statement(message_of(send, *call->second.part, header(send.to.watermark)), send.timeout,
+                       [this, branch = send.to.branch, call = send.call](Result<wire::StatementReply> reply) {
+                         if (!reply) {
+                           const bool never_sent = reply.error().effect == Effect::kNone;
+                           return step(StatementFailed{branch, call, never_sent, std::move(reply.error())});
+                         }
+                         reach(CrashPoint::kAfterStatementReply);
+                         step(StatementReplied{branch, call, answer_of(*reply)});
+                       });
 }
 
 void Coordinator::carry_out_one(SendCommit& send) {
@@ -330,23 +380,46 @@ void Coordinator::carry_out_one(AskStore& ask) {
 }
 
 void Coordinator::carry_out_one(AnswerExecute& answer) {
+  if (const auto ending = endings_.find(answer.call.value); ending != endings_.end()) {
+    const auto call = std::move(ending->second);
+    endings_.erase(ending);
+    watch_.answering(answer.answer, call);
+    return call.answer(std::move(answer.answer));
+  }
   const auto found = executes_.find(answer.call.value);
   CHECK(found != executes_.end(), "call {} is answered twice", answer.call.value);
   if (const auto* committed = std::get_if<Committed>(&answer.answer)) {
     reach(committed->acknowledged == Acknowledgement::kApplied ? CrashPoint::kBeforeAppliedAnswer
                                                                : CrashPoint::kBeforeDecidedAnswer);
-  } else {
+  } else if (std::holds_alternative<Failed>(answer.answer)) {
     reach(CrashPoint::kBeforeAbortAnswer);
   }
   const auto call = std::move(found->second);
   executes_.erase(found);
-  watch_.answering(answer, call);
+  watch_.answering(answer.answer, call);
   call.answer(std::move(answer.answer));
   // The answer is on its way when the loop turns next.
   asio::post(loop_, [] { reach(CrashPoint::kAfterAnswer); });
 }
 
+void Coordinator::carry_out_one(AnswerStatement& answer) {
+  const auto found = statements_.find(answer.call.value);
+  CHECK(found != statements_.end(), "statement call {} is answered twice", answer.call.value);
+  const auto call = std::move(found->second);
+  statements_.erase(found);
+  watch_.answering(answer, call);
+  call.answer(std::move(answer));
+}
+
 void Coordinator::carry_out_one(AnswerStatus& answer) {
+  if (const auto ending = endings_.find(answer.call.value); ending != endings_.end()) {
+    const auto call = std::move(ending->second);
+    endings_.erase(ending);
+    auto said = call.commits ? commit_answer_of(call.transaction, answer.report)
+                             : rollback_answer_of(call.transaction, answer.report);
+    watch_.answering(said, call);
+    return call.answer(std::move(said));
+  }
   statuses_.answer(answer.call, std::move(answer.report));
 }
 

@@ -47,6 +47,12 @@ class Coordinator {
 
   void execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
                std::function<void(Answer)> answer);
+  // `names`: a request without work, for lines about the transaction.
+  void begin(std::shared_ptr<const wire::ExecuteRequest> names, Work work, std::function<void(Answer)> answer);
+  void run_statement(StatementRequested request, StatementPart part,
+                     std::function<void(AnswerStatement)> answer);
+  void commit(CommitRequested request, std::function<void(Answer)> answer);
+  void roll_back(RollbackRequested request, std::function<void(Answer)> answer);
   void status(StatusRequested request, std::function<void(Result<StatusReport>)> answer);
   void register_agent(RegistrationRequested request,
                       std::function<void(Result<std::map<ResourceName, ResourceNumber>>)> answer);
@@ -77,12 +83,14 @@ class Coordinator {
   [[nodiscard]] CallId next_call() { return CallId{++last_call_}; }
 
   void carry_out_one(SendPrepare& send);
+  void carry_out_one(SendStatement& send);
   void carry_out_one(SendCommit& send);
   void carry_out_one(SendRollback& send);
   void carry_out_one(SendRelease& send);
   void carry_out_one(SendSettle& send);
   void carry_out_one(AskStore& ask);
   void carry_out_one(AnswerExecute& answer);
+  void carry_out_one(AnswerStatement& answer);
   void carry_out_one(AnswerStatus& answer);
   void carry_out_one(AnswerInquiry& answer);
   void carry_out_one(AnswerRegistration& answer);
@@ -90,6 +98,7 @@ class Coordinator {
   void carry_out_one(StopServing& stop);
   void carry_out_one(DrainFinished& drained);
   [[nodiscard]] wire::LeaderHeader header(const Position& watermark) const;
+  [[nodiscard]] wire::PrepareRequest prepare_message(const SendPrepare& send) const;
 
   asio::io_context& loop_;
   ClusterId cluster_;
@@ -103,6 +112,8 @@ class Coordinator {
 
   std::uint64_t last_call_ = 0;
   std::unordered_map<std::uint64_t, ExecuteCall> executes_;
+  std::unordered_map<std::uint64_t, StatementCall> statements_;
+  std::unordered_map<std::uint64_t, EndingCall> endings_;
   WaitingCalls<Result<StatusReport>> statuses_;
   WaitingCalls<InquiryDecision> inquiries_;
   WaitingCalls<Result<std::map<ResourceName, ResourceNumber>>> registrations_;

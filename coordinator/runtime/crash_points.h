@@ -12,6 +12,8 @@
 namespace troth::coordinator {
 
 enum class CrashPoint : std::uint8_t {
+  kBeforeStatementSent,  // of an interactive transaction
+  kAfterStatementReply,
   kAfterAdmission,  // the transaction has its id, nobody has heard of it
   kAfterFirstPrepareSent,
   kAfterPreparesSent,
@@ -39,6 +41,8 @@ enum class CrashPoint : std::uint8_t {
 };
 
 inline constexpr auto kCrashPoints = crash_point_names<CrashPoint>({
+    {CrashPoint::kBeforeStatementSent, "coordinator.before_statement_sent"},
+    {CrashPoint::kAfterStatementReply, "coordinator.after_statement_reply"},
     {CrashPoint::kAfterAdmission, "coordinator.after_admission"},
     {CrashPoint::kAfterFirstPrepareSent, "coordinator.after_first_prepare_sent"},
     {CrashPoint::kAfterPreparesSent, "coordinator.after_prepares_sent"},

@@ -11,7 +11,8 @@ namespace troth::coordinator {
 
 inline constexpr Metric kCoordinatorMetrics[] = {
     {"troth_coordinator_answers_total", MetricType::kCounter, "outcome,code",
-     "Answers to calls that ask for a commit: committed, already_committed (an earlier attempt did it), "
+     "Answers to calls that begin, commit or roll back: begun, rolled_back, committed, already_committed (an "
+     "earlier attempt did it), "
      "aborted "
      "(nothing stands), unknown (told to ask again), refused (nothing was begun); with the error's code, or "
      "none."},
@@ -27,7 +28,8 @@ inline constexpr Metric kCoordinatorMetrics[] = {
      "choose: "
      "until the decision is durable; commit: until every branch has acknowledged; one_phase: of a single "
      "writing "
-     "branch, from its work to its commit; whole: from the call to its answer, refusals included."},
+     "branch, from its work to its commit; statement: of an interactive transaction, from its call to its "
+     "answer; whole: from the call to its answer, refusals included."},
     {"troth_coordinator_store_seconds", MetricType::kHistogram, "request",
      "How long the decision store takes to answer: choose, lookup, list, end, register, floors, resolve."},
     {"troth_coordinator_store_waiting", MetricType::kGauge, "", "Requests that the store has not answered."},

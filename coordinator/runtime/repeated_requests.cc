@@ -16,6 +16,8 @@ using namespace apache::thrift::protocol;
 // thrift/transactions.thrift: execute(1: ExecuteRequest request), and there 4: request_id.
 constexpr std::int16_t kRequestField = 1;
 constexpr std::int16_t kRequestIdField = 4;
+// begin_transaction(1: BeginRequest request), and there 3: request_id.
+constexpr std::int16_t kBegunRequestIdField = 3;
 
 // Stands inside a struct afterwards, behind the header of that field; or at the struct's end, and says false.
 bool find_field(TProtocol& in, std::int16_t wanted, TType wanted_type) {
@@ -32,25 +34,27 @@ bool find_field(TProtocol& in, std::int16_t wanted, TType wanted_type) {
   }
 }
 
-bool names_a_request(rpc::Encoding encoding, rpc::Bytes message) {
+bool names_a_request(rpc::Encoding encoding, rpc::Bytes message, std::int16_t request_id) {
   rpc::MessageReader reader(encoding, {});
   auto& in = *reader.begin(message);
   std::string method;
   TMessageType type{};
   std::int32_t seqid = 0;
   in.readMessageBegin(method, type, seqid);
-  return find_field(in, kRequestField, T_STRUCT) && find_field(in, kRequestIdField, T_STRING);
+  return find_field(in, kRequestField, T_STRUCT) && find_field(in, request_id, T_STRING);
 }
 
 }  // namespace
 
 Effect effect_of_refused_call(std::string_view method, rpc::Bytes message) {
-  if (method != "execute") return Effect::kNone;
+  if (method == "commit") return Effect::kUnknown;  // it may be the second one
+  if (method != "execute" && method != "begin_transaction") return Effect::kNone;
   if (message.empty()) return Effect::kUnknown;
   const auto header = rpc::read_message_header(message);
   if (!header) return Effect::kNone;
   try {
-    return names_a_request(header->encoding, message) ? Effect::kUnknown : Effect::kNone;
+    const auto field = method == "begin_transaction" ? kBegunRequestIdField : kRequestIdField;
+    return names_a_request(header->encoding, message, field) ? Effect::kUnknown : Effect::kNone;
   } catch (const apache::thrift::TException&) {
     return Effect::kNone;
   }

@@ -36,6 +36,7 @@ TransactionWatch::TransactionWatch(Metrics& metrics, Duration slow_after)
       choose_(metrics.histogram("troth_coordinator_step_seconds", {{"step", "choose"}})),
       commit_(metrics.histogram("troth_coordinator_step_seconds", {{"step", "commit"}})),
       one_phase_(metrics.histogram("troth_coordinator_step_seconds", {{"step", "one_phase"}})),
+      statement_(metrics.histogram("troth_coordinator_step_seconds", {{"step", "statement"}})),
       whole_(metrics.histogram("troth_coordinator_step_seconds", {{"step", "whole"}})),
       committed_(
           metrics.counter("troth_coordinator_answers_total", {{"outcome", "committed"}, {"code", "none"}})) {
@@ -66,14 +67,19 @@ void TransactionWatch::refused(const wire::ExecuteRequest& request, const Error&
 
 // ---- steps
 
-void TransactionWatch::preparing(const SendPrepare& send, const ExecuteCall& call) {
-  const auto [at, first] = watched_.try_emplace(position_of(send.to.branch.transaction));
+void TransactionWatch::preparing(const SendPrepare& send, const ExecuteCall* call) {
+  const auto& id = send.to.branch.transaction;
+  const auto [at, first] = watched_.try_emplace(position_of(id));
   if (!first) return;
   auto& watched = at->second;
   watched.begun = boot_now();
-  watched.admission = watched.begun - call.called;
-  watched.traceparent = call.request->traceparent;
-  admission_.Observe(seconds_of(watched.admission));
+  if (call != nullptr) {
+    watched.admission = watched.begun - call->called;
+    watched.traceparent = call->request->traceparent;
+    admission_.Observe(seconds_of(watched.admission));
+  } else if (const auto names = interactive_.find(id); names != interactive_.end()) {
+    watched.traceparent = names->second->traceparent;
+  }
 }
 
 void TransactionWatch::asking(const AskStore& ask) {
@@ -150,19 +156,24 @@ void TransactionWatch::commit_replied(const CommitReplied& replied, const Resour
 
 // ---- answers
 
-void TransactionWatch::answering(const AnswerExecute& answer, const ExecuteCall& call) {
+void TransactionWatch::answering(const Answer& answer, const ExecuteCall& call) {
+  if (const auto* begun = std::get_if<Begun>(&answer)) {
+    interactive_.insert_or_assign(begun->transaction, call.request);
+    return count("begun", "none");
+  }
+  if (std::holds_alternative<RolledBack>(answer)) return count("rolled_back", "none");
   const auto now = boot_now();
   whole_.Observe(seconds_of(now - call.called));
   std::optional<TransactionId> id;
   Watched* watched = nullptr;
-  if (const auto* committed = std::get_if<Committed>(&answer.answer)) {
+  if (const auto* committed = std::get_if<Committed>(&answer)) {
     id = committed->transaction;
     watched = find(*id);
     if (watched != nullptr && !watched->answered && id->is_one_phase())
       one_phase_.Observe(seconds_of(now - watched->begun));
     answered_committed(*committed, *call.request);
   } else {
-    const auto& failed = std::get<Failed>(answer.answer);
+    const auto& failed = std::get<Failed>(answer);
     id = failed.transaction;
     if (id) watched = find(*id);
     answered_failed(failed, *call.request, watched != nullptr && !watched->answered);
@@ -171,6 +182,33 @@ void TransactionWatch::answering(const AnswerExecute& answer, const ExecuteCall&
   if (watched == nullptr) return;
   watched->answered = true;
   forget_if_done(*id);
+}
+
+void TransactionWatch::answering(const Answer& answer, const EndingCall& call) {
+  static const auto kNoNames = std::make_shared<const wire::ExecuteRequest>();
+  const auto names = interactive_.find(call.transaction);
+  answering(answer,
+            ExecuteCall{names == interactive_.end() ? kNoNames : names->second, nullptr, call.called});
+  const auto* failed = std::get_if<Failed>(&answer);
+  const bool goes_on =
+      failed != nullptr && (failed->error.code == ErrorCode::kBusy || failed->error.effect != Effect::kNone);
+  if (!goes_on) interactive_.erase(call.transaction);
+}
+
+void TransactionWatch::answering(const AnswerStatement& answer, const StatementCall& call) {
+  statement_.Observe(seconds_of(boot_now() - call.called));
+  if (!answer.over || answer.result) return;
+  const auto names = interactive_.find(*answer.over);
+  const wire::ExecuteRequest none;
+  answered_failed({answer.over, answer.result.error()}, names == interactive_.end() ? none : *names->second,
+                  names != interactive_.end());
+  interactive_.erase(*answer.over);
+}
+
+void TransactionWatch::forget_ended(const TransactionTable& table) {
+  if (interactive_.size() < forget_at_) return;
+  std::erase_if(interactive_, [&table](const auto& each) { return !table.names_of(each.first); });
+  forget_at_ = std::max(kForgetAtLeast, 2 * interactive_.size());
 }
 
 // Nothing more is measured of it: every caller's answer came at once, and its commit, if there is one, is known
@@ -201,8 +239,9 @@ void TransactionWatch::answered_failed(const Failed& failed, const wire::Execute
   const auto code = name_of(error.code);
   const auto transaction = failed.transaction ? failed.transaction->text() : std::string();
   const auto names = names_of(request, transaction);
-  // A key that another transaction holds: named by that one, and nothing was begun for this call.
-  if (!failed.transaction || error.code == ErrorCode::kRequestIdReused) {
+  // A key that another transaction holds is named by that one, and nothing was begun for this call; an interactive
+  // transaction that is busy goes on.
+  if (!failed.transaction || error.code == ErrorCode::kRequestIdReused || error.code == ErrorCode::kBusy) {
     count("refused", code);
     return log_failure(refusals, LogLevel::kInfo, "request refused", names, error);
   }

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -34,19 +35,27 @@ class TransactionWatch {
   // A call that never reached the table.
   void refused(const wire::ExecuteRequest& request, const Error& error);
 
-  void preparing(const SendPrepare& send, const ExecuteCall& call);
+  // `call` null: the transaction is interactive, and its statements have run.
+  void preparing(const SendPrepare& send, const ExecuteCall* call);
   void asking(const AskStore& ask);
   void store_answered(const store::Answered& answered);
   // `table` knows the names of a transaction that this start did not begin.
   void commit_replied(const CommitReplied& replied, const ResourceName& resource,
                       const TransactionTable& table);
-  void answering(const AnswerExecute& answer, const ExecuteCall& call);
+  void answering(const Answer& answer, const ExecuteCall& call);
+  // Of interactive transactions: a statement, and their commit or rollback.
+  void answering(const AnswerStatement& answer, const StatementCall& call);
+  void answering(const Answer& answer, const EndingCall& call);
+  // An interactive transaction that ended while nobody called is forgotten here.
+  void forget_ended(const TransactionTable& table);
 
   // Requests that the store has not answered, and how long the oldest has waited.
   [[nodiscard]] std::size_t store_waits() const { return asked_.size(); }
   [[nodiscard]] Duration longest_store_wait() const;
 
  private:
+  static constexpr std::size_t kForgetAtLeast = 1024;
+
   // Of a transaction of this reign, from its first prepare until nothing is to be measured any more.
   struct Watched {
     Instant begun;
@@ -79,12 +88,16 @@ class TransactionWatch {
   Histogram& choose_;
   Histogram& commit_;
   Histogram& one_phase_;
+  Histogram& statement_;
   Histogram& whole_;
   Counter& committed_;
   std::vector<Histogram*> store_;  // by the request's place in store::Request
 
   std::map<Position, Watched> watched_;
   std::unordered_map<std::uint64_t, Asked> asked_;  // by ticket
+  // What interactive transactions are called. Bounded by those that are open, and some.
+  std::map<TransactionId, std::shared_ptr<const wire::ExecuteRequest>> interactive_;
+  std::size_t forget_at_ = kForgetAtLeast;
 };
 
 }  // namespace troth::coordinator

@@ -9,6 +9,18 @@
 #include "thrift/runtime/refusal.h"
 
 namespace troth::coordinator {
+namespace {
+
+std::shared_ptr<const wire::ExecuteRequest> names_of(const wire::BeginRequest& request) {
+  auto names = std::make_shared<wire::ExecuteRequest>();
+  names->client_name = request.client_name;
+  if (request.__isset.request_id) names->__set_request_id(request.request_id);
+  if (request.__isset.label) names->__set_label(request.label);
+  if (request.__isset.traceparent) names->__set_traceparent(request.traceparent);
+  return names;
+}
+
+}  // namespace
 
 void TransactionsService::hello(Answer<wire::Hello> answer, Refusal refuse, const wire::Hello& hello) {
   if (const auto fits = rpc::check_hello(hello, coordinator_.cluster()); !fits) {
@@ -33,6 +45,75 @@ void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal re
           rpc::refuse_with(refuse, error_of(std::get<Failed>(outcome)));
         }
       });
+}
+
+void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse,
+                                const wire::BeginRequest& request) {
+  const auto names = names_of(request);
+  auto work = work_of(request);
+  if (!work) {
+    coordinator_.refused(*names, work.error());
+    return rpc::refuse_with(refuse, work.error());
+  }
+  coordinator_.begin(names, *std::move(work), [answer = std::move(answer), refuse = std::move(refuse)](
+                                           const coordinator::Answer& outcome) {
+    wire::BeginResult result;
+    if (const auto* failed = std::get_if<Failed>(&outcome)) return rpc::refuse_with(refuse, error_of(*failed));
+    if (const auto* committed = std::get_if<Committed>(&outcome)) {
+      result.transaction_id = committed->transaction.text();
+      result.already_committed = true;
+    } else {
+      result.transaction_id = std::get<Begun>(outcome).transaction.text();
+    }
+    answer(result);
+  });
+}
+
+void TransactionsService::query(Answer<wire::QueryResult> answer, Refusal refuse,
+                                const wire::QueryRequest& request) {
+  run_statement(std::move(answer), std::move(refuse), statement_of(request),
+                {request.statement, 0, request.__isset.page_rows ? request.page_rows : 0});
+}
+
+void TransactionsService::fetch(Answer<wire::QueryResult> answer, Refusal refuse,
+                                const wire::FetchRequest& request) {
+  run_statement(std::move(answer), std::move(refuse), rows_of(request),
+                {std::nullopt, request.from_row, request.__isset.page_rows ? request.page_rows : 0});
+}
+
+void TransactionsService::run_statement(Answer<wire::QueryResult> answer, Refusal refuse,
+                                        Result<StatementRequested> asked, StatementPart part) {
+  if (!asked) return rpc::refuse_with(refuse, asked.error());
+  coordinator_.run_statement(
+      *std::move(asked), std::move(part),
+      [answer = std::move(answer), refuse = std::move(refuse)](const AnswerStatement& outcome) {
+        if (outcome.result) return answer(result_of(*outcome.result));
+        rpc::refuse_with(refuse, error_of({outcome.over, outcome.result.error()}));
+      });
+}
+
+void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refuse,
+                                 const wire::CommitRequest& request) {
+  auto commit = commit_of(request);
+  if (!commit) return rpc::refuse_with(refuse, commit.error());
+  coordinator_.commit(*std::move(commit), [answer = std::move(answer), refuse = std::move(refuse)](
+                                              const coordinator::Answer& outcome) {
+    if (const auto* committed = std::get_if<Committed>(&outcome)) return answer(commit_result_of(*committed));
+    rpc::refuse_with(refuse, error_of(std::get<Failed>(outcome)));
+  });
+}
+
+void TransactionsService::rollback(Answer<wire::RollbackResult> answer, Refusal refuse,
+                                   const wire::RollbackRequest& request) {
+  auto rollback = rollback_of(request);
+  if (!rollback) return rpc::refuse_with(refuse, rollback.error());
+  coordinator_.roll_back(*std::move(rollback), [answer = std::move(answer), refuse = std::move(refuse)](
+                                                   const coordinator::Answer& outcome) {
+    if (const auto* failed = std::get_if<Failed>(&outcome)) return rpc::refuse_with(refuse, error_of(*failed));
+    wire::RollbackResult result;
+    result.transaction_id = std::get<RolledBack>(outcome).transaction.text();
+    answer(result);
+  });
 }
 
 void TransactionsService::status(Answer<wire::StatusReply> answer, Refusal refuse,

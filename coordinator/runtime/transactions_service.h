@@ -19,9 +19,18 @@ class TransactionsService : public wire::TransactionsCobSvIf {
   void hello(Answer<wire::Hello> answer, Refusal refuse, const wire::Hello& hello) override;
   void execute(Answer<wire::ExecuteResult> answer, Refusal refuse,
                const wire::ExecuteRequest& request) override;
+  void begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse, const wire::BeginRequest& request) override;
+  void query(Answer<wire::QueryResult> answer, Refusal refuse, const wire::QueryRequest& request) override;
+  void fetch(Answer<wire::QueryResult> answer, Refusal refuse, const wire::FetchRequest& request) override;
+  void commit(Answer<wire::CommitResult> answer, Refusal refuse, const wire::CommitRequest& request) override;
+  void rollback(Answer<wire::RollbackResult> answer, Refusal refuse,
+                const wire::RollbackRequest& request) override;
   void status(Answer<wire::StatusReply> answer, Refusal refuse, const wire::StatusRequest& request) override;
 
  private:
+  void run_statement(Answer<wire::QueryResult> answer, Refusal refuse, Result<StatementRequested> asked,
+                     StatementPart part);
+
   Coordinator& coordinator_;
 };
 

@@ -1,74 +1,21 @@
 #include "coordinator/runtime/wire.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
-#include <thrift/protocol/TCompactProtocol.h>
-#include <thrift/transport/TBufferTransports.h>
 
 #include "base/runtime/digest.h"
-#include "base/utf8.h"
+#include "coordinator/runtime/wire_parts.h"
 #include "thrift/address.h"
 #include "thrift/runtime/wire_error.h"
 
 namespace troth::coordinator {
 namespace {
 
-using apache::thrift::protocol::TCompactProtocolT;
-using apache::thrift::transport::TMemoryBuffer;
-using Compact = TCompactProtocolT<TMemoryBuffer>;
-
-constexpr std::size_t kMaxClientName = 64;
-constexpr std::size_t kMaxLabel = 256;
-constexpr std::size_t kMaxTraceparent = 128;
 constexpr std::size_t kMaxReason = 1024;
 constexpr std::size_t kMaxOperatorName = 64;
 constexpr std::size_t kMaxBarResources = 256;  // no transaction has more branches
-
-std::unexpected<Error> refuse(std::string message) {
-  return fail(ErrorCode::kInvalidArgument, Effect::kNone, std::move(message));
-}
-
-template <typename Struct>
-std::string bytes_of(const Struct& value) {
-  const auto buffer = std::make_shared<TMemoryBuffer>();
-  Compact protocol(buffer);
-  value.write(&protocol);
-  return buffer->getBufferAsString();
-}
-
-// Throws Thrift's exceptions on bytes that `bytes_of` did not make.
-template <typename Struct>
-Struct from_bytes(const std::string& bytes) {
-  const auto buffer = std::make_shared<TMemoryBuffer>();
-  buffer->write(reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                static_cast<std::uint32_t>(bytes.size()));
-  Compact protocol(buffer);
-  Struct value;
-  value.read(&protocol);
-  return value;
-}
-
-Status check_text(std::string_view what, std::string_view text, std::size_t max_bytes) {
-  if (text.size() > max_bytes)
-    return refuse(fmt::format("{} has {} bytes, at most {} are taken", what, text.size(), max_bytes));
-  if (!is_utf8(text)) return refuse(fmt::format("{} is not UTF-8", what));
-  return {};
-}
-
-template <typename Enum>
-std::unexpected<Error> unknown_value(std::string_view what, Enum value) {
-  return refuse(fmt::format("{} {} is not known to this version", what, static_cast<int>(value)));
-}
-
-Result<Duration> milliseconds_of(std::string_view what, std::int64_t ms) {
-  constexpr std::int64_t kLongest = 366LL * 24 * 3600 * 1000;
-  if (ms <= 0 || ms > kLongest)
-    return refuse(fmt::format("{} is {}: expected 1 to {} ms", what, ms, kLongest));
-  return std::chrono::milliseconds(ms);
-}
 
 Status read_options(const wire::ExecuteOptions& options, Work& work) {
   if (options.__isset.acknowledgement) {
@@ -112,25 +59,12 @@ Digest digest_of(const wire::ExecuteRequest& request) {
   return sha256(bytes_of(content));
 }
 
-std::size_t size_of(const wire::Value& value) {
-  std::size_t bytes = sizeof value;
-  for (const auto* text : {&value.decimal, &value.text, &value.bytes, &value.date, &value.time,
-                           &value.timestamp, &value.timestamp_tz, &value.json, &value.uuid})
-    bytes += text->size();
-  for (const auto& element : value.elements)
-    bytes += size_of(element);
-  return bytes;
-}
-
 std::size_t size_of(const wire::ExecuteRequest& request) {
   std::size_t bytes = sizeof request;
   for (const auto& branch : request.branches) {
     bytes += sizeof branch;
-    for (const auto& statement : branch.statements) {
-      bytes += sizeof statement + statement.sql.size();
-      for (const auto& value : statement.parameters)
-        bytes += size_of(value);
-    }
+    for (const auto& statement : branch.statements)
+      bytes += bytes_in(statement);
   }
   return bytes;
 }

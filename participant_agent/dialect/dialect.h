@@ -75,6 +75,15 @@ class Dialect {
   // without a lock. Answer: one row for `parse_guard`. Only the marker can meet a duplicate key here: then roll
   // back and read the markers.
   [[nodiscard]] virtual Texts begin_branch(const BranchStart& start) const = 0;
+  // An interactive branch that has only read so far: begins it without its marker. Answer: one row for
+  // `parse_guard`.
+  [[nodiscard]] virtual Texts begin_unmarked(const BranchStart& start) const = 0;
+  // Inside of that branch, before its first statement that may write: the marker, then the guard. Answer: one row for
+  // `parse_guard`. Only the marker can meet a duplicate key here.
+  [[nodiscard]] virtual Texts mark(const BranchStart& start) const = 0;
+  // Answer: one row, '1' when a branch without marker has written all the same (a function in a SELECT). No text:
+  // the database cannot tell.
+  [[nodiscard]] virtual Texts has_written() const = 0;
   // A transaction that the database keeps from writing. Answer: one row for `parse_guard`.
   [[nodiscard]] virtual Texts begin_read_only(const BranchStart& start) const = 0;
   [[nodiscard]] virtual Texts end_read_only() const = 0;

@@ -66,6 +66,24 @@ constexpr std::string_view kInsertMarker =
     "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch, created) "
     "VALUES ";
 
+Texts begin_writing(const BranchStart& start) {
+  Texts texts;
+  if (reads_owner_before(start.isolation)) texts.push_back(read_owner_before());
+  set_isolation(start.isolation, texts);
+  texts.push_back("XA START " + xa_literal(xa_xid_of(start.id)));
+  return texts;
+}
+
+std::string marker(const BranchStart& start) {
+  const auto& id = start.id;
+  return fmt::format("{}({}, {}, {}, {}, {}, {}, {}, 'committed', {}, UTC_TIMESTAMP(6))", kInsertMarker,
+                     id.transaction.epoch.value, id.transaction.sequence.value, id.branch.value,
+                     plain_literal(id.transaction.text()),
+                     start.request ? text_value(start.request->client) : "NULL",
+                     start.request ? bytes_value(octets_of(start.request->id)) : "NULL",
+                     bytes_value(octets_of(start.digest)), start.epoch.value);
+}
+
 constexpr std::string_view kMarkerColumns =
     "transaction, branch, state, client, HEX(request_id), HEX(digest), leader_epoch";
 
@@ -108,19 +126,24 @@ Texts InnodbDialect::cancel_statement(ConnectionId session) const {
 }
 
 Texts InnodbDialect::begin_branch(const BranchStart& start) const {
-  const auto& id = start.id;
-  Texts texts;
-  if (reads_owner_before(start.isolation)) texts.push_back(read_owner_before());
-  set_isolation(start.isolation, texts);
-  texts.push_back("XA START " + xa_literal(xa_xid_of(id)));
-  texts.push_back(fmt::format("{}({}, {}, {}, {}, {}, {}, {}, 'committed', {}, UTC_TIMESTAMP(6))",
-                              kInsertMarker, id.transaction.epoch.value, id.transaction.sequence.value,
-                              id.branch.value, plain_literal(id.transaction.text()),
-                              start.request ? text_value(start.request->client) : "NULL",
-                              start.request ? bytes_value(octets_of(start.request->id)) : "NULL",
-                              bytes_value(octets_of(start.digest)), start.epoch.value));
-  texts.push_back(guard_query(id.transaction.cluster, start.isolation));
+  Texts texts = begin_writing(start);
+  texts.push_back(marker(start));
+  texts.push_back(guard_query(start.id.transaction.cluster, start.isolation));
   return texts;
+}
+
+Texts InnodbDialect::begin_unmarked(const BranchStart& start) const {
+  Texts texts = begin_writing(start);
+  texts.push_back(guard_query(start.id.transaction.cluster, start.isolation));
+  return texts;
+}
+
+Texts InnodbDialect::mark(const BranchStart& start) const {
+  return {marker(start), guard_query(start.id.transaction.cluster, start.isolation)};
+}
+
+Texts InnodbDialect::has_written() const {
+  return {};
 }
 
 Texts InnodbDialect::begin_read_only(const BranchStart& start) const {

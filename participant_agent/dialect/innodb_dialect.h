@@ -26,6 +26,9 @@ class InnodbDialect : public Dialect {
 
   [[nodiscard]] Texts prepare_for_branches() const override { return {}; }
   [[nodiscard]] Texts begin_branch(const BranchStart& start) const override;
+  [[nodiscard]] Texts begin_unmarked(const BranchStart& start) const override;
+  [[nodiscard]] Texts mark(const BranchStart& start) const override;
+  [[nodiscard]] Texts has_written() const override;
   [[nodiscard]] Texts begin_read_only(const BranchStart& start) const override;
   [[nodiscard]] Texts end_read_only() const override;
   [[nodiscard]] Texts prepare(const BranchId& branch) const override;

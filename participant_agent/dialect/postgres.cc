@@ -65,6 +65,25 @@ std::string still_inside(const BranchId& branch) {
       postgres_gid_of(branch));
 }
 
+// The three parts of a branch's beginning.
+std::string begin_writing(const BranchStart& start) {
+  return fmt::format("BEGIN{} READ WRITE; SET LOCAL troth.branch = '{}'; {}", isolation_clause(start.isolation),
+                     postgres_gid_of(start.id), limits(start));
+}
+
+std::string marker(const BranchStart& start) {
+  const auto& id = start.id;
+  return fmt::format("EXECUTE troth_marker ({}, {}, {}, {}, {}, {}, {}, {}); ", id.transaction.epoch.value,
+                     id.transaction.sequence.value, id.branch.value, plain_literal(id.transaction.text()),
+                     start.request ? text_value(start.request->client) : "NULL",
+                     start.request ? uuid_value(start.request->id) : "NULL", bytes_value(octets_of(start.digest)),
+                     start.epoch.value);
+}
+
+std::string guard(const BranchStart& start) {
+  return fmt::format("EXECUTE troth_guard ({})", plain_literal(start.id.transaction.cluster.value));
+}
+
 constexpr std::string_view kMarkerColumns =
     "transaction, branch, state, client, replace(request_id::text, '-', ''), encode(digest, 'hex'), "
     "leader_epoch";
@@ -128,16 +147,18 @@ class PostgresDialect final : public Dialect {
   }
 
   Texts begin_branch(const BranchStart& start) const override {
-    const auto& id = start.id;
-    const std::string client = start.request ? text_value(start.request->client) : "NULL";
-    const std::string request = start.request ? uuid_value(start.request->id) : "NULL";
-    return {fmt::format(
-        "BEGIN{} READ WRITE; SET LOCAL troth.branch = '{}'; {}"
-        "EXECUTE troth_marker ({}, {}, {}, {}, {}, {}, {}, {}); EXECUTE troth_guard ({})",
-        isolation_clause(start.isolation), postgres_gid_of(id), limits(start), id.transaction.epoch.value,
-        id.transaction.sequence.value, id.branch.value, plain_literal(id.transaction.text()), client, request,
-        bytes_value(octets_of(start.digest)), start.epoch.value,
-        plain_literal(id.transaction.cluster.value))};
+    return {begin_writing(start) + marker(start) + guard(start)};
+  }
+
+  Texts begin_unmarked(const BranchStart& start) const override {
+    return {begin_writing(start) + guard(start)};
+  }
+
+  Texts mark(const BranchStart& start) const override { return {marker(start) + guard(start)}; }
+
+  // The first write of any kind takes a transaction id.
+  Texts has_written() const override {
+    return {"SELECT CASE WHEN pg_current_xact_id_if_assigned() IS NULL THEN '0' ELSE '1' END"};
   }
 
   Texts begin_read_only(const BranchStart& start) const override {

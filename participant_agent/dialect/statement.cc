@@ -64,18 +64,22 @@ std::size_t size_of(const std::vector<Statement>& statements) {
   return size;
 }
 
+std::size_t size_of(const StatementResult& result) {
+  std::size_t size = sizeof(StatementResult);
+  for (const auto& column : result.columns)
+    size += sizeof(Column) + column.name.size() + column.type.size();
+  for (const auto& row : result.rows) {
+    size += sizeof(row);
+    for (const auto& value : row)
+      size += size_of(value);
+  }
+  return size;
+}
+
 std::size_t size_of(const std::vector<StatementResult>& results) {
   std::size_t size = 0;
-  for (const auto& result : results) {
-    size += sizeof(StatementResult);
-    for (const auto& column : result.columns)
-      size += sizeof(Column) + column.name.size() + column.type.size();
-    for (const auto& row : result.rows) {
-      size += sizeof(row);
-      for (const auto& value : row)
-        size += size_of(value);
-    }
-  }
+  for (const auto& result : results)
+    size += size_of(result);
   return size;
 }
 

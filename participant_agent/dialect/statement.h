@@ -18,6 +18,7 @@ namespace troth::agent {
 inline constexpr std::size_t kMaxSqlBytes = 1U << 20;
 inline constexpr std::size_t kMaxParameters = 1'000;
 inline constexpr std::size_t kMaxStatementsPerBranch = 1'000;
+inline constexpr std::size_t kMaxOpenStatements = 100'000;  // of an interactive branch that write
 inline constexpr std::size_t kMaxWorkBytes = 32U << 20;
 
 // A miss is a no vote: half of a transfer cannot commit. Counts the rows that a write changed, or a read
@@ -52,6 +53,7 @@ struct StatementResult {
 
 [[nodiscard]] std::size_t size_of(const Statement& statement);
 [[nodiscard]] std::size_t size_of(const std::vector<Statement>& statements);
+[[nodiscard]] std::size_t size_of(const StatementResult& result);
 [[nodiscard]] std::size_t size_of(const std::vector<StatementResult>& results);
 
 // Everything about a branch's statements that can be refused before a session is used: sizes, UTF-8, forms of

@@ -215,6 +215,24 @@ void Agent::prepare(const LeaderStamp& stamp, Work work, std::function<void(Vote
   step_for({call, id, std::move(refuse), nullptr, nullptr}, PrepareArrived{stamp, std::move(work)});
 }
 
+void Agent::run_statement(const LeaderStamp& stamp, Work work, NumberedStatement statement,
+                          std::function<void(StatementAnswer)> answer, Refusal refuse) {
+  // What is open may go on to its end; nothing begins any more.
+  if (shut_down_done_ && table_.find(work.id) == nullptr)
+    return refuse(refusal(ErrorCode::kUnavailable, Effect::kNone, "the agent is shutting down", true));
+  const auto call = ++last_call_;
+  auto& waiting = statements_[work.id];
+  if (waiting.size() >= kWaitersPerBranch) {
+    waiting.front().answer(
+        {nullptr, refusal(ErrorCode::kBusy, Effect::kUnknown, "asked again meanwhile", true), false});
+    waiting.erase(waiting.begin());
+  }
+  waiting.push_back({std::move(answer), call});
+  const auto id = work.id;
+  step_for({call, id, std::move(refuse), nullptr, nullptr},
+           StatementArrived{stamp, std::move(work), std::move(statement)});
+}
+
 void Agent::finish_call(const BranchId& id, TableInput input, std::function<void(FinishAnswer)> answer,
                         Refusal refuse) {
   const auto call = ++last_call_;
@@ -464,6 +482,17 @@ void Agent::carry_out_branch(const BranchId& id, Resource& resource, const Branc
     reach(CrashPoint::kAfterPrepareReceived);
     CHECK(branch != nullptr, "work of a branch that is gone");
     resource.run_work(*branch, *run);
+  } else if (const auto* statement = std::get_if<RunStatement>(&effect)) {
+    reach(CrashPoint::kAfterStatementReceived);
+    CHECK(branch != nullptr, "a statement of a branch that is gone");
+    resource.run_statement(*branch, *statement);
+  } else if (const auto* prepare = std::get_if<PrepareOpen>(&effect)) {
+    reach(CrashPoint::kAfterPrepareReceived);
+    CHECK(branch != nullptr, "the prepare of a branch that is gone");
+    resource.prepare_open(*branch, *prepare);
+  } else if (std::holds_alternative<RollBackOpen>(effect)) {
+    CHECK(branch != nullptr, "the rollback of a branch that is gone");
+    resource.roll_back_open(*branch);
   } else if (std::holds_alternative<CancelWork>(effect)) {
     resource.cancel_work(id);
   } else if (std::holds_alternative<EndSession>(effect)) {
@@ -501,6 +530,8 @@ void Agent::carry_out_branch(const BranchId& id, Resource& resource, const Branc
       answer_all(prepares_, id, answer);
       asio::post(loop_, [] { reach(CrashPoint::kAfterVoteSent); });
     });
+  } else if (const auto* answered = std::get_if<AnswerStatement>(&effect)) {
+    after(answered->after, [this, id, answer = answered->answer] { answer_all(statements_, id, answer); });
   } else if (const auto* end = std::get_if<AnswerFinish>(&effect)) {
     resource.meter().ended(end->answer.end);
     tell_end(id, resource.name(), branch, end->answer);
@@ -524,6 +555,7 @@ void Agent::carry_out(const RefuseCall& effect) {
   after(effect.after, [this, call = current_.number, id = current_.branch,
                        refuse = std::exchange(current_.refuse, nullptr), error = effect.error] {
     forget_call(prepares_, id, call);
+    forget_call(statements_, id, call);
     forget_call(finishes_, id, call);
     refuse(error);
   });

@@ -55,6 +55,9 @@ class Agent {
   void shut_down(Duration grace, std::function<void()> done);
 
   void prepare(const LeaderStamp& stamp, Work work, std::function<void(VoteAnswer)> answer, Refusal refuse);
+  // `work`: what the branch is begun with, without its statements.
+  void run_statement(const LeaderStamp& stamp, Work work, NumberedStatement statement,
+                     std::function<void(StatementAnswer)> answer, Refusal refuse);
   void commit(const LeaderStamp& stamp, const BranchId& id, const ResourceName& resource,
               std::function<void(FinishAnswer)> answer, Refusal refuse);
   void roll_back(const LeaderStamp& stamp, const BranchId& id, const ResourceName& resource,
@@ -147,6 +150,7 @@ class Agent {
   std::uint64_t last_call_ = 0;
   CurrentCall current_;
   Waiters<VoteAnswer> prepares_;
+  Waiters<StatementAnswer> statements_;
   Waiters<FinishAnswer> finishes_;
   std::multimap<JournalTicket, std::function<void()>> held_;
 

@@ -80,6 +80,23 @@ void AgentService::prepare(Send<wire::PrepareReply> send, Refuse refuse,
       });
 }
 
+void AgentService::run_statement(Send<wire::StatementReply> send, Refuse refuse,
+                                 const wire::StatementRequest& request) {
+  const auto leader = leader_of(request.header);
+  if (!leader) return refuse_with(refuse, leader.error());
+  auto work = work_of(request);
+  if (!work) return refuse_with(refuse, work.error());
+  auto statement = statement_of(request);
+  if (!statement) return refuse_with(refuse, statement.error());
+  const RowRange rows{static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.from_row)),
+                      static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.page_rows))};
+  const auto resource = work->resource;
+  agent_.run_statement(
+      stamp_of(*leader), *std::move(work), *std::move(statement),
+      [send, resource, rows](const StatementAnswer& answer) { send(reply_of(resource, answer, rows)); },
+      refusing(refuse));
+}
+
 Result<AgentService::Finish> AgentService::finish_of(const wire::FinishRequest& request) {
   const auto leader = leader_of(request.header);
   if (!leader) return std::unexpected(leader.error());

@@ -18,6 +18,8 @@ class AgentService : public wire::AgentCobSvIf {
 
   void agent_hello(Send<wire::Hello> send, Refuse refuse, const wire::Hello& hello) override;
   void prepare(Send<wire::PrepareReply> send, Refuse refuse, const wire::PrepareRequest& request) override;
+  void run_statement(Send<wire::StatementReply> send, Refuse refuse,
+                     const wire::StatementRequest& request) override;
   void commit_branch(Send<wire::FinishReply> send, Refuse refuse,
                      const wire::FinishRequest& request) override;
   void rollback_branch(Send<wire::FinishReply> send, Refuse refuse,

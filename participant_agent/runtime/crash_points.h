@@ -17,6 +17,8 @@ enum class CrashPoint : std::uint8_t {
   kAfterMarker,           // the marker row stands in the open transaction
   kAfterStatement,        // one of the client's statements ran; the n-th time is after the n-th one
   kAfterStatements,       // every statement ran, nothing is prepared
+  kAfterStatementReceived,  // of an interactive branch; no session has it
+  kAfterStatementRan,       // of an interactive branch; its answer is not sent
   kAfterPrepareDurable,   // the database holds the prepared branch, nobody knows
   kAfterVoteDurable,      // database and journal have it, the vote is not sent
   kAfterVoteSent,
@@ -46,6 +48,8 @@ inline constexpr auto kCrashPoints = crash_point_names<CrashPoint>({
     {CrashPoint::kAfterMarker, "agent.after_marker"},
     {CrashPoint::kAfterStatement, "agent.after_statement"},
     {CrashPoint::kAfterStatements, "agent.after_statements"},
+    {CrashPoint::kAfterStatementReceived, "agent.after_statement_received"},
+    {CrashPoint::kAfterStatementRan, "agent.after_statement_ran"},
     {CrashPoint::kAfterPrepareDurable, "agent.after_prepare_durable"},
     {CrashPoint::kAfterVoteDurable, "agent.after_vote_durable"},
     {CrashPoint::kAfterVoteSent, "agent.after_vote_sent"},

@@ -82,12 +82,22 @@ struct BranchWork {
   }
 };
 
+// One statement of an interactive branch, with the branch's BranchWork, which has no statements then.
+struct OpenStatement {
+  Statement statement;
+  std::uint32_t number = 0;
+  bool first = false;  // begins the branch
+  bool marks = false;  // the marker goes before it
+};
+
 // The yes vote. `tied`: the session is held until the branch ends.
 struct Prepared {
   bool tied = false;
 };
 struct ReadOnlyDone {};
 struct CommittedOnePhase {};
+// The statement ran; the session is tied to its open branch.
+struct StatementDone {};
 // Nothing of the branch stands, and nothing can still run for it.
 struct Refused {
   Error error;
@@ -111,8 +121,8 @@ struct WorkTimes {
 };
 
 struct WorkResult {
-  std::variant<Refused, Prepared, ReadOnlyDone, CommittedOnePhase, MarkerTaken, Lost> outcome;
-  std::vector<StatementResult> results;  // only with the three good outcomes
+  std::variant<Refused, Prepared, ReadOnlyDone, CommittedOnePhase, StatementDone, MarkerTaken, Lost> outcome;
+  std::vector<StatementResult> results;  // only with the four good outcomes
   SessionIdentity session;               // where it ran; journalled for a tied branch
   WorkTimes times;
 };
@@ -144,6 +154,14 @@ class DatabaseConnection {
   [[nodiscard]] virtual bool clean_up() = 0;
 
   [[nodiscard]] virtual WorkResult run_branch(const BranchWork& work) = 0;
+  // Interactive branches: one call for each statement, then one that ends it. Whatever is not StatementDone has ended
+  // the branch.
+  [[nodiscard]] virtual WorkResult run_statement(const BranchWork& work, const OpenStatement& statement) = 0;
+  // `marked`: its marker stands. Without one, a branch that has written nothing is read-only; `hold` as in
+  // kHoldReadOnly.
+  [[nodiscard]] virtual WorkResult prepare_open(const BranchWork& work, bool marked, bool hold) = 0;
+  // Refused, without an error of its own, when that is done.
+  [[nodiscard]] virtual WorkResult roll_back_open(const BranchWork& work) = 0;
   // Ends what BranchEnding::kHoldReadOnly left open.
   [[nodiscard]] virtual Answer<void> release_held() = 0;
   // kUnknownXid is neither success nor failure [T9].

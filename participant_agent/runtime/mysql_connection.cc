@@ -158,6 +158,14 @@ class MysqlConnection final : public SqlConnection {
     return {};
   }
 
+  Answer<void> complete(StatementResult& result) override {
+    if (Answer<void> read = read_wanted_key(); !read.has_value()) return read;
+    for (const auto& [number, generated] : keys_)
+      result.generated_key = generated;
+    keys_.clear();
+    return {};
+  }
+
   // XA END by the branch's name, at the end, fails unless the session is still inside it.
   [[nodiscard]] bool inside_transaction() const override { return true; }
 

@@ -89,6 +89,9 @@ class Resource {
 
   // ---- what the branch table asks for
   void run_work(const Branch& branch, const RunWork& run);
+  void run_statement(const Branch& branch, const RunStatement& run);
+  void prepare_open(const Branch& branch, const PrepareOpen& prepare);
+  void roll_back_open(const Branch& branch);
   void cancel_work(const BranchId& id);
   void end_session(const Branch& branch);
   void release_session(const BranchId& id);
@@ -138,11 +141,14 @@ class Resource {
   void note_durability(std::string why_not);
 
   void report(const BranchId& id, BranchInput input);
+  [[nodiscard]] BranchWork task_of(const Branch& branch);
+  // `binds`: the session that gets it is the branch's from here.
+  void run_on_session(const Branch& branch, bool binds, RunningWork::Run run);
   void end_session_of(const BranchId& id, const SessionIdentity& session);
   void end_silent_session(const BranchId& id, const SessionIdentity& session,
                           const std::shared_ptr<bool>& answered);
   void end_holder_of(const BranchId& id, const std::optional<SessionIdentity>& journalled, Instant give_up);
-  void measure_work(const BranchId& id, RunningWork& running, const WorkTimes& times);
+  void measure_work(const BranchId& id, RunningWork& running, const WorkResult& result);
   void work_done(const BranchId& id, const std::shared_ptr<RunningWork>& running, Status status,
                  BackendFate fate);
 

@@ -97,10 +97,42 @@ Result<bool> end_holders(DatabaseConnection& connection, const OwnSessions& own,
 // ---- a branch's work
 
 void Resource::run_work(const Branch& branch, const RunWork& run) {
+  BranchWork task = task_of(branch);
+  task.statements = branch.work().statements;
+  task.ending = run.read_only
+                    ? (run.hold ? BranchEnding::kHoldReadOnly : BranchEnding::kReadOnly)
+                    : (branch.is_one_phase() ? BranchEnding::kCommitOnePhase : BranchEnding::kPrepare);
+  run_on_session(branch, true, [task = std::move(task)](DatabaseConnection& connection) {
+    return connection.run_branch(task);
+  });
+  reach(CrashPoint::kAfterWorkStarted);
+}
+
+void Resource::run_statement(const Branch& branch, const RunStatement& run) {
+  OpenStatement statement{branch.work().statements.back(), run.number, run.first, run.marks};
+  run_on_session(branch, run.first,
+                 [task = task_of(branch), statement = std::move(statement)](DatabaseConnection& connection) {
+                   return connection.run_statement(task, statement);
+                 });
+}
+
+void Resource::prepare_open(const Branch& branch, const PrepareOpen& prepare) {
+  run_on_session(branch, false, [task = task_of(branch), prepare](DatabaseConnection& connection) {
+    return connection.prepare_open(task, prepare.marked, prepare.hold);
+  });
+}
+
+void Resource::roll_back_open(const Branch& branch) {
+  run_on_session(branch, false, [task = task_of(branch)](DatabaseConnection& connection) {
+    return connection.roll_back_open(task);
+  });
+}
+
+// All but the statements. An interactive branch that may write ends with a prepare.
+BranchWork Resource::task_of(const Branch& branch) {
   const auto& work = branch.work();
-  const auto id = branch.id();
   BranchWork task;
-  task.start.id = id;
+  task.start.id = branch.id();
   task.start.epoch = work.epoch;
   task.start.request = work.request;
   task.start.digest = work.digest;
@@ -108,13 +140,10 @@ void Resource::run_work(const Branch& branch, const RunWork& run) {
   task.start.statement_timeout =
       in_ms(work.statement_timeout.count() > 0 ? work.statement_timeout : options_.statement_timeout);
   task.start.lock_timeout = options_.settings.lock_timeout;
-  task.statements = work.statements;
-  task.ending = run.read_only
-                    ? (run.hold ? BranchEnding::kHoldReadOnly : BranchEnding::kReadOnly)
-                    : (branch.is_one_phase() ? BranchEnding::kCommitOnePhase : BranchEnding::kPrepare);
+  task.ending = work.declared_read_only ? BranchEnding::kReadOnly : BranchEnding::kPrepare;
   task.mine = mine_;
   task.durability_required = options_.settings.require_durability;
-  const auto transaction = id.transaction.text();
+  const auto transaction = branch.id().transaction.text();
   task.comment =
       sql_comment(options_.settings.comment_parts(),
                   {.label = work.label, .traceparent = work.traceparent, .transaction = transaction});
@@ -123,22 +152,29 @@ void Resource::run_work(const Branch& branch, const RunWork& run) {
   if (work.max_rows > 0)
     task.limits.rows_per_statement = std::min(task.limits.rows_per_statement, work.max_rows);
 
-  const auto running = std::make_shared<RunningWork>(std::move(task));
+  return task;
+}
+
+void Resource::run_on_session(const Branch& branch, bool binds, RunningWork::Run run) {
+  const auto id = branch.id();
+  const auto timeout = branch.work().timeout;
+  const auto running = std::make_shared<RunningWork>(std::move(run));
   running_[id] = running;
   SessionTask session;
   session.branch = id;
-  session.deadline = boot_now() + (work.timeout.count() > 0 ? work.timeout : kDefaultWork);
-  session.run = [this, id, running](DatabaseConnection& connection) {
-    asio::post(loop_, [this, id, bound = connection.session_identity()] {
-      if (!shut_down_) report(id, SessionBound{bound});
-    });
+  session.deadline = boot_now() + (timeout.count() > 0 ? timeout : kDefaultWork);
+  session.run = [this, id, binds, running](DatabaseConnection& connection) {
+    if (binds) {
+      asio::post(loop_, [this, id, bound = connection.session_identity()] {
+        if (!shut_down_) report(id, SessionBound{bound});
+      });
+    }
     running->run(connection);
   };
   session.done = [this, id, running](Status status, BackendFate fate) {
     if (!shut_down_) work_done(id, running, std::move(status), fate);
   };
   work_.submit(std::move(session));
-  reach(CrashPoint::kAfterWorkStarted);
 }
 
 void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>& running, Status status,
@@ -150,7 +186,11 @@ void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>&
   if (!status) return report(id, WorkFinished{WorkFailed{std::move(status.error())}});
 
   auto result = running->take_result();
-  measure_work(id, *running, result.times);
+  measure_work(id, *running, result);
+  if (std::holds_alternative<StatementDone>(result.outcome)) {
+    reach(CrashPoint::kAfterStatementRan);
+    return report(id, StatementRan{std::move(result.results.front())});
+  }
   WorkOutcome outcome = WorkRead{};
   if (auto* refused = std::get_if<Refused>(&result.outcome)) {
     if (refused->error.code == ErrorCode::kNotDurable) note_durability(refused->error.message);
@@ -180,9 +220,10 @@ void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>&
   report(id, WorkFinished{std::move(outcome)});
 }
 
-void Resource::measure_work(const BranchId& id, RunningWork& running, const WorkTimes& times) {
+void Resource::measure_work(const BranchId& id, RunningWork& running, const WorkResult& result) {
+  const auto& times = result.times;
   const auto queued = running.queued();
-  meter_.worked(queued, times, running.work().ending);
+  meter_.worked(queued, result);
   const auto took = queued + times.begin.value_or(Duration{}) + times.statements.value_or(Duration{}) +
                     times.ending.value_or(Duration{});
   if (options_.slow_branch != Duration{} && took >= options_.slow_branch)

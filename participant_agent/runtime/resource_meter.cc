@@ -38,17 +38,16 @@ Histogram& ResourceMeter::step(const char* name) {
 }
 
 // A step that did not end, because an earlier one failed, is not measured.
-void ResourceMeter::worked(Duration queued, const WorkTimes& times, BranchEnding ending) {
+void ResourceMeter::worked(Duration queued, const WorkResult& result) {
+  const auto& times = result.times;
   queue_.Observe(seconds_of(queued));
   if (times.begin) begin_.Observe(seconds_of(*times.begin));
   if (times.statements) statements_.Observe(seconds_of(*times.statements));
   if (!times.ending) return;
-  switch (ending) {
-    case BranchEnding::kPrepare: return prepare_.Observe(seconds_of(*times.ending));
-    case BranchEnding::kCommitOnePhase: return one_phase_.Observe(seconds_of(*times.ending));
-    case BranchEnding::kReadOnly:
-    case BranchEnding::kHoldReadOnly: return read_only_.Observe(seconds_of(*times.ending));
-  }
+  const auto ending = seconds_of(*times.ending);
+  if (std::holds_alternative<Prepared>(result.outcome)) prepare_.Observe(ending);
+  if (std::holds_alternative<CommittedOnePhase>(result.outcome)) one_phase_.Observe(ending);
+  if (std::holds_alternative<ReadOnlyDone>(result.outcome)) read_only_.Observe(ending);
 }
 
 void ResourceMeter::finished(bool commit, Duration took) {

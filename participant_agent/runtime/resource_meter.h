@@ -21,7 +21,7 @@ class ResourceMeter {
  public:
   ResourceMeter(Metrics& metrics, const ResourceName& resource);
 
-  void worked(Duration queued, const WorkTimes& times, BranchEnding ending);
+  void worked(Duration queued, const WorkResult& result);
   void finished(bool commit, Duration took);
   void session_lost() { lost_sessions_.Increment(); }
   void inquired() { inquiries_.Increment(); }

@@ -1,8 +1,9 @@
 // participant_agent/runtime/running_work.h
 //
-// A branch's work while a session has it: shared by the loop, which may cancel it, and the session's thread.
+// A branch's work, or one step of an interactive branch, while a session has it: shared by the loop, which may cancel it, and the session's thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,7 +17,8 @@ namespace troth::agent {
 
 class RunningWork {
  public:
-  explicit RunningWork(BranchWork work) : work_(std::move(work)), submitted_(boot_now()) {}
+  using Run = std::function<WorkResult(DatabaseConnection&)>;
+  explicit RunningWork(Run run) : run_(std::move(run)), submitted_(boot_now()) {}
 
   // On the session's thread.
   void run(DatabaseConnection& connection) {
@@ -29,7 +31,7 @@ class RunningWork {
       }
       cancellation_ = connection.cancellation();
     }
-    auto result = connection.run_branch(work_);
+    auto result = run_(connection);
     const std::lock_guard lock(mutex_);
     result_ = std::move(result);
     cancellation_.reset();  // the session's next branch is another's
@@ -49,7 +51,6 @@ class RunningWork {
     return std::move(*result_);
   }
 
-  [[nodiscard]] const BranchWork& work() const { return work_; }
   // How long it waited for its session; once it has ended.
   [[nodiscard]] Duration queued() {
     const std::lock_guard lock(mutex_);
@@ -68,7 +69,7 @@ class RunningWork {
     return error;
   }
 
-  const BranchWork work_;
+  const Run run_;
   const Instant submitted_;
   std::mutex mutex_;
   Duration queued_{};

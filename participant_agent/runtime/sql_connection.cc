@@ -135,13 +135,21 @@ std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const Da
 
 // -- A branch ----------------------------------------------------------------------------------------------
 
-WorkResult SqlConnection::run_branch(const BranchWork& work) {
+WorkResult SqlConnection::measured(const BranchWork& work, const std::function<WorkResult()>& steps) {
   comment_ = work.comment;
   times_ = {};
-  WorkResult result = run_steps(work);
+  WorkResult result = steps();
   result.times = times_;
   comment_.clear();
   return result;
+}
+
+void SqlConnection::took(std::optional<Duration>& step, Instant since) {
+  step = step.value_or(Duration{}) + (boot_now() - since);
+}
+
+WorkResult SqlConnection::run_branch(const BranchWork& work) {
+  return measured(work, [&] { return run_steps(work); });
 }
 
 WorkResult SqlConnection::run_steps(const BranchWork& work) {
@@ -154,17 +162,11 @@ WorkResult SqlConnection::run_steps(const BranchWork& work) {
         fmt::format("session {} holds a prepared branch until that ends", identity_.connection.value);
     return {.outcome = Refused{.error = std::move(busy)}, .results = {}, .session = identity_};
   }
-  Instant step_began = boot_now();
-  const auto step_ended = [&step_began](std::optional<Duration>& step) {
-    const Instant now = boot_now();
-    step = now - std::exchange(step_began, now);
-  };
-  if (std::optional<WorkResult> ended = begin(work); ended.has_value()) return std::move(*ended);
-  step_ended(times_.begin);
+  const auto beginning = work.writes() ? Beginning::kMarked : Beginning::kReadOnly;
+  if (std::optional<WorkResult> ended = begin(work, beginning); ended.has_value()) return std::move(*ended);
   std::vector<StatementResult> results;
   if (std::optional<Error> error = run_statements(work, results); error.has_value())
     return refuse(work, std::move(*error));
-  step_ended(times_.statements);
   reach(CrashPoint::kAfterStatements);
 
   const BranchId& branch = work.start.id;
@@ -178,9 +180,10 @@ WorkResult SqlConnection::run_steps(const BranchWork& work) {
       return {.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   }
   if (work.ending == BranchEnding::kCommitOnePhase) reach(CrashPoint::kBeforeOnePhaseCommit);
+  const Instant ending_began = boot_now();
   if (const Answer<void> ended = end_branch(texts, work.ending, results); !ended.has_value())
     return refuse(work, ended.error().error, /*ending_sent=*/true);
-  step_ended(times_.ending);
+  took(times_.ending, ending_began);
 
   WorkResult result{.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   if (work.ending == BranchEnding::kCommitOnePhase) result.outcome = CommittedOnePhase{};
@@ -191,87 +194,104 @@ WorkResult SqlConnection::run_steps(const BranchWork& work) {
   return result;
 }
 
-std::optional<WorkResult> SqlConnection::begin(const BranchWork& work) {
-  const bool writes = work.writes();
-  if (writes && !prepared_for_branches_) {
+std::optional<WorkResult> SqlConnection::begin(const BranchWork& work, Beginning beginning) {
+  const Instant began = boot_now();
+  const bool marks = beginning == Beginning::kMarked;
+  if (work.writes() && !prepared_for_branches_) {
     const Texts own = dialect_.prepare_for_branches();
     if (const auto ready = own.empty() ? Answer<TextAnswer>() : call(own); !ready.has_value())
       return refuse_begin(work, ready.error().error);
     prepared_for_branches_ = true;
   }
-  Texts texts = writes ? dialect_.begin_branch(work.start) : dialect_.begin_read_only(work.start);
-  for (std::string& text : texts)
-    text.insert(0, comment_);
+  const Texts texts = marks                               ? dialect_.begin_branch(work.start)
+                      : beginning == Beginning::kUnmarked ? dialect_.begin_unmarked(work.start)
+                                                          : dialect_.begin_read_only(work.start);
   for (int attempt = 1;; ++attempt) {
     const Instant sent = boot_now();
-    const Answer<TextAnswer> begun = call(texts);
-    if (!begun.has_value()) {
-      // Only the marker can meet a duplicate key here.
-      if (begun.error().meaning == Meaning::kDuplicateKey) return marker_taken(work, begun.error());
-      return refuse_begin(work, begun.error().error);
+    if (auto ended = begin_once(work, texts); ended.has_value()) return ended;
+    const bool waited = marks && dialect_.begins_again_after_wait() && boot_now() - sent > kBeginHadToWait;
+    if (marks) reach(CrashPoint::kAfterMarker);
+    if (!waited || attempt == kMostBegins) {
+      took(times_.begin, began);
+      return std::nullopt;
     }
-    const Answer<GuardRow> guard = read_only_row(begun->rows, &parse_guard, "guard of a branch");
-    if (!guard.has_value()) return refuse(work, guard.error().error);
-    const bool must_last = writes && work.durability_required;
-    if (Status passed = check_guard(*guard, work.mine, work.start, must_last); !passed.has_value())
-      return refuse(work, std::move(passed.error()));
-
-    const bool waited = writes && dialect_.begins_again_after_wait() && boot_now() - sent > kBeginHadToWait;
-    if (writes) reach(CrashPoint::kAfterMarker);
-    if (!waited || attempt == kMostBegins) return std::nullopt;
     if (!roll_back(work)) return refuse(work, {});
   }
 }
 
+Texts SqlConnection::commented(const Texts& texts) const {
+  Texts all;
+  for (const std::string& text : texts)
+    all.push_back(comment_ + text);
+  return all;
+}
+
+std::optional<WorkResult> SqlConnection::begin_once(const BranchWork& work, const Texts& texts) {
+  const Answer<TextAnswer> begun = comment_.empty() ? call(texts) : call(commented(texts));
+  if (!begun.has_value()) {
+    // Only the marker can meet a duplicate key here.
+    if (begun.error().meaning == Meaning::kDuplicateKey) return marker_taken(work, begun.error());
+    return refuse_begin(work, begun.error().error);
+  }
+  const Answer<GuardRow> guard = read_only_row(begun->rows, &parse_guard, "guard of a branch");
+  if (!guard.has_value()) return refuse(work, guard.error().error);
+  const bool must_last = work.writes() && work.durability_required;
+  if (Status passed = check_guard(*guard, work.mine, work.start, must_last); !passed.has_value())
+    return refuse(work, std::move(passed.error()));
+  return std::nullopt;
+}
+
 std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
                                                    std::vector<StatementResult>& results) {
+  const Instant began = boot_now();
   begin_statements();
-  ran_clients_statements_ = true;
   ResultBudget budget(work.limits);
   std::uint32_t number = 0;
   for (const Statement& statement : work.statements) {
-    ++number;
-    std::optional<Error> error;
-    if (cancellation()->requested()) {
-      error.emplace();
-      error->code = ErrorCode::kTimeout;
-      error->effect = Effect::kNone;
-      error->message = "the branch's time was up before this statement";
-    } else {
-      budget.next_statement();
-      StatementTime time(work, dialect_.server_times_statements(), cancellation());
-      Answer<StatementResult> result = execute(statement, budget);
-      if (time.is_up() && condition_ != ConnectionCondition::kLost) {
-        error.emplace();
-        error->code = ErrorCode::kTimeout;
-        error->effect = Effect::kNone;
-        error->retryable = true;
-        error->message = fmt::format(
-            "the statement took longer than its {} ms; raise `statement_timeout_ms`, or see what it waits "
-            "for",
-            work.start.statement_timeout.count());
-      } else if (!result.has_value()) {
-        error = std::move(result.error().error);
-        // [T11] What the statement did goes with the branch.
-        if (condition_ != ConnectionCondition::kLost) error->effect = Effect::kNone;
-      } else if (!inside_transaction()) {
-        condition_ = ConnectionCondition::kDoubtful;
-        error.emplace();
-        error->code = ErrorCode::kForbiddenStatement;
-        error->effect = Effect::kUnknown;
-        error->message = "the statement ended the branch's transaction; a branch must leave that to Troth";
-      } else if (Status met = check_expectation(statement, number, *result); !met.has_value()) {
-        error = std::move(met.error());
-      } else {
-        results.push_back(std::move(*result));
-        reach(CrashPoint::kAfterStatement);
-        continue;
-      }
-    }
-    error->statement = number;
-    return error;
+    auto ran = run_one(work, statement, ++number, budget);
+    if (!ran.has_value()) return std::move(ran.error());
+    results.push_back(std::move(*ran));
   }
+  took(times_.statements, began);
   return std::nullopt;
+}
+
+std::expected<StatementResult, Error> SqlConnection::run_one(const BranchWork& work, const Statement& statement,
+                                                             std::uint32_t number, ResultBudget& budget) {
+  ran_clients_statements_ = true;
+  Error error;
+  error.code = ErrorCode::kTimeout;
+  error.effect = Effect::kNone;
+  if (cancellation()->requested()) {
+    error.message = "the branch's time was up before this statement";
+  } else {
+    budget.next_statement();
+    StatementTime time(work, dialect_.server_times_statements(), cancellation());
+    Answer<StatementResult> result = execute(statement, budget);
+    if (time.is_up() && condition_ != ConnectionCondition::kLost) {
+      error.retryable = true;
+      error.message = fmt::format(
+          "the statement took longer than its {} ms; raise `statement_timeout_ms`, or see what it waits "
+          "for",
+          work.start.statement_timeout.count());
+    } else if (!result.has_value()) {
+      error = std::move(result.error().error);
+      // [T11] What the statement did goes with the branch.
+      if (condition_ != ConnectionCondition::kLost) error.effect = Effect::kNone;
+    } else if (!inside_transaction()) {
+      condition_ = ConnectionCondition::kDoubtful;
+      error.code = ErrorCode::kForbiddenStatement;
+      error.effect = Effect::kUnknown;
+      error.message = "the statement ended the branch's transaction; a branch must leave that to Troth";
+    } else if (Status met = check_expectation(statement, number, *result); !met.has_value()) {
+      error = std::move(met.error());
+    } else {
+      reach(CrashPoint::kAfterStatement);
+      return std::move(*result);
+    }
+  }
+  error.statement = number;
+  return std::unexpected(std::move(error));
 }
 
 WorkResult SqlConnection::refuse(const BranchWork& work, Error error, bool ending_sent) {
@@ -328,6 +348,7 @@ bool SqlConnection::roll_back(const BranchWork& work) {
     if (condition_ == ConnectionCondition::kLost) return false;
     last_succeeded = call({text}).has_value();
   }
+  if (last_succeeded && std::exchange(open_, std::nullopt).has_value()) untie(true);
   return last_succeeded;
 }
 

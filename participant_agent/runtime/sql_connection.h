@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,9 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] bool clean_up() final;
 
   [[nodiscard]] WorkResult run_branch(const BranchWork& work) final;
+  [[nodiscard]] WorkResult run_statement(const BranchWork& work, const OpenStatement& statement) final;
+  [[nodiscard]] WorkResult prepare_open(const BranchWork& work, bool marked, bool hold) final;
+  [[nodiscard]] WorkResult roll_back_open(const BranchWork& work) final;
   [[nodiscard]] Answer<void> release_held() final;
   [[nodiscard]] Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) final;
   [[nodiscard]] Answer<std::vector<MarkerRow>> read_markers(const BranchId& branch,
@@ -80,6 +84,8 @@ class SqlConnection : public DatabaseConnection {
   // The branch stands; its statements follow.
   virtual void begin_statements() {}
   [[nodiscard]] virtual Answer<StatementResult> execute(const Statement& statement, ResultBudget& budget) = 0;
+  // The result is told before the branch ends: what is usually read with the end is read now.
+  [[nodiscard]] virtual Answer<void> complete(StatementResult& /*result*/) { return {}; }
   // The same as `call`, for the texts that prepare or commit a branch: success means that it is so.
   [[nodiscard]] virtual Answer<void> end_branch(const Texts& texts, BranchEnding ending,
                                                 std::vector<StatementResult>& results) = 0;
@@ -104,8 +110,23 @@ class SqlConnection : public DatabaseConnection {
 
  private:
   [[nodiscard]] WorkResult run_steps(const BranchWork& work);
-  // The marker stands and the guard is passed, or how the branch ended.
-  [[nodiscard]] std::optional<WorkResult> begin(const BranchWork& work);
+  [[nodiscard]] WorkResult statement_steps(const BranchWork& work, const OpenStatement& statement);
+  [[nodiscard]] WorkResult prepare_steps(const BranchWork& work, bool marked, bool hold);
+  // Runs the steps with the branch's comment, and with their times in the result.
+  [[nodiscard]] Texts commented(const Texts& texts) const;
+  // A step that came to its good end.
+  static void took(std::optional<Duration>& step, Instant since);
+  [[nodiscard]] WorkResult measured(const BranchWork& work, const std::function<WorkResult()>& steps);
+  enum class Beginning : std::uint8_t { kMarked, kUnmarked, kReadOnly };
+  // The marker stands where there is one, and the guard is passed, or how the branch ended.
+  [[nodiscard]] std::optional<WorkResult> begin(const BranchWork& work, Beginning beginning);
+  [[nodiscard]] std::optional<WorkResult> begin_once(const BranchWork& work, const Texts& texts);
+  // The same for the marker of a branch that has only read so far.
+  [[nodiscard]] std::optional<WorkResult> mark(const BranchWork& work);
+  [[nodiscard]] std::expected<StatementResult, Error> run_one(const BranchWork& work, const Statement& statement,
+                                                              std::uint32_t number, ResultBudget& budget);
+  [[nodiscard]] bool is_open(const BranchWork& work) const;
+  [[nodiscard]] WorkResult session_is_lost(const BranchWork& work) const;
   [[nodiscard]] std::optional<Error> run_statements(const BranchWork& work,
                                                     std::vector<StatementResult>& results);
   // Rolls back and says so; or that the connection went before that could be seen.
@@ -122,6 +143,7 @@ class SqlConnection : public DatabaseConnection {
   const SessionSettings settings_;
   SessionIdentity identity_;
   ConnectionCondition condition_ = ConnectionCondition::kIdle;
+  std::optional<BranchId> open_;  // the interactive branch that this session is inside of
   bool doubted_ = false;
   bool prepared_for_branches_ = false;
   bool ran_clients_statements_ = false;  // since it was last clean

@@ -274,21 +274,20 @@ wire::BranchWork wire_of(const ResourceName& resource, const std::vector<Stateme
   return work;
 }
 
-Result<Work> work_of(const wire::PrepareRequest& request) {
-  Work work;
+namespace {
+
+// What a prepare and a statement say of their branch.
+template <typename Request>
+Status read_branch(const Request& request, const std::string& resource, Work& work) {
   auto id = branch_of(request.transaction_id, request.branch);
   if (!id) return std::unexpected(std::move(id.error()));
   work.id = *std::move(id);
-  auto resource = parse_resource_name(request.work.resource);
-  if (!resource) return std::unexpected(std::move(resource.error()));
-  work.resource = *std::move(resource);
+  auto name = parse_resource_name(resource);
+  if (!name) return std::unexpected(std::move(name.error()));
+  work.resource = *std::move(name);
   auto leader = leader_of(request.header);
   if (!leader) return std::unexpected(std::move(leader.error()));
   work.epoch = leader->epoch.number;
-  if (request.one_phase != work.id.transaction.is_one_phase()) {
-    return refuse(fmt::format("{} is {}a one-phase transaction by its id", work.id.transaction.text(),
-                              request.one_phase ? "not " : ""));
-  }
   work.incarnation = Incarnation{static_cast<std::uint64_t>(request.incarnation)};
   if (request.__isset.request) {
     auto key = request_key_of(request.request);
@@ -301,11 +300,6 @@ Result<Work> work_of(const wire::PrepareRequest& request) {
   auto isolation = isolation_of(request.isolation);
   if (!isolation) return std::unexpected(std::move(isolation.error()));
   work.isolation = *isolation;
-  work.declared_read_only = request.work.read_only;
-  work.announced_statements = static_cast<std::uint32_t>(request.statement_count);
-  auto statements = statements_of(request.work);
-  if (!statements) return std::unexpected(std::move(statements.error()));
-  work.statements = *std::move(statements);
   auto timeout = duration_of("timeout_ms", request.timeout_ms);
   if (!timeout) return std::unexpected(std::move(timeout.error()));
   work.timeout = *timeout;
@@ -316,7 +310,74 @@ Result<Work> work_of(const wire::PrepareRequest& request) {
   work.max_rows = static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.max_rows));
   work.label = request.label;
   work.traceparent = request.traceparent;
+  return {};
+}
+
+}  // namespace
+
+Result<Work> work_of(const wire::PrepareRequest& request) {
+  Work work;
+  if (auto read = read_branch(request, request.work.resource, work); !read)
+    return std::unexpected(std::move(read.error()));
+  if (request.one_phase != work.id.transaction.is_one_phase()) {
+    return refuse(fmt::format("{} is {}a one-phase transaction by its id", work.id.transaction.text(),
+                              request.one_phase ? "not " : ""));
+  }
+  work.interactive = request.interactive;
+  work.declared_read_only = request.work.read_only;
+  work.announced_statements = static_cast<std::uint32_t>(request.statement_count);
+  auto statements = statements_of(request.work);
+  if (!statements) return std::unexpected(std::move(statements.error()));
+  work.statements = *std::move(statements);
   return work;
+}
+
+Result<Work> work_of(const wire::StatementRequest& request) {
+  Work work;
+  if (auto read = read_branch(request, request.resource, work); !read)
+    return std::unexpected(std::move(read.error()));
+  if (work.id.transaction.is_one_phase())
+    return refuse(fmt::format("{} is a one-phase transaction by its id", work.id.transaction.text()));
+  auto idle = duration_of("idle_timeout_ms", request.idle_timeout_ms);
+  if (!idle) return std::unexpected(std::move(idle.error()));
+  work.idle_timeout = *idle;
+  work.interactive = true;
+  work.declared_read_only = request.read_only;
+  return work;
+}
+
+Result<NumberedStatement> statement_of(const wire::StatementRequest& request) {
+  if (request.number <= 0) return refuse(fmt::format("statement number {}: expected 1, 2, ..", request.number));
+  NumberedStatement numbered{static_cast<std::uint32_t>(request.number), std::nullopt};
+  if (!request.__isset.statement) return numbered;
+  auto statement = statement_of(request.statement);
+  if (!statement) {
+    statement.error().statement = numbered.number;
+    return std::unexpected(std::move(statement.error()));
+  }
+  numbered.statement = *std::move(statement);
+  return numbered;
+}
+
+wire::StatementReply reply_of(const ResourceName& resource, const StatementAnswer& answer, RowRange range) {
+  wire::StatementReply reply;
+  if (answer.refusal) {
+    auto refusal = *answer.refusal;
+    refusal.resource = resource.value;
+    reply.__set_refusal(wire::from_error(refusal));
+    reply.over = answer.over;
+    return reply;
+  }
+  const StatementResult& kept = *answer.result;
+  const auto rows = kept.rows.size();
+  const auto first = std::min<std::uint64_t>(range.from, rows);
+  const auto count = range.count == 0 ? rows - first : std::min<std::uint64_t>(range.count, rows - first);
+  StatementResult page{kept.columns, {}, kept.affected, kept.generated_key};
+  const auto begin = kept.rows.begin() + static_cast<std::ptrdiff_t>(first);
+  page.rows.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
+  reply.result = wire_of(page);
+  reply.more = first + count < rows;
+  return reply;
 }
 
 wire::PrepareReply reply_of(const ResourceName& resource, VoteAnswer answer) {

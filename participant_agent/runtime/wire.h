@@ -25,6 +25,9 @@ struct Leader {
 // Every refusal of a malformed message is invalid_argument, effect none.
 [[nodiscard]] Result<Leader> leader_of(const wire::LeaderHeader& header);
 [[nodiscard]] Result<Work> work_of(const wire::PrepareRequest& request);
+// What the statement's branch is begun with, and the statement.
+[[nodiscard]] Result<Work> work_of(const wire::StatementRequest& request);
+[[nodiscard]] Result<NumberedStatement> statement_of(const wire::StatementRequest& request);
 [[nodiscard]] Result<BranchId> branch_of(const std::string& transaction, std::int32_t branch);
 [[nodiscard]] Result<RequestKey> request_key_of(const wire::RequestKey& key);
 [[nodiscard]] wire::RequestKey wire_of(const RequestKey& key);
@@ -39,6 +42,13 @@ struct Leader {
                                        bool read_only);
 
 [[nodiscard]] wire::PrepareReply reply_of(const ResourceName& resource, VoteAnswer answer);
+// Which rows of a kept answer are wanted; `count` 0: all behind `from`.
+struct RowRange {
+  std::uint64_t from = 0;
+  std::uint64_t count = 0;
+};
+[[nodiscard]] wire::StatementReply reply_of(const ResourceName& resource, const StatementAnswer& answer,
+                                            RowRange range);
 [[nodiscard]] wire::BranchEnd::type wire_of(BranchEnd end);
 [[nodiscard]] Result<BranchEnd> end_of(wire::BranchEnd::type end);
 

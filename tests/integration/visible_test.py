@@ -384,3 +384,87 @@ def test_the_databases_own_views_name_the_transaction(servers, workspace, resour
         balance = read.branches[0].statements[0].rows[0].values[0]
         assert (balance.int64 or int(balance.decimal or 0)) == 1000 - 13
         cluster.bank.check()
+
+
+class Interactive:
+    """An interactive transaction of one service."""
+
+    def __init__(self, client, **names: str) -> None:
+        self.types = api("transactions")
+        self.client = client
+        self.who = names.pop("client_name", "tellers")
+        begun = client.begin_transaction(self.types.BeginRequest(client_name=self.who, **names))
+        self.id = begun.transaction_id
+        self.numbers: dict[str, int] = {}
+
+    def query(self, resource: str, made) -> object:
+        self.numbers[resource] = self.numbers.get(resource, 0) + 1
+        return self.client.query(
+            self.types.QueryRequest(
+                transaction_id=self.id,
+                client_name=self.who,
+                resource=resource,
+                number=self.numbers[resource],
+                statement=made,
+            )
+        )
+
+    def commit(self):
+        return self.client.commit(self.types.CommitRequest(transaction_id=self.id, client_name=self.who))
+
+    def rollback(self):
+        return self.client.rollback(self.types.RollbackRequest(transaction_id=self.id, client_name=self.who))
+
+
+def test_interactive_transactions_are_counted_and_named(own_cluster):
+    cluster = own_cluster
+    for one in cluster.agent.settings["resource"]:
+        one["comment"] = ["transaction", "label"]
+    cluster.start()
+    moves = {name: cluster.bank.move(name, "i1", 7, 10 if name == "pg" else -10) for name in ("pg", "my")}
+    vault = cluster.bank.vaults["my"]
+    with cluster.client() as client:
+        committed = Interactive(client, label="payroll", traceparent=TRACE)
+        for made in moves["pg"]:
+            committed.query("pg", made)
+        with AccountRow(vault, account=7), connected(vault.server, vault.database) as session:
+
+            def wait() -> None:
+                committed.query("my", moves["my"][0])
+
+            waiting = threading.Thread(target=wait)
+            waiting.start()
+
+            def named() -> bool:
+                texts = [str(each[0]) for each in rows(session, VIEWS["mysql"])]
+                assert any(
+                    f"/*label='payroll',transaction='{committed.id}'*/ UPDATE account" in t for t in texts
+                ), texts
+                return True
+
+            eventually(named, "the view names the transaction", 10)
+        waiting.join(30)
+        committed.query("my", moves["my"][1])
+        committed.commit()
+        Interactive(client, label="nothing").rollback()
+        failing = Interactive(client, label="overdraft")
+        with pytest.raises(api("common").TrothError):
+            failing.query("pg", cluster.bank.move("pg", "i2", 9, -(10**9))[0])
+
+    page = scrape(cluster.coordinator)
+    answers, steps = "troth_coordinator_answers_total", "troth_coordinator_step_seconds_count"
+    assert page.value(answers, outcome="begun") == 3
+    assert page.value(answers, outcome="committed") == 1
+    assert page.value(answers, outcome="rolled_back") == 1
+    assert page.value(answers, outcome="aborted", code="statement_failed") == 1
+    assert page.value("troth_coordinator_aborts_total", code="statement_failed") == 1
+    assert page.value(steps, step="statement") == 5
+    assert page.value(steps, step="prepare") == page.value(steps, step="choose") == 1
+    page = scrape(cluster.agent)
+    for resource, statements in (("pg", 3), ("my", 2)):
+        labels = {"resource": resource, "step": "statements"}
+        assert page.value("troth_agent_step_seconds_count", **labels) >= statements - 1
+        assert page.value("troth_agent_step_seconds_count", resource=resource, step="prepare") == 1
+    aborted = [line for line in cluster.coordinator.output().splitlines() if "transaction aborted" in line]
+    assert len(aborted) == 1 and "label=overdraft" in aborted[0] and "constraint=no_overdraft" in aborted[0]
+    cluster.bank.check()

@@ -52,6 +52,7 @@ class DoNothingConnection final : public DatabaseConnection {
   ~DoNothingConnection() override {
     const std::lock_guard lock(database_->mutex_);
     database_->sessions_.erase(session_);
+    if (open_.has_value()) database_->running_.erase(*open_);
     database_->changed_.notify_all();
   }
 
@@ -68,27 +69,58 @@ class DoNothingConnection final : public DatabaseConnection {
       result.outcome = Lost{.error = lost().error, .ending_sent = false};
       return result;
     }
-    if (std::optional<ClassifiedError> refused = refuse_marker(work); refused.has_value()) {
-      result.outcome = Refused{std::move(refused->error)};
-      return result;
-    }
-    if (work.writes() && work.durability_required && !database_->not_durable_.empty()) {
-      result.outcome = Refused{
-          refusal(Meaning::kStatementRefused, ErrorCode::kNotDurable, Effect::kNone, database_->not_durable_)
-              .error};
-      return result;
-    }
-    if (work.writes()) {
-      if (std::vector<MarkerRow> rows = visible(work.start.id, work.start.request); !rows.empty()) {
-        result.outcome = MarkerTaken{std::move(rows)};
-        return result;
-      }
-      database_->running_.emplace(work.start.id, marker_of(work));
-    }
-    run_statements(work, lock, result);
+    if (!begin(work, work.writes(), result)) return result;
+    run_statements(work.statements, lock, result);
     database_->running_.erase(work.start.id);
     if (result.results.size() != work.statements.size()) return result;
     finish(work, result);
+    return result;
+  }
+
+  WorkResult run_statement(const BranchWork& work, const OpenStatement& statement) override {
+    std::unique_lock lock(database_->mutex_);
+    WorkResult result{.outcome = Refused{}, .results = {}, .session = session_identity()};
+    if (!alive()) {
+      result.outcome = Lost{.error = lost().error, .ending_sent = false};
+      return result;
+    }
+    if ((statement.first || statement.marks) && !begin(work, statement.marks, result)) {
+      leave_open();
+      return result;
+    }
+    open_ = work.start.id;
+    condition_ = ConnectionCondition::kTied;
+    run_statements({statement.statement}, lock, result);
+    if (result.results.empty())
+      leave_open();
+    else
+      result.outcome = StatementDone{};
+    return result;
+  }
+
+  WorkResult prepare_open(const BranchWork& work, bool marked, bool hold) override {
+    const std::lock_guard lock(database_->mutex_);
+    WorkResult result{.outcome = Refused{}, .results = {}, .session = session_identity()};
+    if (!alive()) {
+      result.outcome = Lost{.error = lost().error, .ending_sent = true};
+      return result;
+    }
+    leave_open();
+    BranchWork ending = work;
+    if (!marked) ending.ending = hold ? BranchEnding::kHoldReadOnly : BranchEnding::kReadOnly;
+    finish(ending, result);
+    return result;
+  }
+
+  WorkResult roll_back_open(const BranchWork& /*work*/) override {
+    const std::lock_guard lock(database_->mutex_);
+    WorkResult result{.outcome = Refused{}, .results = {}, .session = session_identity()};
+    if (!alive())
+      result.outcome = Lost{.error = lost().error, .ending_sent = false};
+    else
+      result.outcome =
+          Refused{refusal(Meaning::kStatementRefused, ErrorCode::kStale, Effect::kNone, "rolled back").error};
+    leave_open();
     return result;
   }
 
@@ -312,9 +344,37 @@ class DoNothingConnection final : public DatabaseConnection {
     return rows;
   }
 
+  // The guard, and the marker where there is one; false: the outcome is set.
+  bool begin(const BranchWork& work, bool marks, WorkResult& result) {
+    if (std::optional<ClassifiedError> refused = refuse_marker(work); refused.has_value()) {
+      result.outcome = Refused{std::move(refused->error)};
+      return false;
+    }
+    if (work.writes() && work.durability_required && !database_->not_durable_.empty()) {
+      result.outcome = Refused{
+          refusal(Meaning::kStatementRefused, ErrorCode::kNotDurable, Effect::kNone, database_->not_durable_)
+              .error};
+      return false;
+    }
+    if (!marks) return true;
+    if (std::vector<MarkerRow> rows = visible(work.start.id, work.start.request); !rows.empty()) {
+      result.outcome = MarkerTaken{std::move(rows)};
+      return false;
+    }
+    database_->running_.emplace(work.start.id, marker_of(work));
+    return true;
+  }
+
+  void leave_open() {
+    if (open_.has_value()) database_->running_.erase(*open_);
+    open_.reset();
+    if (condition_ == ConnectionCondition::kTied) condition_ = ConnectionCondition::kIdle;
+  }
+
   // Stops at the first one that fails, with the outcome set.
-  void run_statements(const BranchWork& work, std::unique_lock<std::mutex>& lock, WorkResult& result) {
-    for (const Statement& statement : work.statements) {
+  void run_statements(const std::vector<Statement>& statements, std::unique_lock<std::mutex>& lock,
+                      WorkResult& result) {
+    for (const Statement& statement : statements) {
       if (statement.sql == database_->options_.blocking_statement) block(lock);
       if (!alive()) {
         result.outcome = Lost{.error = lost().error, .ending_sent = false};
@@ -394,6 +454,7 @@ class DoNothingConnection final : public DatabaseConnection {
   const ConnectionId session_;
   const std::shared_ptr<DoNothingCancellation> cancellation_;
   ConnectionCondition condition_ = ConnectionCondition::kIdle;
+  std::optional<BranchId> open_;
 };
 
 Result<std::unique_ptr<DatabaseConnection>> DoNothingDatabase::connect() {

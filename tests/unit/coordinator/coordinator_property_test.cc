@@ -49,6 +49,7 @@ class ModelAgent {
 
   void restart() {
     ++incarnation_.value;
+    open_.clear();
     std::erase_if(markers_, [](const auto& held) { return held.second == Marker::kReadOnly; });
   }
   [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
@@ -64,6 +65,18 @@ class ModelAgent {
       return VotedNo{error};
     };
     if (message.incarnation != incarnation_) return refused("another incarnation");           // [T12]
+    if (message.statements && !markers_.contains(branch)) {
+      const auto open = open_.find(branch);
+      if (open == open_.end() || open->second.size() != *message.statements) {
+        end(branch);
+        return refused("another number of statements was answered");  // [T12]
+      }
+      prepared_work_[branch.transaction] = open->second;
+      open_.erase(open);
+      markers_[branch] = Marker::kPrepared;
+      if (message.request) requests_.emplace(*message.request, branch);
+      return VotedYes{};
+    }
     if (position_of(branch.transaction) < watermark_) return refused("below the watermark");  // [T7]
     if (const auto at = markers_.find(branch); at != markers_.end()) {
       // A doubled message gets the answer again.
@@ -99,6 +112,47 @@ class ModelAgent {
     if (message.request) requests_[*message.request] = branch;
     markers_[branch] = message.one_phase ? Marker::kCommitted : Marker::kPrepared;
     return message.one_phase ? Vote{VotedCommitted{}} : Vote{VotedYes{}};
+  }
+
+  // [T12] The next one runs, the last one is answered again, the rest is refused.
+  // `content` stands for the statement's text.
+  StatementAnswer run_statement(const SendStatement& message, std::uint64_t content, Random& random) {
+    hear(message.to.watermark);
+    const auto& branch = message.to.branch;
+    const auto refused = [](ErrorCode code, Effect effect, bool over) {
+      Error error;
+      error.code = code;
+      error.effect = effect;
+      return StatementAnswer{"", error, over};
+    };
+    if (message.incarnation != incarnation_) return refused(ErrorCode::kStale, Effect::kUnknown, false);
+    if (position_of(branch.transaction) < watermark_) return refused(ErrorCode::kStale, Effect::kUnknown, false);
+    if (markers_.contains(branch)) return refused(ErrorCode::kStale, Effect::kUnknown, false);
+    const auto open = open_.find(branch);
+    const auto answered = open == open_.end() ? 0 : open->second.size();
+    if (message.number == answered && answered > 0) {
+      // One that was refused here first, and then came a second time behind the back of who asks now.
+      if (open->second.back() != content) return refused(ErrorCode::kStale, Effect::kUnknown, false);
+      return {"again", std::nullopt, false};
+    }
+    if (open == open_.end() && message.number > 1) {
+      markers_[branch] = Marker::kBarred;
+      return refused(ErrorCode::kUnknownTransaction, Effect::kNone, true);
+    }
+    if (message.number != answered + 1) return refused(ErrorCode::kInvalidArgument, Effect::kNone, false);
+    if (random.one_in(10)) return refused(ErrorCode::kForbiddenStatement, Effect::kNone, false);
+    if (random.one_in(10)) {
+      end(branch);
+      return refused(ErrorCode::kStatementFailed, Effect::kNone, true);
+    }
+    open_[branch].push_back(content);
+    return {"rows", std::nullopt, false};
+  }
+
+  // What an interactive transaction did here, statement by statement, if it was prepared.
+  [[nodiscard]] std::vector<std::uint64_t> prepared_work(const TransactionId& id) const {
+    const auto at = prepared_work_.find(id);
+    return at == prepared_work_.end() ? std::vector<std::uint64_t>{} : at->second;
   }
 
   BranchEnd commit(const BranchAddress& to) {
@@ -174,6 +228,7 @@ class ModelAgent {
  private:
   void hear(Position watermark) { watermark_ = std::max(watermark_, watermark); }
   void end(const BranchId& branch) {
+    open_.erase(branch);
     auto& marker = markers_.try_emplace(branch, Marker::kBarred).first->second;
     violations_.expect(marker != Marker::kCommitted,
                        fmt::format("[T3] {} is committed and told to roll back", branch.transaction.text()));
@@ -189,6 +244,8 @@ class ModelAgent {
   Position watermark_;
   std::map<BranchId, Marker> markers_;
   std::map<RequestKey, std::optional<BranchId>> requests_;  // nullopt: barred
+  std::map<BranchId, std::vector<std::uint64_t>> open_;     // interactive; the statements that ran
+  std::map<TransactionId, std::vector<std::uint64_t>> prepared_work_;
 };
 
 class History {
@@ -197,6 +254,8 @@ class History {
     for (const auto* name : {"accounts", "ledger", "audit"})
       agents_.emplace(ResourceName{name}, ModelAgent{{std::string("agent-") + name}, violations_});
     limits_.default_timeout = seconds{2};
+    limits_.interactive_timeout = seconds{3};
+    limits_.idle_timeout = seconds{1};
     limits_.redrive = {milliseconds{100}, milliseconds{800}};
     limits_.ask_again = {milliseconds{100}, milliseconds{800}};
     limits_.remembered_outcomes = 3;
@@ -214,13 +273,16 @@ class History {
  private:
   // What is under way, with the coordinator's start that it belongs to: a reply finds only the process that
   // asked.
-  using Message = std::variant<SendPrepare, SendCommit, SendRollback, SendRelease, SendSettle, PrepareReplied,
+  using Message = std::variant<SendPrepare, SendStatement, StatementReplied, StatementFailed, SendCommit, SendRollback, SendRelease, SendSettle, PrepareReplied,
                                CommitReplied, SettleReplied>;
 
   // ---- what happens
 
   void one_step() {
-    switch (random_.below(14)) {
+    switch (random_.below(17)) {
+      case 14:
+      case 15:
+      case 16: return interactive_step();
       case 0: return new_call();
       case 1: return ask_status();
       case 2: return random_.one_in(6) ? crash_coordinator() : pass(milliseconds{random_.between(1, 400)});
@@ -251,6 +313,48 @@ class History {
     work.acknowledgement = random_.one_in(2) ? Acknowledgement::kDecided : Acknowledgement::kApplied;
     calls_[requested.call] = work.request;
     step(std::move(requested));
+  }
+
+  // A client with a transaction in its hands: the next statement, an old or a skipped one, a commit, a rollback; or
+  // nothing any more.
+  void interactive_step() {
+    if (sessions_.empty() || random_.one_in(4)) {
+      ExecuteRequested begin{{++last_call_}, {}};
+      begin.work.client = "teller";
+      begin.work.interactive.emplace();
+      begin.work.digest.bytes[0] = 99;
+      if (random_.one_in(2)) begin.work.request = request(6 + random_.below(3));
+      calls_[begin.call] = begin.work.request;
+      return step(std::move(begin));
+    }
+    auto session = sessions_.begin();
+    std::advance(session, static_cast<std::ptrdiff_t>(random_.below(sessions_.size())));
+    const auto id = session->first;
+    if (random_.one_in(5)) {
+      const CallId call{++last_call_};
+      calls_[call] = session->second.request;
+      if (random_.one_in(4)) {
+        sessions_.erase(session);
+        return step(RollbackRequested{call, id, "teller"});
+      }
+      committing_[id] = session->second.places;
+      if (!random_.one_in(3)) sessions_.erase(session);  // else it asks again
+      return step(CommitRequested{call, id, "teller", Acknowledgement::kApplied, {}});
+    }
+    auto resource = agents_.begin();
+    std::advance(resource, static_cast<std::ptrdiff_t>(random_.below(agents_.size())));
+    auto& place = session->second.places[resource->first];
+    auto number = place.answered.size() + 1;
+    if (random_.one_in(5)) number += random_.below(2) == 0 ? 1 : -1;
+    if (number == 0) return;
+    // The same text under the same number, until one was refused: then it asks for something else.
+    const auto content = number <= place.answered.size() ? place.answered[number - 1] : 100 * number + place.refused;
+    Digest digest;
+    digest.bytes[0] = static_cast<std::uint8_t>(content % 251);
+    StatementRequested asked{
+        {++last_call_}, id, "teller", resource->first, static_cast<std::uint32_t>(number), digest, 10};
+    asked_statements_[asked.call] = {id, resource->first, number, content};
+    step(std::move(asked));
   }
 
   void ask_status() {
@@ -287,6 +391,17 @@ class History {
     const bool yes = std::holds_alternative<VotedYes>(vote) || std::holds_alternative<VotedReadOnly>(vote);
     if (yes) votes_[message.to.branch.transaction].insert(message.to.branch.branch);
     network_.emplace_back(start, PrepareReplied{message.to.branch, std::move(vote)});
+  }
+  void arrive(const SendStatement& message, std::uint64_t start) {
+    const auto content = asked_statements_.at(message.call).content;
+    auto answer = agent_of(message.to.resource).run_statement(message, content, random_);
+    network_.emplace_back(start, StatementReplied{message.to.branch, message.call, std::move(answer)});
+  }
+  void arrive(const StatementFailed& message, std::uint64_t start) {
+    if (start == start_) step(message);
+  }
+  void arrive(const StatementReplied& message, std::uint64_t start) {
+    if (start == start_) step(message);
   }
   void arrive(const SendCommit& message, std::uint64_t start) {
     violations_.expect(durably_committed(message.to.branch.transaction),
@@ -432,6 +547,25 @@ class History {
   // ---- effects
 
   void carry_out(SendPrepare& effect) { network_.emplace_back(start_, effect); }
+  void carry_out(SendStatement& effect) {
+    network_.emplace_back(start_, effect);
+    if (!random_.one_in(6)) return;
+    Error reset;
+    reset.effect = Effect::kUnknown;
+    network_.emplace_back(start_, StatementFailed{effect.to.branch, effect.call, false, reset});
+  }
+  void carry_out(AnswerStatement& effect) {
+    const auto [id, resource, number, content] = asked_statements_.at(effect.call);
+    const auto session = sessions_.find(id);
+    if (session == sessions_.end()) return;
+    if (effect.over) {
+      sessions_.erase(session);
+      return;
+    }
+    auto& place = session->second.places[resource];
+    if (!effect.result && effect.result.error().code == ErrorCode::kForbiddenStatement) ++place.refused;
+    if (effect.result && number == place.answered.size() + 1) place.answered.push_back(content);
+  }
   void carry_out(SendCommit& effect) { network_.emplace_back(start_, effect); }
   void carry_out(SendRollback& effect) { network_.emplace_back(start_, effect); }
   void carry_out(SendRelease& effect) { network_.emplace_back(start_, effect); }
@@ -449,7 +583,16 @@ class History {
     const auto request = calls_.at(effect.call);
     if (const auto* committed = std::get_if<Committed>(&effect.answer))
       return told_committed(committed->transaction, request);
+    if (const auto* begun = std::get_if<Begun>(&effect.answer)) {
+      sessions_[begun->transaction].request = request;
+      return;
+    }
+    if (const auto* rolled_back = std::get_if<RolledBack>(&effect.answer)) {
+      told_aborted_.insert(rolled_back->transaction);
+      return;
+    }
     const auto& failed = std::get<Failed>(effect.answer);
+    if (failed.error.code == ErrorCode::kBusy) return;  // of this call: the transaction goes on
     if (failed.error.effect == Effect::kNone && failed.transaction) told_aborted_.insert(*failed.transaction);
   }
   void carry_out(AnswerStatus& effect) {
@@ -534,6 +677,13 @@ class History {
     for (const auto& id : told_committed_)
       violations_.expect(committed.contains(id),
                          fmt::format("[T3] {} was told committed and is not", id.text()));
+    for (const auto& [id, places] : committing_) {
+      if (!told_committed_.contains(id)) continue;
+      for (const auto& [resource, place] : places)
+        violations_.expect(agents_.at(resource).prepared_work(id) == place.answered,
+                           fmt::format("[T12] {} committed other statements in {} than its client knows of",
+                                       id.text(), resource.value));
+    }
     for (const auto& [key, ids] : committed_for_) {
       violations_.expect(ids.size() <= 1, "one request was told two commits");
       violations_.expect(!told_never_.contains(key), "[T3] a request was told barred and committed");
@@ -594,6 +744,24 @@ class History {
   std::map<CallId, std::optional<RequestKey>> calls_;
   std::map<CallId, std::variant<TransactionId, RequestKey>> status_of_;
   std::map<CallId, std::pair<ResourceName, BranchId>> inquiries_;
+
+  struct Place {
+    std::vector<std::uint64_t> answered;  // the statements' contents
+    std::uint64_t refused = 0;
+  };
+  struct Session {
+    std::optional<RequestKey> request;
+    std::map<ResourceName, Place> places;
+  };
+  struct AskedStatement {
+    TransactionId transaction;
+    ResourceName resource;
+    std::size_t number = 0;
+    std::uint64_t content = 0;
+  };
+  std::map<TransactionId, Session> sessions_;
+  std::map<TransactionId, std::map<ResourceName, Place>> committing_;
+  std::map<CallId, AskedStatement> asked_statements_;
 
   std::map<TransactionId, std::set<BranchNumber>> votes_;
   std::set<TransactionId> told_committed_;

@@ -82,6 +82,9 @@ inline std::string write_answer(const Answer& answer) {
                        failed->transaction ? write_id(*failed->transaction) : "nothing begun:",
                        name_of(failed->error.code), name_of(failed->error.effect));
   }
+  if (const auto* begun = std::get_if<Begun>(&answer)) return write_id(begun->transaction) + " begun";
+  if (const auto* rolled_back = std::get_if<RolledBack>(&answer))
+    return write_id(rolled_back->transaction) + " rolled back";
   const auto& committed = std::get<Committed>(answer);
   std::string text =
       fmt::format("{} {}committed, {}", write_id(committed.transaction),

@@ -154,6 +154,99 @@ void TableWorld::execute(Words& words) {
   step(std::move(requested));
 }
 
+void TableWorld::begin(Words& words) {
+  ExecuteRequested requested{{words.number()}, {}};
+  auto& work = requested.work;
+  work.client = "teller";
+  work.interactive.emplace();
+  work.digest = digest_of("interactive");
+  std::string request_name;
+  while (!words.empty()) {
+    if (words.accept("request"))
+      request_name = words.next();
+    else if (words.accept("client"))
+      work.client = words.next();
+    else if (words.accept("within"))
+      work.timeout = read_duration(words.next());
+    else if (words.accept("idle"))
+      work.interactive->idle_timeout = read_duration(words.next());
+    else if (words.accept("read-only"))
+      work.interactive->read_only = true;
+    else
+      ADD_FAILURE() << "begin does not know '" << words.next() << "'";
+  }
+  if (!request_name.empty()) work.request = request(request_name, work.client);
+  step(std::move(requested));
+}
+
+// statement CALL of TRANSACTION in RESOURCE number N [content X] [client C] [bytes B] [rows]
+void TableWorld::statement(Words& words) {
+  StatementRequested asked{{words.number()}, {}, "teller", {}, 0, {}, 0};
+  EXPECT_TRUE(words.accept("of"));
+  asked.transaction = read_id(words.next());
+  EXPECT_TRUE(words.accept("in"));
+  asked.resource = {words.next()};
+  EXPECT_TRUE(words.accept("number"));
+  asked.number = static_cast<std::uint32_t>(words.number());
+  std::string content = fmt::format("statement {}", asked.number);
+  bool rows = false;
+  while (!words.empty()) {
+    if (words.accept("content"))
+      content = words.next();
+    else if (words.accept("client"))
+      asked.client = words.next();
+    else if (words.accept("bytes"))
+      asked.bytes = words.number();
+    else if (words.accept("rows"))
+      rows = true;
+    else
+      ADD_FAILURE() << "statement does not know '" << words.next() << "'";
+  }
+  if (!rows) asked.digest = digest_of(content);
+  step(std::move(asked));
+}
+
+// answer to CALL is ROWS | refused | failed | lost | not sent
+void TableWorld::answer_statement(Words& words) {
+  const CallId call{words.number()};
+  ASSERT_TRUE(statements_.contains(call)) << "statement " << call.value << " was not sent";
+  const auto branch = statements_.at(call);
+  EXPECT_TRUE(words.accept("is"));
+  if (words.accept("lost")) {
+    step(StatementFailed{branch, call, false, refusal(ErrorCode::kUnavailable, Effect::kUnknown, "reset")});
+  } else if (words.accept("not sent")) {
+    step(StatementFailed{branch, call, true, refusal(ErrorCode::kUnavailable, Effect::kNone, "not connected")});
+  } else if (words.accept("refused")) {
+    step(StatementReplied{
+        branch, call, {"", refusal(ErrorCode::kForbiddenStatement, Effect::kNone, "transaction control"), false}});
+  } else if (words.accept("failed")) {
+    step(StatementReplied{
+        branch, call, {"", refusal(ErrorCode::kStatementFailed, Effect::kNone, "balance below zero"), true}});
+  } else {
+    step(StatementReplied{branch, call, {words.next(), std::nullopt, false}});
+  }
+}
+
+void TableWorld::end_interactive(Words& words, bool commits) {
+  CommitRequested commit{{words.number()}, {}, "teller", Acknowledgement::kApplied, {}};
+  EXPECT_TRUE(words.accept("of"));
+  commit.transaction = read_id(words.next());
+  while (!words.empty()) {
+    if (words.accept("client"))
+      commit.client = words.next();
+    else if (words.accept("until decided"))
+      commit.acknowledgement = Acknowledgement::kDecided;
+    else if (words.accept("within"))
+      commit.timeout = read_duration(words.next());
+    else
+      ADD_FAILURE() << "an end does not know '" << words.next() << "'";
+  }
+  if (commits)
+    step(std::move(commit));
+  else
+    step(RollbackRequested{commit.call, commit.transaction, commit.client});
+}
+
 void TableWorld::ask_status(Words& words) {
   StatusRequested requested{{words.number()}, {}, false, {}, std::chrono::seconds{5}};
   EXPECT_TRUE(words.accept("of"));
@@ -192,6 +285,16 @@ void TableWorld::resolve(Words& words) {
 bool TableWorld::tell(Words& words) {
   if (words.accept("execute")) {
     execute(words);
+  } else if (words.accept("begin")) {
+    begin(words);
+  } else if (words.accept("statement")) {
+    statement(words);
+  } else if (words.accept("answer to")) {
+    answer_statement(words);
+  } else if (words.accept("commit")) {
+    end_interactive(words, true);
+  } else if (words.accept("roll back")) {
+    end_interactive(words, false);
   } else if (words.accept("status")) {
     ask_status(words);
   } else if (words.accept("resolve")) {
@@ -310,6 +413,7 @@ void TableWorld::carry_out(TableEffect effect) {
   if (!line.empty()) lines_.push_back(line);
   if (auto* ask = std::get_if<AskStore>(&effect)) asked_.push_back(std::move(*ask));
   if (auto* settle = std::get_if<SendSettle>(&effect)) settles_[settle->resource].push_back(settle->ticket);
+  if (auto* statement = std::get_if<SendStatement>(&effect)) statements_[statement->call] = statement->to.branch;
 }
 
 void TableWorld::run_store() {
@@ -398,9 +502,18 @@ std::string TableWorld::write(const TableEffect& effect) {
       [&](const auto& e) -> std::string {
         using E = std::decay_t<decltype(e)>;
         if constexpr (std::is_same_v<E, SendPrepare>) {
-          return fmt::format("{} <- {}prepare {}{}, for incarnation {}", e.to.agent.value,
+          return fmt::format("{} <- {}prepare {}{}, for incarnation {}{}", e.to.agent.value,
                              e.one_phase ? "one-phase " : "", write_to(e.to),
-                             e.request ? ", " + write_request(*e.request) : "", e.incarnation.value);
+                             e.request ? ", " + write_request(*e.request) : "", e.incarnation.value,
+                             e.statements ? fmt::format(", {} statements", *e.statements) : "");
+        } else if constexpr (std::is_same_v<E, SendStatement>) {
+          return fmt::format("{} <- statement {} of call {}, {}{}, for incarnation {}", e.to.agent.value, e.number,
+                             e.call.value, write_to(e.to), e.request ? ", " + write_request(*e.request) : "",
+                             e.incarnation.value);
+        } else if constexpr (std::is_same_v<E, AnswerStatement>) {
+          return fmt::format("answer statement {}: {}{}", e.call.value,
+                             e.result ? *e.result : write_error(e.result.error()),
+                             e.over ? ", over" : "");
         } else if constexpr (std::is_same_v<E, SendCommit>) {
           return fmt::format("{} <- commit {}", e.to.agent.value, write_to(e.to));
         } else if constexpr (std::is_same_v<E, SendRollback>) {

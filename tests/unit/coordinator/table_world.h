@@ -28,6 +28,10 @@ class TableWorld : public ScriptedMachine {
   void start();
   void register_agent(Words& words);
   void execute(Words& words);
+  void begin(Words& words);
+  void statement(Words& words);
+  void answer_statement(Words& words);
+  void end_interactive(Words& words, bool commits);
   void ask_status(Words& words);
   void settle(const std::string& resource, Words& words);
   void resolve(Words& words);
@@ -58,6 +62,7 @@ class TableWorld : public ScriptedMachine {
   std::deque<AskStore> asked_;
   Position last_floor_;
   std::map<ResourceName, std::deque<SettleTicket>> settles_;
+  std::map<CallId, BranchId> statements_;  // sent
   std::map<std::string, RequestId> requests_;
   std::vector<std::string> lines_;
 };

@@ -31,17 +31,17 @@ class TransactionWatchTest : public testing::Test {
 
   // Up to the chosen commit of two branches.
   void choose(const TransactionId& transaction) {
-    watch_.preparing({.to = {.branch = {transaction, {1}}}}, call_);
-    watch_.preparing({.to = {.branch = {transaction, {2}}}}, call_);
+    watch_.preparing({.to = {.branch = {transaction, {1}}}}, &call_);
+    watch_.preparing({.to = {.branch = {transaction, {2}}}}, &call_);
     store::CommitRecord record;
     record.transaction = transaction;
     record.branches = {{{1}, {1}}, {{2}, {2}}};
     watch_.asking({{5}, store::Choose{{1}, record}});
     watch_.store_answered({{5}, store::Won{}});
   }
-  std::string answering(Answer answer) {
+  std::string answering(const Answer& answer) {
     testing::internal::CaptureStderr();
-    watch_.answering({{1}, std::move(answer)}, call_);
+    watch_.answering(answer, call_);
     return testing::internal::GetCapturedStderr();
   }
   double count(const std::string& step) {
@@ -102,7 +102,7 @@ TEST_F(TransactionWatchTest, ALateReplyBehindTheEndIsNothing) {
 }
 
 TEST_F(TransactionWatchTest, TellsAnAbortWithAllItsNamesAndItsReason) {
-  watch_.preparing({.to = {.branch = {id(2), {1}}}}, call_);
+  watch_.preparing({.to = {.branch = {id(2), {1}}}}, &call_);
   const auto line = answering(failed(id(2), ErrorCode::kTimeout, Effect::kNone));
   EXPECT_THAT(line, HasSubstr("level=info program=troth-coordinator msg=\"transaction aborted\" "
                               "transaction=bank-ahbd57.1.2 client=tellers "
@@ -115,7 +115,7 @@ TEST_F(TransactionWatchTest, TellsAnAbortWithAllItsNamesAndItsReason) {
 
 // Two calls wait for one transaction: two answers, one abort.
 TEST_F(TransactionWatchTest, AnAbortCountsOnceHoweverManyWait) {
-  watch_.preparing({.to = {.branch = {id(2), {1}}}}, call_);
+  watch_.preparing({.to = {.branch = {id(2), {1}}}}, &call_);
   answering(failed(id(2), ErrorCode::kConflict, Effect::kNone));
   answering(failed(id(2), ErrorCode::kConflict, Effect::kNone));
   EXPECT_EQ(answers("aborted", "conflict"), 2);
@@ -123,7 +123,7 @@ TEST_F(TransactionWatchTest, AnAbortCountsOnceHoweverManyWait) {
 }
 
 TEST_F(TransactionWatchTest, ADatabasesWordsAreNotWritten) {
-  watch_.preparing({.to = {.branch = {id(2), {1}}}}, call_);
+  watch_.preparing({.to = {.branch = {id(2), {1}}}}, &call_);
   auto failure = failed(id(2), ErrorCode::kStatementFailed, Effect::kNone);
   failure.error.sqlstate = "23000";
   failure.error.vendor_code = 1062;
@@ -177,6 +177,39 @@ TEST_F(TransactionWatchTest, KnowsHowLongTheStoreHasBeenSilent) {
                 .Collect()
                 .histogram.sample_count,
             1U);
+}
+
+TEST_F(TransactionWatchTest, AnInteractiveTransactionKeepsItsNamesFromBeginToEnd) {
+  EXPECT_EQ(answering(Begun{id(1)}), "");
+  EXPECT_EQ(answers("begun", "none"), 1);
+  EXPECT_EQ(count("whole"), 0);
+  testing::internal::CaptureStderr();
+  const Answer busy = failed(id(1), ErrorCode::kBusy, Effect::kNone);
+  watch_.answering(busy, EndingCall{id(1), true, nullptr, boot_now()});
+  const Answer over = failed(id(1), ErrorCode::kTimeout, Effect::kNone);
+  watch_.answering(over, EndingCall{id(1), true, nullptr, boot_now()});
+  const auto lines = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(lines, testing::ContainsRegex("request refused\" .*label=payroll .*code=busy"));
+  EXPECT_THAT(lines, testing::ContainsRegex("transaction aborted\" .*client=tellers .*label=payroll "
+                                            "traceparent=00-4b.* code=timeout"));
+  EXPECT_EQ(answers("refused", "busy"), 1);
+  EXPECT_EQ(answers("aborted", "timeout"), 1);
+}
+
+TEST_F(TransactionWatchTest, AFailedStatementThatEndsItsTransactionIsAnAbort) {
+  answering(Begun{id(1)});
+  const AnswerStatement over{
+      {2}, std::unexpected(failed({}, ErrorCode::kConflict, Effect::kNone).error), id(1)};
+  testing::internal::CaptureStderr();
+  watch_.answering(over, StatementCall{nullptr, nullptr, boot_now()});
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::ContainsRegex("transaction aborted\" transaction=bank-ahbd57.1.1 .*label=payroll"));
+  EXPECT_EQ(aborts("conflict"), 1);
+  EXPECT_EQ(count("statement"), 1);
+  const AnswerStatement refused{
+      {3}, std::unexpected(failed({}, ErrorCode::kInvalidArgument, Effect::kNone).error), std::nullopt};
+  watch_.answering(refused, StatementCall{nullptr, nullptr, boot_now()});
+  EXPECT_EQ(aborts("invalid_argument"), 0);
 }
 
 }  // namespace

@@ -30,6 +30,16 @@ class ScriptedBranch final : public ScriptedMachine {
     if (!words.starts_with("a branch")) return false;
     const bool one_phase = words.find("one-phase") != std::string::npos;
     work_ = work_for({transaction(5, 7, one_phase ? std::optional(ResourceNumber{3}) : std::nullopt), {1}});
+    if (words.find("interactive") != std::string::npos) {
+      work_.interactive = true;
+      work_.statements.clear();
+      work_.announced_statements = 0;
+      work_.idle_timeout = std::chrono::seconds(10);
+      work_.declared_read_only = words.find("declared") != std::string::npos;
+      if (words.find("repeatable") != std::string::npos) work_.isolation = Isolation::kRepeatableRead;
+      branch_.emplace(work_, WorkPlan{}, times_);
+      return true;
+    }
     WorkPlan plan;
     plan.read_only =
         words.find("read-only") != std::string::npos || words.find("plain reads") != std::string::npos;

@@ -1,7 +1,7 @@
 // Plays tests/scripts/branch_table/*.txt.
 //
 // Words of a message: `prepare 5.7`, then any of `on pg`, `branch 2`, `epoch 5/1`, `watermark 5.1`,
-// `incarnation 2`, `request a`, `digest x`, `one-phase`, in any order.
+// `incarnation 2`, `request a`, `digest x`, `one-phase`, `number 1`, `statements 1`, in any order.
 #include "participant_agent/branch_table.h"
 #include "tests/scripts/runner.h"
 #include "tests/unit/participant_agent/branch_words.h"
@@ -27,6 +27,8 @@ struct Message {
   std::optional<char> request;
   char digest = 'd';
   bool one_phase = false;
+  std::uint32_t number = 1;
+  std::optional<std::uint32_t> statements;
   std::string cluster = "bank-x7k2p9";
   Floors floors;
   std::vector<TransactionId> ended;
@@ -70,6 +72,10 @@ Message message_of(const std::string& words) {
       message.request = next().front();
     } else if (word == "digest") {
       message.digest = next().front();
+    } else if (word == "number") {
+      message.number = static_cast<std::uint32_t>(std::stoul(next()));
+    } else if (word == "statements") {
+      message.statements = static_cast<std::uint32_t>(std::stoul(next()));
     } else if (word == "one-phase") {
       message.one_phase = true;
     } else if (word == "cluster") {
@@ -101,6 +107,22 @@ Work work_of(const Message& message) {
   work.request.reset();
   if (message.request) work.request = RequestKey{"shop", request_id(*message.request)};
   return work;
+}
+
+// `statement` opens a branch or goes on with it; `prepare .. statements 2` asks for an open one's vote.
+Work interactive_work_of(const Message& message) {
+  Work work = work_of(message);
+  work.interactive = true;
+  work.announced_statements = message.statements.value_or(0);
+  work.statements.clear();
+  work.idle_timeout = std::chrono::seconds(10);
+  work.timeout = std::chrono::seconds(60);
+  return work;
+}
+
+StatementArrived statement_of(const Message& message) {
+  const std::string sql = message.rest.empty() ? "UPDATE account SET balance = 0" : message.rest;
+  return {message.stamp(), interactive_work_of(message), {message.number, Statement{sql, {}, std::nullopt}}};
 }
 
 class ScriptedTable final : public ScriptedMachine {
@@ -135,7 +157,10 @@ class ScriptedTable final : public ScriptedMachine {
     const BranchId id = message.branch_id();
     const ResourceName resource{message.resource};
     if (message.verb == "leader") return LeaderSpoke{message.stamp(), message.floors, message.ended};
-    if (message.verb == "prepare") return PrepareArrived{message.stamp(), work_of(message)};
+    if (message.verb == "statement") return statement_of(message);
+    if (message.verb == "prepare")
+      return PrepareArrived{message.stamp(),
+                            message.statements ? interactive_work_of(message) : work_of(message)};
     if (message.verb == "commit") return CommitArrived{message.stamp(), id, resource};
     if (message.verb == "rollback") return RollbackArrived{message.stamp(), id, resource};
     if (message.verb == "settle") return SettleArrived{message.stamp(), id, resource};

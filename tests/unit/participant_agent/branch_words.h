@@ -94,6 +94,25 @@ inline BranchInput branch_input(const Work& work, const std::string& words) {
   const std::vector<StatementResult> one_row_changed{StatementResult{{}, {}, 1, std::nullopt}};
   if (words == "work") return WorkRequested{};
   if (const auto id = behind(words, "bound")) return SessionBound{{{std::stoull(*id)}, {1000}}};
+  if (const auto number = behind(words, "statement")) {
+    StatementRequested asked;
+    asked.statement.number = static_cast<std::uint32_t>(std::stoul(*number));
+    asked.marks = words.find("reads") == std::string::npos;
+    std::string sql = asked.marks ? "UPDATE account SET balance = 0" : "SELECT balance FROM account";
+    if (words.find("other content") != std::string::npos) sql += " WHERE id = 7";
+    asked.statement.statement = Statement{sql, {}, std::nullopt};
+    asked.timeout = std::chrono::seconds(60);
+    return asked;
+  }
+  if (const auto number = behind(words, "rows of")) {
+    StatementRequested asked;
+    asked.statement.number = static_cast<std::uint32_t>(std::stoul(*number));
+    asked.timeout = std::chrono::seconds(60);
+    return asked;
+  }
+  if (words == "ran") return StatementRan{one_row_changed.front()};
+  if (const auto count = behind(words, "prepare"))
+    return PrepareRequested{static_cast<std::uint32_t>(std::stoul(*count)), std::chrono::seconds(10)};
   if (words == "prepared") return WorkFinished{WorkPrepared{one_row_changed}};
   if (words == "committed") return WorkFinished{WorkCommitted{one_row_changed}};
   if (words == "read") return WorkFinished{WorkRead{one_row_changed}};
@@ -184,6 +203,20 @@ inline std::string effect_text(const BranchEffect& effect) {
   struct Words {
     std::string operator()(const RunWork& run) const {
       return fmt::format("run work{}{}", run.read_only ? ", read only" : "", run.hold ? ", hold" : "");
+    }
+    std::string operator()(const RunStatement& run) const {
+      return fmt::format("run statement {}{}{}", run.number, run.first ? ", first" : "",
+                         run.marks ? ", marker before it" : "");
+    }
+    std::string operator()(const PrepareOpen& prepare) const {
+      return fmt::format("prepare open{}{}", prepare.marked ? "" : ", no marker yet", prepare.hold ? ", hold" : "");
+    }
+    std::string operator()(const RollBackOpen&) const { return "roll back open"; }
+    std::string operator()(const AnswerStatement& statement) const {
+      const auto& answer = statement.answer;
+      if (!answer.refusal) return "answer statement: rows" + after_text(statement.after);
+      return fmt::format("answer statement: {}, effect {}{}{}", name_of(answer.refusal->code),
+                         name_of(answer.refusal->effect), answer.over ? ", over" : "", after_text(statement.after));
     }
     std::string operator()(const CancelWork&) const { return "cancel work"; }
     std::string operator()(const EndSession&) const { return "end session"; }

@@ -10,12 +10,12 @@
 namespace troth::agent {
 namespace {
 
-BranchWork work_of(std::string statement) {
+RunningWork::Run work_of(std::string statement) {
   BranchWork work;
   work.start.id = {{ClusterId{"bank-x7k2p9"}, EpochNumber{1}, Sequence{1}, std::nullopt}, BranchNumber{1}};
   work.statements.push_back({std::move(statement), {}, std::nullopt});
   work.ending = BranchEnding::kPrepare;
-  return work;
+  return [work](DatabaseConnection& connection) { return connection.run_branch(work); };
 }
 
 TEST(RunningWork, ACancelThatComesTooLateDoesNotHitTheNextBranch) {

@@ -336,6 +336,7 @@ std::string describe(const WorkResult& result) {
     std::string operator()(const Prepared&) const { return "prepared"; }
     std::string operator()(const ReadOnlyDone&) const { return "read-only"; }
     std::string operator()(const CommittedOnePhase&) const { return "committed"; }
+    std::string operator()(const StatementDone&) const { return "statement done"; }
     std::string operator()(const MarkerTaken& taken) const {
       return fmt::format("marker taken, {} rows", taken.rows.size());
     }

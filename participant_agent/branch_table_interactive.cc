@@ -1,0 +1,48 @@
+// What the branch table does with the statements of interactive branches.
+#include <fmt/format.h>
+
+#include "participant_agent/branch_table.h"
+#include "participant_agent/refusal.h"
+
+namespace troth::agent {
+
+void BranchTable::on(const StatementArrived& input, Context& context) {
+  if (!admit(input.stamp, context)) return;
+  const Work& work = input.work;
+  const auto refuse = [&](Error error) {
+    error.resource = work.resource.value;
+    error.branch = work.id.branch.value;
+    refuse_call(std::move(error), context);
+  };
+  const auto known = known_branch(work);
+  if (!known) return refuse(known.error());
+  Entry* entry = *known;
+  if (entry == nullptr) {
+    if (const auto may = may_begin(work); !may) return refuse(may.error());
+  }
+  StatementRequested asked{input.statement, false, work.timeout};
+  if (input.statement.statement) {
+    // Refused here, it has not run, and the branch is as it was.
+    const auto marks = plan_statement(resources_.at(work.resource).kind, work.declared_read_only, input.statement);
+    if (!marks) return refuse(marks.error());
+    if (entry != nullptr) {
+      if (auto too_much = entry->branch.check_redo(*input.statement.statement); !too_much)
+        return refuse(too_much.error());
+    }
+    if (auto error = overloaded(size_of(*input.statement.statement))) return refuse(*std::move(error));
+    asked.marks = *marks;
+  }
+  if (entry == nullptr) entry = &add(Branch(work, WorkPlan{}, options_.times), context);
+  step_branch(*entry, asked, context);
+  if (entry->branch.phase() == Branch::Phase::kUnheard) drop(branches_.find(work.id));
+}
+
+void BranchTable::give_up_open(EpochNumber newest, Context& context) {
+  for (const auto& id : std::set<BranchId>(live_)) {
+    auto& entry = branches_.at(id);
+    if (id.transaction.epoch < newest && entry.branch.is_open())
+      step_branch(entry, RollbackRequested{}, context);
+  }
+}
+
+}  // namespace troth::agent
