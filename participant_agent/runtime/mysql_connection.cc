@@ -192,7 +192,9 @@ class MysqlConnection final : public SqlConnection {
       StatementResult read;
       if (prepared.counts_rows) {
         read.affected = static_cast<std::uint32_t>(prepared.statement->executeUpdate());
-      } else if (prepared.statement->execute()) {
+        return read;
+      }
+      if (prepared.statement->execute()) {
         const std::unique_ptr<sql::ResultSet> rows(prepared.statement->getResultSet());
         if (Status taken = read_rows(*rows, budget, read); !taken.has_value())
           return std::unexpected(
@@ -272,11 +274,11 @@ class MysqlConnection final : public SqlConnection {
     const Result<StatementClass> statement_class = classify(kind(), sql);
     if (statement_class.has_value()) {
       prepared.writes = statement_class->kind == StatementClass::Kind::kWrite;
+      prepared.counts_rows = prepared.writes && !statement_class->returning;
       prepared.touches_session = statement_class->touches_session;
     } else {
       prepared.touches_session = true;
     }
-    prepared.counts_rows = prepared.writes && (columns == nullptr || columns->getColumnCount() == 0);
     prepared.may_generate_key = begins_with(sql, "INSERT") || begins_with(sql, "REPLACE");
     return prepared;
   }

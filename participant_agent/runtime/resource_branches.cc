@@ -162,6 +162,7 @@ void Resource::run_on_session(const Branch& branch, bool binds, RunningWork::Run
   running_[id] = running;
   SessionTask session;
   session.branch = id;
+  session.opens_interactive = binds && branch.is_open();
   session.deadline = boot_now() + (timeout.count() > 0 ? timeout : kDefaultWork);
   session.run = [this, id, binds, running](DatabaseConnection& connection) {
     if (binds) {

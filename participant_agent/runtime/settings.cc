@@ -35,7 +35,7 @@ void describe_resource(Schema& schema, ResourceSettings& resource) {
   schema.integer("sessions", resource.sessions, {.min = 1, .max = 1000},
                  "Sessions that run branches at a time.");
   schema.integer("tied_sessions", resource.tied_sessions, {.min = 1, .max = 10'000},
-                 "MariaDB: sessions held by prepared branches, beside those.");
+                 "Sessions held by interactive branches and, on MariaDB, by prepared ones, beside those.");
   schema.integer("queue", resource.queue, {.min = 1, .max = 1'000'000},
                  "Branches that may wait for a session; one more is refused as overloaded.");
   schema.duration_ms("lock_timeout_ms", resource.lock_timeout, {.min = 1, .max = kHourMs},

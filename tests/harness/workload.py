@@ -10,8 +10,9 @@ import time
 from thrift.Thrift import TException
 
 from harness.cluster import Cluster
+from harness.conversation import Conversation
 from harness.request_ids import new_request_id
-from harness.thrift_api import api, branch
+from harness.thrift_api import Client, api, branch
 from harness.waiting import eventually
 
 COMMITTED, ABORTED, UNKNOWN = "committed", "aborted", "unknown"
@@ -28,8 +29,10 @@ class Order:
     branches: list
     may_commit: bool
     decided: bool = False
+    interactive: bool = False  # statement by statement, and a commit at last
     request_id: str = dataclasses.field(default_factory=new_request_id)
     told: str = UNKNOWN
+    never_asked_to_commit: bool = False  # the attempt that runs, or ran last
     detail: str = "never asked"
     transaction: str | None = None
 
@@ -54,7 +57,7 @@ class Workload:
     """
 
     # Orders of a mix, and accounts that it touches first; further ones lie _FURTHER above.
-    SIZE = 9
+    SIZE = 12
 
     def __init__(
         self,
@@ -83,17 +86,11 @@ class Workload:
             assert not thread.is_alive(), f"{thread.name}'s client was never answered"
 
     def ask(self, order: Order) -> str:
-        common, transactions = api("common"), api("transactions")
-        acknowledgement = transactions.Acknowledgement
+        common = api("common")
+        order.never_asked_to_commit = False
         try:
             with self.cluster.client(timeout_s=self.timeout_ms / 1000 + 10) as client:
-                result = client.run(
-                    order.branches,
-                    request_id=order.request_id,
-                    label=order.transfer,
-                    timeout_ms=self.timeout_ms,
-                    acknowledgement=acknowledgement.DECIDED if order.decided else acknowledgement.APPLIED,
-                )
+                result = self._talk(client, order) if order.interactive else self._execute(client, order)
             order.told, order.transaction = COMMITTED, result.transaction_id
             order.detail = f"{result}"
         except common.TrothError as error:
@@ -103,7 +100,42 @@ class Workload:
             order.detail = f"{error}"
         except (TException, OSError, EOFError) as error:
             order.told, order.detail = UNKNOWN, f"{type(error).__name__}: {error}"
+        # What this attempt began it never asked to commit; of an earlier one that says nothing.
+        if order.told == UNKNOWN and order.never_asked_to_commit:
+            order.told = ABORTED
         return order.told
+
+    def _execute(self, client: Client, order: Order):
+        return client.run(
+            order.branches,
+            request_id=order.request_id,
+            label=order.transfer,
+            timeout_ms=self.timeout_ms,
+            acknowledgement=self._acknowledgement(order),
+        )
+
+    def _talk(self, client: Client, order: Order):
+        talk = Conversation(
+            client,
+            request_id=order.request_id,
+            label=order.transfer,
+            timeout_ms=self.timeout_ms,
+            idle_timeout_ms=1000,
+        )
+        if talk.already_committed:
+            return api("transactions").CommitResult(transaction_id=talk.id, already_committed=True)
+        # Its request_id was free: no earlier attempt had committed, and none of them can any more.
+        order.never_asked_to_commit = True
+        for work in order.branches:
+            for each in work.statements:
+                talk.query(work.resource, each)
+        order.never_asked_to_commit = False
+        return talk.commit(self._acknowledgement(order), self.timeout_ms)
+
+    @staticmethod
+    def _acknowledgement(order: Order) -> int:
+        kinds = api("transactions").Acknowledgement
+        return kinds.DECIDED if order.decided else kinds.APPLIED
 
     def check(self, remembered: bool = True) -> None:
         """What each client was told is true; asking again with the same request_id makes one commit of it, where
@@ -162,9 +194,11 @@ class Workload:
         too_much = 10 * bank.opening
         number = itertools.count(self._first_account + 1)
 
-        def order(kind: str, work, may_commit: bool = True, decided: bool = False) -> Order:
+        def order(
+            kind: str, work, may_commit: bool = True, decided: bool = False, interactive: bool = False
+        ) -> Order:
             transfer = f"{kind}-{next(_numbers)}"
-            return Order(transfer, work(transfer, next(number)), may_commit, decided)
+            return Order(transfer, work(transfer, next(number)), may_commit, decided, interactive)
 
         def late_refusal(transfer: str, account: int) -> list:
             """The other branch is prepared by then, and must be rolled back."""
@@ -194,6 +228,9 @@ class Workload:
             order("too-much", lambda t, n: bank.shift(t, "ma", n, n + _FURTHER, too_much), may_commit=False),
             order("audited", audited),
             order("reading", reading),
+            order("talked", lambda t, n: bank.transfer(t, "pg", n, "my", n, 5), interactive=True),
+            order("talked-tied", lambda t, n: bank.transfer(t, "ma", n, "pg", n, 5), interactive=True),
+            order("talked-in-vain", late_refusal, may_commit=False, interactive=True),
         ]
         assert len(orders) == self.SIZE
         return orders
