@@ -115,6 +115,10 @@ TableCounts TransactionTable::Reign::counts() const {
   auto counts = counts_;
   counts.undecided = admission_.taken();
   counts.open = open_.size();
+  counts.last_sequence = last_sequence_;
+  counts.draining = draining_;
+  const auto oldest = std::ranges::find_if(open_, [](const auto& each) { return !each.second.ending; });
+  if (oldest != open_.end()) counts.oldest_open = oldest->second.begun;
   return counts;
 }
 
@@ -155,12 +159,6 @@ std::map<ResourceName, ResourceBacklog> TransactionTable::Reign::backlogs(Clocks
     }
   }
   return backlogs;
-}
-
-Duration TransactionTable::Reign::oldest_open(Clocks clocks) const {
-  for (const auto& [position, open] : open_)
-    if (!open.ending) return std::max(clocks.wall - open.begun, Duration{});
-  return {};
 }
 
 std::optional<OpenTransactionNames> TransactionTable::Reign::names_of(const TransactionId& id) const {
@@ -221,17 +219,8 @@ std::vector<ResourceReport> TransactionTable::resources() const {
 std::map<ResourceName, ResourceBacklog> TransactionTable::backlogs(Clocks clocks, std::size_t limit) const {
   return reign_->backlogs(clocks, limit);
 }
-Duration TransactionTable::oldest_open(Clocks clocks) const {
-  return reign_->oldest_open(clocks);
-}
 std::optional<OpenTransactionNames> TransactionTable::names_of(const TransactionId& id) const {
   return reign_->names_of(id);
-}
-bool TransactionTable::is_draining() const {
-  return reign_->is_draining();
-}
-Sequence TransactionTable::last_sequence() const {
-  return reign_->last_sequence();
 }
 
 }  // namespace troth::coordinator

@@ -53,14 +53,10 @@ class TransactionTable::Reign {
   [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;
   [[nodiscard]] std::vector<ResourceReport> resources() const;
   [[nodiscard]] std::map<ResourceName, ResourceBacklog> backlogs(Clocks clocks, std::size_t limit) const;
-  [[nodiscard]] Duration oldest_open(Clocks clocks) const;
   [[nodiscard]] std::optional<OpenTransactionNames> names_of(const TransactionId& id) const;
-  [[nodiscard]] bool is_draining() const { return draining_; }
-  [[nodiscard]] Sequence last_sequence() const { return last_sequence_; }
 
  private:
   // ---- what there is
-
   struct Place {  // a branch's, as it was when its work was sent
     ResourceName resource;
     ResourceNumber number;
@@ -101,7 +97,6 @@ class TransactionTable::Reign {
 
   enum class Upkeep : std::uint8_t { kEnds, kRetention, kRedrive, kDrain };
   using TimerKey = std::variant<Position, CallId, Upkeep>;
-
   // ---- reign.cc
   void take(const TimePassed&);
   void take(StoreAnswered& answered);

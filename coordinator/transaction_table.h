@@ -50,6 +50,9 @@ struct TableCounts {
   std::uint64_t undecided = 0;  // now
   std::uint64_t open = 0;       // now: undecided, and decided but not ended
   std::uint64_t refused = 0;    // calls that admission turned away
+  Sequence last_sequence;       // of this reign; zero: it has begun nothing
+  bool draining = false;
+  std::optional<WallTime> oldest_open;  // when it was begun; of a redriven one, when it was decided
 };
 
 // What of a resource's branches waits for the acknowledgement of a commit that was decided.
@@ -98,13 +101,8 @@ class TransactionTable {
   [[nodiscard]] std::vector<ResourceReport> resources() const;
   // By resource; looks at the `limit` oldest open transactions.
   [[nodiscard]] std::map<ResourceName, ResourceBacklog> backlogs(Clocks clocks, std::size_t limit) const;
-  // Age of the oldest transaction that is not ended.
-  [[nodiscard]] Duration oldest_open(Clocks clocks) const;
   // Nothing: it is not open here.
   [[nodiscard]] std::optional<OpenTransactionNames> names_of(const TransactionId& id) const;
-  [[nodiscard]] bool is_draining() const;
-  // Of this reign; zero: it has begun nothing.
-  [[nodiscard]] Sequence last_sequence() const;
 
  private:
   class Reign;

@@ -1,5 +1,7 @@
 #include "coordinator/runtime/coordinator_view.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/runtime/clock.h"
@@ -66,17 +68,17 @@ void CoordinatorView::refresh(const Coordinator& coordinator, const store::Local
   advance(metrics_.counter("troth_coordinator_transactions_total", {{"outcome", "aborted"}}), counts.aborted);
   metrics_.gauge("troth_coordinator_undecided").Set(number(counts.undecided));
   metrics_.gauge("troth_coordinator_open").Set(number(counts.open));
-  const Clocks clocks{boot_now(), wall_now()};
-  metrics_.gauge("troth_coordinator_oldest_open_seconds").Set(seconds_of(table.oldest_open(clocks)));
+  const auto oldest = counts.oldest_open ? wall_now() - *counts.oldest_open : Duration{};
+  metrics_.gauge("troth_coordinator_oldest_open_seconds").Set(seconds_of(std::max(oldest, Duration{})));
   metrics_.gauge("troth_coordinator_epoch").Set(number(table.epoch().number.value));
-  metrics_.gauge("troth_coordinator_last_sequence").Set(number(table.last_sequence().value));
+  metrics_.gauge("troth_coordinator_last_sequence").Set(number(counts.last_sequence.value));
   const auto floors = table.floors();
   metrics_.gauge("troth_coordinator_floor_epoch").Set(number(floors.transactions.epoch.value));
   metrics_.gauge("troth_coordinator_floor_sequence").Set(number(floors.transactions.sequence.value));
   metrics_.gauge("troth_coordinator_request_floor_seconds").Set(number(floors.request_ms) / 1000);
 
   refresh_resources(coordinator);
-  refresh_agents(coordinator, table.last_sequence());
+  refresh_agents(coordinator, counts.last_sequence);
 }
 
 void CoordinatorView::refresh_resources(const Coordinator& coordinator) {
@@ -111,7 +113,7 @@ Readiness CoordinatorView::readiness(const Coordinator& coordinator) const {
     return {false, "this coordinator has no epoch yet",
             "wait: the decision log is being opened; its thread's disk is what it waits for"};
   }
-  if (coordinator.table().is_draining())
+  if (coordinator.table().counts().draining)
     return {false, "this coordinator shuts down", "ask another one, or this one after its next start"};
   if (const auto wait = coordinator.watch().longest_store_wait(); wait > kStoreSilence) {
     return {
