@@ -29,6 +29,8 @@ ResourceMeter::ResourceMeter(Metrics& metrics, const ResourceName& resource)
       inquiries_(metrics.counter("troth_agent_inquiries_total", {{"resource", resource_}})),
       yes_(metrics.counter("troth_agent_votes_total",
                            {{"resource", resource_}, {"vote", "yes"}, {"code", "none"}})),
+      committed_(end(BranchEnd::kCommitted)),
+      rolled_back_(end(BranchEnd::kRolledBack)),
       in_doubt_(metrics.gauge("troth_agent_in_doubt", {{"resource", resource_}})),
       oldest_in_doubt_(metrics.gauge("troth_agent_oldest_in_doubt_seconds", {{"resource", resource_}})),
       live_(metrics.gauge("troth_agent_live_branches", {{"resource", resource_}})) {}
@@ -63,9 +65,15 @@ void ResourceMeter::voted(const VoteAnswer& vote) {
       .Increment();
 }
 
-void ResourceMeter::ended(BranchEnd end) {
-  metrics_.counter("troth_agent_ends_total", {{"resource", resource_}, {"end", std::string(name_of(end))}})
-      .Increment();
+Counter& ResourceMeter::end(BranchEnd end) {
+  return metrics_.counter("troth_agent_ends_total",
+                          {{"resource", resource_}, {"end", std::string(name_of(end))}});
+}
+
+void ResourceMeter::ended(BranchEnd how) {
+  if (how == BranchEnd::kCommitted) return committed_.Increment();
+  if (how == BranchEnd::kRolledBack) return rolled_back_.Increment();
+  end(how).Increment();
 }
 
 void ResourceMeter::show(const BranchLoad& load) {

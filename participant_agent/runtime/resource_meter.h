@@ -26,7 +26,7 @@ class ResourceMeter {
   void session_lost() { lost_sessions_.Increment(); }
   void inquired() { inquiries_.Increment(); }
   void voted(const VoteAnswer& vote);
-  void ended(BranchEnd end);
+  void ended(BranchEnd how);
 
   void show(const BranchLoad& load);
   void show(const ResourceHealth& health);
@@ -34,6 +34,7 @@ class ResourceMeter {
 
  private:
   Histogram& step(const char* name);
+  Counter& end(BranchEnd end);
 
   Metrics& metrics_;
   const std::string resource_;
@@ -48,6 +49,8 @@ class ResourceMeter {
   Counter& lost_sessions_;
   Counter& inquiries_;
   Counter& yes_;
+  Counter& committed_;
+  Counter& rolled_back_;
   Gauge& in_doubt_;
   Gauge& oldest_in_doubt_;
   Gauge& live_;
