@@ -84,11 +84,11 @@ class PostgresDialect final : public Dialect {
 
   // The pool's own settings; `standard_conforming_strings` is how tokens.h reads a string.
   Texts set_up_session(const SessionSettings& settings) const override {
-    return {
-        fmt::format("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; "
-                    "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET bytea_output = 'hex'; "
-                    "SET extra_float_digits = 1; SELECT set_config('application_name', {}, false)",
-                    text_value(settings.application_name))};
+    return {fmt::format(
+        "SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; "
+        "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET bytea_output = 'hex'; "
+        "SET extra_float_digits = 1; SET TimeZone = 'UTC'; SELECT set_config('application_name', {}, false)",
+        text_value(settings.application_name))};
   }
 
   // RESET ALL goes back to the startup packet's settings: whoever connects puts the same ones there.

@@ -312,6 +312,20 @@ bool SqlConnection::roll_back(const BranchWork& work) {
   return last_succeeded;
 }
 
+Answer<ParameterShapes> SqlConnection::read_shapes(const std::string& sql) {
+  const auto assignments = assignments_of(kind(), sql);
+  if (!assignments.has_value()) return ParameterShapes{};
+  const Answer<TextAnswer> answer = call(read_columns(kind(), assignments->table));
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  std::vector<ColumnShape> columns;
+  for (const TextRow& row : answer->rows) {
+    Result<ColumnShape> column = parse_column(kind(), row);
+    if (!column.has_value()) return std::unexpected(unreadable(std::move(column.error())));
+    columns.push_back(std::move(*column));
+  }
+  return shapes_of(*assignments, columns);
+}
+
 // -- Everything else ---------------------------------------------------------------------------------------
 
 Answer<SqlConnection::TextAnswer> SqlConnection::ask(const Texts& texts) {
