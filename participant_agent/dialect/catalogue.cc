@@ -201,27 +201,18 @@ ColumnShape shape_of_postgres_type(std::uint32_t type, std::int32_t modifier) {
   shape.type = shape.is_array ? fmt::format("{}[]", known->name) : std::string(known->name);
   shape.form = known->form;
   constexpr std::int32_t kHeader = 4;
-  switch (known->type) {
-    case 18: shape.length = 1; break;
-    case 19: shape.length = 63; break;
-    case 790: shape.scale = 2; break;
-    case 1042:
-    case 1043:
-      if (modifier >= kHeader) shape.length = static_cast<std::uint32_t>(modifier - kHeader);
-      break;
-    case 1083:
-    case 1114:
-    case 1184:
-      if (modifier >= 0) shape.scale = static_cast<std::uint32_t>(modifier);
-      break;
-    case 1700:
-      if (modifier >= kHeader) {
-        // Eleven bits with a sign; a negative scale rounds before the point.
-        const std::int32_t scale = (((modifier - kHeader) & 0x7ff) ^ 1024) - 1024;
-        shape.scale = static_cast<std::uint32_t>(std::max(scale, 0));
-      }
-      break;
-    default: break;
+  const std::uint32_t is = known->type;
+  if (is == 18) shape.length = 1;
+  if (is == 19) shape.length = 63;
+  if (is == 790) shape.scale = 2;
+  if ((is == 1042 || is == 1043) && modifier >= kHeader)
+    shape.length = static_cast<std::uint32_t>(modifier - kHeader);
+  if ((is == 1083 || is == 1114 || is == 1184) && modifier >= 0)
+    shape.scale = static_cast<std::uint32_t>(modifier);
+  if (is == 1700 && modifier >= kHeader) {
+    // Eleven bits with a sign; a negative scale rounds before the point.
+    const std::int32_t scale = (((modifier - kHeader) & 0x7ff) ^ 1024) - 1024;
+    shape.scale = static_cast<std::uint32_t>(std::max(scale, 0));
   }
   return shape;
 }

@@ -91,11 +91,16 @@ class PostgresDialect final : public Dialect {
         text_value(settings.application_name))};
   }
 
-  // RESET ALL goes back to the startup packet's settings: whoever connects puts the same ones there.
+  // RESET ALL goes back to the startup packet's settings: whoever connects puts the same ones there. What a
+  // function seeded cannot be unseeded, but nobody knows the new seed. DISCARD ALL would cost every plan.
   Texts reset_session(const SessionSettings& /*settings*/) const override {
     return {
-        "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; "
-        "SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"};
+        "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; DISCARD TEMP; DISCARD "
+        "SEQUENCES; "
+        "SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.setseed(('x' || pg_catalog.left("
+        "pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), 12))::bit(48)::bigint / "
+        "140737488355328.0 - 1), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements "
+        "WHERE from_sql AND name NOT IN ('troth_marker', 'troth_guard'))"};
   }
 
   Texts read_session_identity() const override {

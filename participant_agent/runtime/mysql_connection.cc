@@ -23,6 +23,7 @@
 #include <fmt/ranges.h>
 
 #include "base/check.h"
+#include "participant_agent/dialect/session_traces.h"
 #include "participant_agent/dialect/statement_class.h"
 #include "participant_agent/dialect/tokens.h"
 #include "participant_agent/runtime/mysql_binding.h"
@@ -91,6 +92,7 @@ struct PreparedText {
   bool as_text = false;  // a column's type (JSON) that the driver cannot read in the binary protocol
   bool touches_session = false;
   bool writes = true;
+  bool calls_stored_function = false;
   bool counts_rows = false;  // a write without RETURNING: the driver tells how many only this way
   bool may_generate_key = false;
   bool ignores = false;    // IGNORE: what cannot be stored as it is becomes something else, with a warning
@@ -168,15 +170,18 @@ class MysqlConnection final : public SqlConnection {
   }
 
  protected:
-  // Most branches leave nothing: one look is cheaper than setting everything again.
+  // Most branches leave nothing: one look is cheaper than setting everything again. A temporary table cannot be
+  // found by its name.
   [[nodiscard]] bool take_away_traces() override {
-    return is_clean() || (SqlConnection::take_away_traces() && is_clean());
+    if (tables_possible_ && !same(std::string(kTableLook), clean_tables_)) return false;
+    return is_clean() || (call(reset_session()).has_value() && is_clean());
   }
 
   Answer<TextAnswer> call(const Texts& texts) override { return walk(texts, nullptr); }
 
   void begin_statements() override {
     executed_ = 0;
+    tables_possible_ = false;
     key_wanted_of_.reset();
     keys_.clear();
   }
@@ -216,6 +221,7 @@ class MysqlConnection final : public SqlConnection {
         return refused(fits.error());
       if (Status fits = check_packet(statement.parameters); !fits.has_value()) return refused(fits.error());
       if (prepared.touches_session) doubt();
+      if (kind() == DatabaseKind::kMariadb && prepared.calls_stored_function) tables_possible_ = true;
       if (prepared.writes) {
         if (Answer<void> read = read_wanted_key(); !read.has_value()) return std::unexpected(read.error());
       }
@@ -346,6 +352,7 @@ class MysqlConnection final : public SqlConnection {
     }
     prepared.counts_rows = prepared.writes && (columns == nullptr || columns->getColumnCount() == 0);
     prepared.may_generate_key = begins_with(sql, "INSERT") || begins_with(sql, "REPLACE");
+    prepared.calls_stored_function = calls_stored_function(kind(), sql);
     prepared.ignores = prepared.writes && says_ignore(kind(), sql);
     static_cast<void>(prepared_.insert(key, std::move(prepared)));
     return *prepared_.find(key);
@@ -397,41 +404,37 @@ class MysqlConnection final : public SqlConnection {
     key_wanted_of_.reset();
   }
 
-  // What a stored function or a trigger may have set, or a branch left: read on the fresh session, compared
-  // after every branch. Reading it frees named locks and forgets the last generated key.
+  // Read on the fresh session, compared after every branch.
   Answer<void> watch_session_state() {
-    const bool mariadb = kind() == DatabaseKind::kMariadb;
-    const std::string settings = fmt::format(
-        "RELEASE_ALL_LOCKS(), LAST_INSERT_ID(0), CONCAT_WS(',', @@sql_mode, @@autocommit, @@{}, @@time_zone, "
-        "@@character_set_client, @@character_set_connection, @@character_set_results, "
-        "@@collation_connection, "
-        "@@innodb_lock_wait_timeout, @@foreign_key_checks, @@unique_checks, @@sql_auto_is_null, "
-        "@@sql_safe_updates, @@sql_select_limit, @@max_sort_length, @@group_concat_max_len, "
-        "@@div_precision_increment, @@auto_increment_increment, @@auto_increment_offset, @@lc_time_names, "
-        "@@{}, "
-        "DATABASE(), CURRENT_ROLE())",
-        mariadb ? "tx_isolation" : "transaction_isolation",
-        mariadb ? "max_statement_time" : "max_execution_time");
-    const std::string variables =
-        mariadb ? "information_schema.user_variables WHERE variable_name NOT LIKE 'troth\\_%'"
-                : "performance_schema.user_variables_by_thread WHERE thread_id = PS_CURRENT_THREAD_ID() "
-                  "AND variable_name NOT LIKE 'troth\\_%'";
-    state_query_ = fmt::format("SELECT {}, (SELECT COUNT(*) FROM {})", settings, variables);
-    auto state = call({state_query_});
-    if (!state.has_value() && condition() != ConnectionCondition::kLost) {
+    const auto settings = call(read_session_settings());
+    if (!settings.has_value()) return std::unexpected(settings.error());
+    std::vector<std::string> names;
+    for (const TextRow& row : settings->rows)
+      names.push_back(row.at(0).value_or(""));
+    Texts look = prepare_look(kind(), names, /*variables=*/true);
+    if (const auto prepared = call(look); !prepared.has_value()) {
+      if (condition() == ConnectionCondition::kLost) return std::unexpected(prepared.error());
       // Without the right to see them, variables that a trigger sets go unseen; `troth install` grants it.
-      state_query_ = fmt::format("SELECT {}", settings);
-      state = call({state_query_});
+      look = prepare_look(kind(), names, /*variables=*/false);
+      if (const auto again = call(look); !again.has_value()) return std::unexpected(again.error());
     }
+    auto state = call({std::string(kLook)});
     if (!state.has_value()) return std::unexpected(state.error());
     clean_state_ = std::move(state->rows);
+    if (kind() == DatabaseKind::kMysql) return {};
+    if (const auto prepared = call(prepare_table_look()); !prepared.has_value())
+      return std::unexpected(prepared.error());
+    auto tables = call({std::string(kTableLook)});
+    if (!tables.has_value()) return std::unexpected(tables.error());
+    clean_tables_ = std::move(tables->rows);
     return {};
   }
 
-  [[nodiscard]] bool is_clean() {
-    const auto state = call({state_query_});
-    return state.has_value() && state->rows == clean_state_;
+  [[nodiscard]] bool same(const std::string& look, const TextRows& clean) {
+    const auto seen = call({look});
+    return seen.has_value() && seen->rows == clean;
   }
+  [[nodiscard]] bool is_clean() { return same(std::string(kLook), clean_state_); }
 
   // Declared in this order: statements go before the connection they belong to.
   std::unique_ptr<sql::Connection> connection_;
@@ -439,8 +442,9 @@ class MysqlConnection final : public SqlConnection {
   StatementCache<PreparedText> prepared_;
   std::shared_ptr<MysqlCancellation> cancellation_;
   std::size_t most_packet_bytes_ = 0;
-  std::string state_query_;
   TextRows clean_state_;
+  TextRows clean_tables_;
+  bool tables_possible_ = false;
   // Of the branch that runs: how many statements have, whose LAST_INSERT_ID() is yet to be read, and those
   // read.
   std::size_t executed_ = 0;

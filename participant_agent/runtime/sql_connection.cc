@@ -122,10 +122,6 @@ bool SqlConnection::clean_up() {
   return true;
 }
 
-bool SqlConnection::take_away_traces() {
-  return call(dialect_.reset_session(settings_)).has_value();
-}
-
 std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const DatabaseError& reported) {
   ClassifiedError classified = classify_error(kind(), speaker, reported);
   if (reported.connection_lost || classified.meaning == Meaning::kConnectionLost)

@@ -91,7 +91,8 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] virtual bool inside_transaction() const = 0;
 
   // Takes away what a client's statements may have left; false: that cannot be told or done.
-  [[nodiscard]] virtual bool take_away_traces();
+  [[nodiscard]] virtual bool take_away_traces() = 0;
+  [[nodiscard]] Texts reset_session() const { return dialect_.reset_session(settings_); }
 
   [[nodiscard]] const Dialect& dialect() const { return dialect_; }
   // After the login: sets the session up and reads its identity.
