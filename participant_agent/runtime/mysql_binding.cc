@@ -102,7 +102,11 @@ Value read_value(sql::ResultSet& rows, RowForm form, sql::ResultSetMetaData& col
       std::string unknown = text();
       return is_utf8(unknown) ? Value{Json{std::move(unknown)}} : Value{Bytes{std::move(unknown)}};
     }
-    default: return {Text{text()}};
+    default: {
+      // What the server calls a text need not be one: `SELECT ?` of octets.
+      std::string is = text();
+      return is_utf8(is) ? Value{Text{std::move(is)}} : Value{Bytes{std::move(is)}};
+    }
   }
 }
 

@@ -143,7 +143,6 @@ class PostgresConnection final : public SqlConnection {
       : SqlConnection(DatabaseKind::kPostgres, options.settings),
         connection_(connection_string(options)),
         texts_(std::in_place, connection_),
-        text_is_utf8_(std::string_view(PQparameterStatus(libpq(), "server_encoding")) != "SQL_ASCII"),
         cancellation_(std::make_shared<PostgresCancellation>(libpq())),
         prepared_(options.statement_cache) {}
 
@@ -394,8 +393,12 @@ class PostgresConnection final : public SqlConnection {
     if (read.columns.empty()) read_columns(result, read);
     std::size_t bytes = 0;
     const int columns = PQnfields(result);
-    for (int column = 0; column < columns; ++column)
-      bytes += sizeof(Value) + static_cast<std::size_t>(PQgetlength(result, 0, column));
+    for (int column = 0; column < columns; ++column) {
+      // Octets arrive as hexadecimal digits.
+      constexpr std::uint32_t kBytea = 17;
+      const auto length = static_cast<std::size_t>(PQgetlength(result, 0, column));
+      bytes += sizeof(Value) + (PQftype(result, column) == kBytea ? length / 2 : length);
+    }
     if (Status taken = budget.take_row(bytes); !taken.has_value()) return taken;
     std::vector<Value>& row = read.rows.emplace_back();
     row.reserve(static_cast<std::size_t>(columns));
@@ -405,13 +408,6 @@ class PostgresConnection final : public SqlConnection {
       } else {
         const std::string_view text(PQgetvalue(result, 0, column),
                                     static_cast<std::size_t>(PQgetlength(result, 0, column)));
-        if (!text_is_utf8_ && !is_utf8(text)) {
-          return fail(
-              ErrorCode::kInvalidArgument, Effect::kNone,
-              fmt::format("column {} holds a text that is not UTF-8, in a database of encoding SQL_ASCII; "
-                          "read it as bytes: convert_to({}, 'SQL_ASCII')",
-                          column + 1, PQfname(result, column)));
-        }
         row.push_back(from_postgres(PQftype(result, column), text));
       }
     }
@@ -447,7 +443,6 @@ class PostgresConnection final : public SqlConnection {
 
   PinnedConnection connection_;
   std::optional<pqxx::nontransaction> texts_;
-  const bool text_is_utf8_;  // the server makes sure of it
   const std::shared_ptr<PostgresCancellation> cancellation_;
   StatementCache<PreparedText> prepared_;
   std::uint64_t last_prepared_ = 0;

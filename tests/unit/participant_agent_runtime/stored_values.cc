@@ -79,9 +79,7 @@ Stored StoredValues::run(const std::vector<Statement>& statements) {
     stored.error = checked.error();
     return stored;
   }
-  BranchWork work = resource_.work(statements, BranchEnding::kCommitOnePhase);
-  work.limits.bytes_per_branch = 128U << 20;
-  const WorkResult result = session_->run_branch(work);
+  const WorkResult result = session_->run_branch(resource_.work(statements, BranchEnding::kCommitOnePhase));
   if (const auto* refused = std::get_if<Refused>(&result.outcome)) {
     stored.error = refused->error;
     return stored;

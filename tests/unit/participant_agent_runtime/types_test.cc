@@ -325,6 +325,10 @@ TEST_P(TypesTest, BytesOfEveryValue) {
     for (const char* type : {"VARBINARY(300)", "BLOB", "LONGBLOB"})
       values().come_back(type, octets);
     values().is_refused("VARBINARY(3)", {Bytes{"four"}}, kServer, {"too long"});
+    // The server takes the type of a lone `?` for a text.
+    const Stored echoed = values().read("SELECT ?", {{Bytes{every}}});
+    ASSERT_EQ(echoed.values.size(), 1U);
+    EXPECT_TRUE(same_value(echoed.values[0], {Bytes{every}})) << show(echoed.values[0]);
   }
 }
 
@@ -734,6 +738,26 @@ TEST_P(PostgresTypesTest, RolesWithOtherForms) {
     forms.come_back("double precision", {{0.1}, {1.0 / 3.0}});
     forms.come_back("text", {text("\xf0\x9f\x92\x8d \\")});
   }
+}
+
+// There a text may be anything; the server does not send what is not UTF-8.
+TEST_P(PostgresTypesTest, TextsWithoutAnEncoding) {
+  resource().run("UPDATE pg_database SET encoding = 0 WHERE datname = current_database()");
+  StoredValues ascii(resource());
+  ascii.come_back("text", {text("\xf0\x9f\x92\x8d"), text("plain")});
+  const Value octets{Bytes{"\xff"}};
+  const Stored read = ascii.store("text", octets, "INSERT INTO {} VALUES (1, convert_from(?, 'SQL_ASCII'))",
+                                  "SELECT v FROM {}");
+  ASSERT_TRUE(read.error.has_value());
+  EXPECT_EQ(read.error->code, kServer);
+  EXPECT_EQ(read.error->statement, 2U);
+  EXPECT_NE(read.error->message.find("invalid byte sequence for encoding \"UTF8\": 0xff"), std::string::npos)
+      << read.error->message;
+  const Stored as_bytes =
+      ascii.store("text", octets, "INSERT INTO {} VALUES (1, convert_from(?, 'SQL_ASCII'))",
+                  "SELECT convert_to(v, 'SQL_ASCII') FROM {}");
+  ASSERT_EQ(as_bytes.values.size(), 1U);
+  EXPECT_EQ(as_bytes.values[0], octets);
 }
 
 // Assigned or not, what the statement makes of a parameter decides.
