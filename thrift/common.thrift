@@ -64,23 +64,26 @@ exception TrothError {
   12: optional string transaction_id
 }
 
-/** One typed SQL value; exactly one field is set. Text fields are UTF-8. */
+/**
+ * One typed SQL value; exactly one field is set. Text fields are UTF-8. A value that a column cannot hold exactly is
+ * refused with its parameter's number, never rounded; docs/types.md has every type on every database.
+ */
 union Value {
   1: bool is_null,          // always true when set
-  2: bool boolean,
+  2: bool boolean,          // MySQL and MariaDB give back int64 0 or 1
   3: i64 int64,
-  4: i64 uint64,            // the 64 bits of an unsigned number
-  5: double float64,
-  6: string decimal,        // e.g. "-12.50": digits exactly as sent and stored
-  7: string text,
+  4: i64 uint64,            // the 64 bits of an unsigned number, and of a BIT; Postgres gives back decimal
+  5: double float64,        // NaN, infinities: Postgres only. Of a 32-bit column: the double of its shortest form, 0.1
+  6: string decimal,        // -12.50, 1.5e3: digits exactly as sent and stored; Postgres also NaN, Infinity, -Infinity
+  7: string text,           // NUL: not on Postgres. Also what has no form here: infinity, zero dates, enums, intervals
   8: binary bytes,
-  9: string date,           // 2026-11-23
-  10: string time,          // 13:37:00.123456
-  11: string timestamp,     // 2026-11-23 13:37:00.123456, no zone
-  12: string timestamp_tz,  // 2026-11-23 13:37:00.123456+00
-  13: string json,          // exactly as stored
-  14: string uuid,
-  15: list<Value> elements  // an array, where the database has such
+  9: string date,           // 2026-11-23, years 0001 to 9999
+  10: string time,          // 13:37:00.123456; MySQL and MariaDB: -838:59:59 to 838:59:59
+  11: string timestamp,     // 2026-11-23 13:37:00.123456, no zone; into a column with one: UTC
+  12: string timestamp_tz,  // 2026-11-23 13:37:00.123456+00, or +05:30, or Z; comes back in UTC
+  13: string json,          // exactly as stored: jsonb and MySQL's JSON write it anew; MariaDB gives back text
+  14: string uuid,          // 8-4-4-4-12 hexadecimal digits; MySQL and MariaDB give back text
+  15: list<Value> elements  // an array, Postgres only: values of one type or null, or arrays of one shape, up to 6 deep
 }
 
 struct Row {
@@ -89,7 +92,7 @@ struct Row {
 
 struct Column {
   1: string name,
-  2: string type  // the database's own name of the type
+  2: string type  // the database's own name of the type, also of an enum or an extension's type
 }
 
 /** Who is on the other side; exchanged first on every connection between Troth's own processes. */

@@ -89,10 +89,13 @@ constexpr std::string_view kMarkerColumns =
 
 }  // namespace
 
-// `sql_mode` stays the server's own; what Troth itself sends reads the same in every mode.
+// `sql_mode` is the server's own, and strict: what a column cannot hold is an error, not the nearest value. What
+// Troth itself sends reads the same in every mode.
 Texts InnodbDialect::set_up_session(const SessionSettings& settings) const {
-  Texts texts{"SET NAMES utf8mb4", "SET SESSION autocommit = 1",
-              "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION time_zone = '+00:00'"};
+  Texts texts{"SET NAMES utf8mb4",
+              "SET SESSION sql_mode = CONCAT(@@GLOBAL.sql_mode, ',STRICT_TRANS_TABLES,STRICT_ALL_TABLES')",
+              "SET SESSION autocommit = 1", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+              "SET SESSION time_zone = '+00:00'"};
   if (settings.lock_wait_timeout.count() > 0) {
     texts.push_back(
         fmt::format("SET SESSION innodb_lock_wait_timeout = {}", whole_seconds(settings.lock_wait_timeout)));

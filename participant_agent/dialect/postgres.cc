@@ -88,6 +88,15 @@ constexpr std::string_view kMarkerColumns =
     "transaction, branch, state, client, replace(request_id::text, '-', ''), encode(digest, 'hex'), "
     "leader_epoch";
 
+// Frees named locks, and tells of what a function prepared. What was seeded cannot be unseeded, but nobody knows
+// the new seed. Planned once per session.
+constexpr std::string_view kPrepareClean =
+    "PREPARE troth_clean AS SELECT pg_catalog.pg_advisory_unlock_all(), pg_catalog.setseed(('x' || "
+    "pg_catalog.left("
+    "pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), 12))::bit(48)::bigint / "
+    "140737488355328.0 - 1), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements "
+    "WHERE from_sql AND name NOT IN ('troth_marker', 'troth_guard', 'troth_clean'));";
+
 std::string barrier(const std::string& row, std::chrono::milliseconds wait) {
   return fmt::format(
       "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = {}; "
@@ -106,15 +115,18 @@ class PostgresDialect final : public Dialect {
     return {
         fmt::format("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; "
                     "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET bytea_output = 'hex'; "
-                    "SET extra_float_digits = 1; SELECT set_config('application_name', {}, false)",
-                    text_value(settings.application_name))};
+                    "SET extra_float_digits = 1; SET TimeZone = 'UTC'; {} SELECT "
+                    "set_config('application_name', {}, false)",
+                    kPrepareClean, text_value(settings.application_name))};
   }
 
-  // RESET ALL goes back to the startup packet's settings: whoever connects puts the same ones there.
+  // RESET ALL goes back to the startup packet's settings: whoever connects puts the same ones there. DISCARD ALL
+  // would cost every plan.
   Texts reset_session(const SessionSettings& /*settings*/) const override {
     return {
-        "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; "
-        "SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"};
+        "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; DISCARD TEMP; DISCARD "
+        "SEQUENCES; "
+        "EXECUTE troth_clean"};
   }
 
   Texts read_session_identity() const override {

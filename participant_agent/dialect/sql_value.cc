@@ -1,8 +1,11 @@
 #include "participant_agent/dialect/sql_value.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
+
+#include "participant_agent/dialect/decimal_digits.h"
 
 namespace troth::agent {
 namespace {
@@ -63,11 +66,12 @@ bool read_date(Form& form) {
          form.number(2, 0, 31);
 }
 
-// Hours up to `most`: a day's for timestamps, 838 for the TIME of MySQL and MariaDB.
+// Hours up to a day's for timestamps, up to 838 for the TIME of MySQL and MariaDB. No leap second: no database
+// here keeps one, and Postgres would make the next minute of it.
 bool read_time(Form& form, bool of_day) {
   const std::size_t hour_digits = !of_day && form.rest().size() > 2 && is_digit(form.rest()[2]) ? 3 : 2;
   return form.number(hour_digits, 0, of_day ? 23 : 838) && form.one_of(":") && form.number(2, 0, 59) &&
-         form.one_of(":") && form.number(2, 0, 60) && form.fraction();
+         form.one_of(":") && form.number(2, 0, 59) && form.fraction();
 }
 
 bool is_date(std::string_view text) {
@@ -100,8 +104,8 @@ bool is_timestamp_tz(std::string_view text) {
 }
 
 bool is_decimal(std::string_view text) {
-  if (text == "NaN") return true;
-  if (text.size() > 1'100) return false;
+  if (text == "NaN" || text == "Infinity" || text == "-Infinity") return true;
+  if (text.size() > kMaxDecimalBytes) return false;
   Form form(text);
   form.one_of("+-");
   const bool whole = form.digits() > 0;
@@ -139,25 +143,76 @@ Status check_form(bool fits, std::string_view type, std::string_view text, std::
 
 Status check_text(std::string_view text) {
   if (!is_utf8(text)) return refuse("a text value is not UTF-8; send it as bytes, or mend its encoding");
-  if (text.find('\0') != std::string_view::npos) return refuse("a text value holds a NUL; send it as bytes");
   return {};
 }
 
-Status check_array(const Array& array) {
-  if (array.elements.size() > kMaxArrayElements) {
-    return refuse(fmt::format("an array has {} elements; at most {} are allowed", array.elements.size(),
-                              kMaxArrayElements));
+// Walks an array of any dimensions: one type, one shape, no empty array inside another (Postgres would drop it).
+class ArrayCheck {
+ public:
+  Status check(const Array& array, std::size_t dimension) {
+    if (dimension >= static_cast<std::size_t>(kMaxArrayDimensions))
+      return refuse(fmt::format("an array has more than {} dimensions", kMaxArrayDimensions));
+    if (dimension > 0 && array.elements.empty()) return refuse("an array holds an empty array");
+    if (dimension == lengths_.size()) lengths_.push_back(array.elements.size());
+    if (lengths_[dimension] != array.elements.size())
+      return refuse("an array holds arrays of different lengths");
+    for (const auto& element : array.elements) {
+      if (auto status = check_element(element, dimension); !status) return status;
+    }
+    return {};
   }
-  std::optional<std::size_t> type;
-  for (const auto& element : array.elements) {
-    if (std::holds_alternative<Array>(element.is))
-      return refuse("an array holds an array; arrays have one dimension");
-    if (element.is_null()) continue;
-    if (type && *type != element.is.index()) return refuse("an array's elements are of different types");
-    type = element.is.index();
-    if (auto status = check_value(element); !status) return status;
+
+ private:
+  Status check_element(const Value& element, std::size_t dimension) {
+    const auto* inner = std::get_if<Array>(&element.is);
+    if (inner == nullptr && ++elements_ > kMaxArrayElements)
+      return refuse(fmt::format("an array has more than {} elements", kMaxArrayElements));
+    if (!leaves_at_) leaves_at_ = inner == nullptr ? std::optional(dimension) : std::nullopt;
+    const bool is_leaf_dimension = leaves_at_ == dimension;
+    if (inner != nullptr) {
+      if (is_leaf_dimension) return refuse("an array holds arrays beside other elements");
+      return check(*inner, dimension + 1);
+    }
+    if (!is_leaf_dimension) return refuse("an array holds arrays beside other elements");
+    if (element.is_null()) return {};
+    if (type_ && *type_ != element.is.index()) return refuse("an array's elements are of different types");
+    type_ = element.is.index();
+    return check_value(element);
   }
-  return {};
+
+  std::vector<std::size_t> lengths_;
+  std::optional<std::size_t> leaves_at_;
+  std::optional<std::size_t> type_;
+  std::size_t elements_ = 0;
+};
+
+constexpr std::uint32_t kMostInnodbDigits = 65;
+
+Status check_innodb_decimal(DatabaseKind kind, const Decimal& decimal) {
+  const auto digits = digits_of(decimal.text);
+  if (!digits) return refuse(fmt::format("{} has no decimal {}", name_of(kind), decimal.text.substr(0, 10)));
+  const auto scale = most_decimal_scale(kind);
+  if (digits->fraction() <= scale && digits->whole() + digits->fraction() <= kMostInnodbDigits) return {};
+  return refuse(fmt::format(
+      "a decimal has {} digits before and {} behind the point; {} has {} in all, {} behind the point",
+      digits->whole(), digits->fraction(), name_of(kind), kMostInnodbDigits, scale));
+}
+
+Status check_postgres_text(std::string_view text) {
+  if (text.find('\0') == std::string_view::npos) return {};
+  return refuse("a text holds a NUL, which Postgres has none of; send it as bytes");
+}
+
+Status check_postgres_holdable(const Value& value) {
+  return std::visit(Overloaded{[](const Text& v) { return check_postgres_text(v.text); },
+                               [](const Json& v) { return check_postgres_text(v.text); },
+                               [](const Array& v) {
+                                 for (const auto& element : v.elements)
+                                   if (auto status = check_postgres_holdable(element); !status) return status;
+                                 return Status{};
+                               },
+                               [](const auto&) { return Status{}; }},
+                    value.is);
 }
 
 }  // namespace
@@ -212,7 +267,31 @@ Status check_value(const Value& value) {
           [](const Uuid& v) {
             return check_form(is_uuid(v.text), "uuid", v.text, "8-4-4-4-12 hexadecimal digits");
           },
-          [](const Array& v) { return check_array(v); }, [](const auto&) { return Status{}; }},
+          [](const Array& v) { return ArrayCheck().check(v, 0); }, [](const auto&) { return Status{}; }},
+      value.is);
+}
+
+std::uint32_t most_decimal_scale(DatabaseKind kind) {
+  switch (kind) {
+    case DatabaseKind::kPostgres: return 16'383;
+    case DatabaseKind::kMysql: return 30;
+    case DatabaseKind::kMariadb: return 38;
+  }
+  return 0;
+}
+
+Status check_holdable(DatabaseKind kind, const Value& value) {
+  if (kind == DatabaseKind::kPostgres) return check_postgres_holdable(value);
+  return std::visit(
+      Overloaded{[kind](double number) -> Status {
+                   if (std::isfinite(number)) return {};
+                   return refuse(fmt::format("{} has no double {}", name_of(kind), number));
+                 },
+                 [kind](const Decimal& decimal) { return check_innodb_decimal(kind, decimal); },
+                 [kind](const Array&) -> Status {
+                   return refuse(fmt::format("the value is an array; {} has none", name_of(kind)));
+                 },
+                 [](const auto&) { return Status{}; }},
       value.is);
 }
 

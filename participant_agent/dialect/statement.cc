@@ -33,9 +33,9 @@ Status check_statement(DatabaseKind kind, std::uint32_t number, const Statement&
     if (auto status = check_value(value); !status)
       return refuse(status.error().code, number,
                     fmt::format("parameter {}: {}", i + 1, status.error().message));
-    if (std::holds_alternative<Array>(value.is) && kind != DatabaseKind::kPostgres)
-      return refuse(ErrorCode::kInvalidArgument, number,
-                    fmt::format("parameter {} is an array; {} has none", i + 1, name_of(kind)));
+    if (auto status = check_holdable(kind, value); !status)
+      return refuse(status.error().code, number,
+                    fmt::format("parameter {}: {}", i + 1, status.error().message));
   }
   const auto what = classify(kind, statement.sql);
   if (!what) return refuse(what.error().code, number, what.error().message);

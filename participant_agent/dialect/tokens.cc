@@ -249,7 +249,7 @@ class Scanner {
     if (postgres_ && word == "U" && peek() == '&' && peek(1) == '"')
       return refuse("a name with Unicode escapes (U&\"...\") hides what it names; write the name itself");
     // U&'...' of Postgres: escapes are not its quotes, so it ends where it seems to.
-    add(Token::Kind::kWord, std::move(word));
+    add(Token::Kind::kWord, std::move(word)).at = from;
     return {};
   }
 

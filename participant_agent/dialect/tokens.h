@@ -27,7 +27,7 @@ struct Token {
   Kind kind = Kind::kPunctuation;
   std::string text;
   std::uint32_t placeholder = 0;  // n of `$n`; 1.. in order of appearance for `?`
-  std::size_t at = 0;             // where a `?` stands in the text
+  std::size_t at = 0;             // where a `?` or a word stands in the text
 };
 
 // Refuses an unterminated string, name or comment, and MySQL's executable comments (`/*! ... */`), whose

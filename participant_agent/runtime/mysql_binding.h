@@ -15,6 +15,7 @@
 namespace sql {
 class PreparedStatement;
 class ResultSet;
+class ResultSetMetaData;
 }  // namespace sql
 
 namespace troth::agent {
@@ -22,16 +23,20 @@ namespace troth::agent {
 // Parameters bound to a statement; must live until it has run, because the driver reads octets only then.
 class BoundParameters {
  public:
-  BoundParameters(sql::PreparedStatement& statement, const std::vector<Value>& parameters);
+  BoundParameters(DatabaseKind kind, sql::PreparedStatement& statement, const std::vector<Value>& parameters);
 
  private:
   std::vector<std::unique_ptr<std::istringstream>> octets_;
 };
 
-// Adds columns and rows; stops at the budget's end.
-[[nodiscard]] Status read_rows(sql::ResultSet& rows, ResultBudget& budget, StatementResult& read);
+// In which of its two protocols the server sends rows.
+enum class RowForm : std::uint8_t { kBinary, kText };
 
-// Column types (MySQL's JSON, geometries) for which the driver has no binary form.
-[[nodiscard]] bool driver_cannot_read(int column_type);
+// Adds columns and rows; stops at the budget's end, and refuses what this form of rows has rounded.
+[[nodiscard]] Status read_rows(sql::ResultSet& rows, RowForm form, ResultBudget& budget,
+                               StatementResult& read);
+
+// Columns that the driver cannot read in binary form: MySQL's JSON, geometries, the longest decimals.
+[[nodiscard]] bool driver_cannot_read(sql::ResultSetMetaData& columns, unsigned column);
 
 }  // namespace troth::agent

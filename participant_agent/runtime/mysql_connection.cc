@@ -1,6 +1,7 @@
 #include "participant_agent/runtime/mysql_connection.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -22,7 +23,9 @@
 #include <fmt/ranges.h>
 
 #include "base/check.h"
+#include "participant_agent/dialect/session_traces.h"
 #include "participant_agent/dialect/statement_class.h"
+#include "participant_agent/dialect/tokens.h"
 #include "participant_agent/runtime/mysql_binding.h"
 #include "participant_agent/runtime/mysql_values.h"
 #include "participant_agent/runtime/sql_connection.h"
@@ -89,8 +92,11 @@ struct PreparedText {
   bool as_text = false;  // a column's type (JSON) that the driver cannot read in the binary protocol
   bool touches_session = false;
   bool writes = true;
+  bool calls_stored_function = false;
   bool counts_rows = false;  // a write without RETURNING: the driver tells how many only this way
   bool may_generate_key = false;
+  bool ignores = false;    // IGNORE: what cannot be stored as it is becomes something else, with a warning
+  ParameterShapes shapes;  // of the columns that parameters go into
 };
 
 constexpr std::string_view kReadKey = "SELECT LAST_INSERT_ID()";
@@ -100,6 +106,36 @@ bool begins_with(std::string_view sql, std::string_view keyword) {
   if (start == std::string_view::npos || sql.size() - start < keyword.size()) return false;
   return std::ranges::equal(sql.substr(start, keyword.size()), keyword,
                             [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 32 : a) == b; });
+}
+
+// A statement that was bound an unsigned number once binds every later one there as unsigned: the driver keeps the
+// flag, and -1 would arrive as 2^64 - 1. So such a statement is prepared by itself.
+std::string signs_of(const std::vector<Value>& parameters) {
+  std::string signs;
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    if (std::holds_alternative<std::uint64_t>(parameters[i].is))
+      signs += fmt::format("\n-- unsigned {}", i + 1);
+  return signs;
+}
+
+// MySQL says of a character that a column's set has not neither column nor parameter: here are those it may mean.
+std::string parameters_meant(int code, const std::vector<Value>& parameters) {
+  constexpr int kNoSuchCharacter = 3988;
+  if (code != kNoSuchCharacter) return {};
+  std::string meant;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto* text = std::get_if<Text>(&parameters[i].is);
+    const bool past_ascii = text != nullptr && std::ranges::any_of(text->text, [](char c) { return c < 0; });
+    if (past_ascii) meant += fmt::format("{}parameter {}", meant.empty() ? " (" : ", ", i + 1);
+  }
+  return meant.empty() ? meant : meant + ": characters that the column's character set has not)";
+}
+
+bool says_ignore(DatabaseKind kind, std::string_view sql) {
+  const auto tokens = tokens_of(kind, sql);
+  return !tokens.has_value() || std::ranges::any_of(*tokens, [](const Token& token) {
+    return token.kind == Token::Kind::kWord && token.text == "IGNORE";
+  });
 }
 
 class MysqlConnection final : public SqlConnection {
@@ -115,9 +151,10 @@ class MysqlConnection final : public SqlConnection {
 
   // Refuses a server of the other kind, then sets the session up.
   Answer<void> get_ready(const ConnectOptions& options) {
-    const auto version = call({"SELECT VERSION()"});
+    const auto version = call({"SELECT VERSION(), @@max_allowed_packet"});
     if (!version.has_value()) return std::unexpected(version.error());
     const std::string name = version->rows.at(0).at(0).value_or("");
+    most_packet_bytes_ = std::strtoull(version->rows.at(0).at(1).value_or("0").c_str(), nullptr, 10);
     const bool is_mariadb = name.find("MariaDB") != std::string::npos;
     if (is_mariadb != (kind() == DatabaseKind::kMariadb)) {
       ClassifiedError wrong;
@@ -133,15 +170,18 @@ class MysqlConnection final : public SqlConnection {
   }
 
  protected:
-  // Most branches leave nothing: one look is cheaper than setting everything again.
+  // Most branches leave nothing: one look is cheaper than setting everything again. A temporary table cannot be
+  // found by its name.
   [[nodiscard]] bool take_away_traces() override {
-    return is_clean() || (SqlConnection::take_away_traces() && is_clean());
+    if (tables_possible_ && !same(std::string(kTableLook), clean_tables_)) return false;
+    return is_clean() || (call(reset_session()).has_value() && is_clean());
   }
 
   Answer<TextAnswer> call(const Texts& texts) override { return walk(texts, nullptr); }
 
   void begin_statements() override {
     executed_ = 0;
+    tables_possible_ = false;
     key_wanted_of_.reset();
     keys_.clear();
   }
@@ -172,23 +212,36 @@ class MysqlConnection final : public SqlConnection {
   Answer<StatementResult> execute(const Statement& statement, ResultBudget& budget) override {
     try {
       const std::string sql = cast_decimals(kind(), statement.sql, statement.parameters);
+      const std::string key = sql + signs_of(statement.parameters);
       // A text with a comment of its branch comes once: what was prepared of it goes with this call.
       std::optional<PreparedText> once;
-      if (!comment().empty()) once = new_prepared(sql);
-      PreparedText& prepared = once.has_value() ? *once : prepare(sql);
+      PreparedText* known = comment().empty() ? prepared_.find(key) : nullptr;
+      if (known == nullptr) {
+        Answer<ParameterShapes> shapes = read_shapes(statement.sql);
+        if (!shapes.has_value()) return std::unexpected(shapes.error());
+        if (comment().empty())
+          known = &prepare(sql, key, std::move(*shapes));
+        else
+          known = &once.emplace(new_prepared(sql, std::move(*shapes)));
+      }
+      const PreparedText& prepared = *known;
       if (prepared.parameters != statement.parameters.size()) {
         return driver_failed(Speaker::kClient, "HY000", 0,
                              fmt::format("the server counts {} parameters in the text, {} were given",
                                          prepared.parameters, statement.parameters.size()));
       }
+      if (Status fits = check_parameters(statement.parameters, prepared.shapes); !fits.has_value())
+        return refused(fits.error());
+      if (Status fits = check_packet(statement.parameters); !fits.has_value()) return refused(fits.error());
       if (prepared.touches_session) doubt();
+      if (kind() == DatabaseKind::kMariadb && prepared.calls_stored_function) tables_possible_ = true;
       if (prepared.writes) {
         if (Answer<void> read = read_wanted_key(); !read.has_value()) return std::unexpected(read.error());
       }
       const std::size_t number = executed_++;
       if (prepared.may_generate_key) key_wanted_of_ = number;
       if (prepared.as_text) return execute_as_text(comment() + statement.sql, statement.parameters, budget);
-      const BoundParameters bound(*prepared.statement, statement.parameters);
+      const BoundParameters bound(kind(), *prepared.statement, statement.parameters);
       StatementResult read;
       if (prepared.counts_rows) {
         read.affected = static_cast<std::uint32_t>(prepared.statement->executeUpdate());
@@ -196,14 +249,18 @@ class MysqlConnection final : public SqlConnection {
       }
       if (prepared.statement->execute()) {
         const std::unique_ptr<sql::ResultSet> rows(prepared.statement->getResultSet());
-        if (Status taken = read_rows(*rows, budget, read); !taken.has_value())
-          return std::unexpected(
-              ClassifiedError{.meaning = Meaning::kStatementRefused, .error = taken.error()});
+        if (Status taken = read_rows(*rows, RowForm::kBinary, budget, read); !taken.has_value())
+          return refused(taken.error());
         read.affected = read.rows.size();
+      }
+      if (prepared.ignores) {
+        if (Answer<void> as_sent = check_warnings(); !as_sent.has_value())
+          return std::unexpected(as_sent.error());
       }
       return read;
     } catch (const sql::SQLException& error) {
-      return driver_failed(Speaker::kClient, error.getSQLState(), error.getErrorCode(), error.what());
+      return driver_failed(Speaker::kClient, error.getSQLState(), error.getErrorCode(),
+                           error.what() + parameters_meant(error.getErrorCode(), statement.parameters));
     } catch (const std::exception& error) {
       return driver_failed(Speaker::kClient, {}, 0, error.what());
     }
@@ -221,6 +278,40 @@ class MysqlConnection final : public SqlConnection {
                             .message = message,
                             .constraint = {},
                             .connection_lost = clients_own});
+  }
+
+  static std::unexpected<ClassifiedError> refused(Error error) {
+    return std::unexpected(ClassifiedError{.meaning = Meaning::kStatementRefused, .error = std::move(error)});
+  }
+
+  // Past it the server would break the connection off.
+  [[nodiscard]] Status check_packet(const std::vector<Value>& parameters) const {
+    constexpr std::size_t kForHeaders = 16'384;
+    const std::size_t bytes = packet_bytes(parameters);
+    if (bytes + kForHeaders <= most_packet_bytes_) return {};
+    return fail(
+        ErrorCode::kInvalidArgument, Effect::kNone,
+        fmt::format("the parameters have {} bytes, which is too near the server's max_allowed_packet, {}; "
+                    "raise that, or send less",
+                    bytes, most_packet_bytes_));
+  }
+
+  // Duplicates are what IGNORE is for; a value that was cut, rounded or replaced is not.
+  Answer<void> check_warnings() {
+    static constexpr std::array<std::string_view, 7> kChanged{"1048", "1264", "1265", "1292",
+                                                              "1364", "1366", "1406"};
+    const auto warnings = call({"SHOW WARNINGS"});
+    if (!warnings.has_value()) return std::unexpected(warnings.error());
+    for (const TextRow& warning : warnings->rows) {
+      if (std::ranges::find(kChanged, warning.at(1).value_or("")) == kChanged.end()) continue;
+      return failed(Speaker::kClient, {.sqlstate = "22000",
+                                       .vendor_code = std::atoi(warning.at(1)->c_str()),
+                                       .message = fmt::format("with IGNORE the value would be changed: {}",
+                                                              warning.at(2).value_or("")),
+                                       .constraint = {},
+                                       .connection_lost = false});
+    }
+    return {};
   }
 
   // One call; `first` (optional) gets the first column of the first text's only row.
@@ -258,19 +349,20 @@ class MysqlConnection final : public SqlConnection {
     return read;
   }
 
-  PreparedText& prepare(const std::string& sql) {
-    if (PreparedText* known = prepared_.find(sql); known != nullptr) return *known;
-    static_cast<void>(prepared_.insert(sql, new_prepared(sql)));
-    return *prepared_.find(sql);
+  PreparedText& prepare(const std::string& sql, const std::string& key, ParameterShapes shapes) {
+    static_cast<void>(prepared_.insert(key, new_prepared(sql, std::move(shapes))));
+    return *prepared_.find(key);
   }
 
-  PreparedText new_prepared(const std::string& sql) {
+  // `sql` is what the client wrote, with casts around its decimals.
+  PreparedText new_prepared(const std::string& sql, ParameterShapes shapes) {
     PreparedText prepared;
+    prepared.shapes = std::move(shapes);
     prepared.statement.reset(connection_->prepareStatement(comment() + sql));
     prepared.parameters = prepared.statement->getParameterMetaData()->getParameterCount();
     sql::ResultSetMetaData* columns = prepared.statement->getMetaData();
     for (unsigned column = 1; columns != nullptr && column <= columns->getColumnCount(); ++column)
-      prepared.as_text = prepared.as_text || driver_cannot_read(columns->getColumnType(column));
+      prepared.as_text = prepared.as_text || driver_cannot_read(*columns, column);
     const Result<StatementClass> statement_class = classify(kind(), sql);
     if (statement_class.has_value()) {
       prepared.writes = statement_class->kind == StatementClass::Kind::kWrite;
@@ -280,6 +372,8 @@ class MysqlConnection final : public SqlConnection {
       prepared.touches_session = true;
     }
     prepared.may_generate_key = begins_with(sql, "INSERT") || begins_with(sql, "REPLACE");
+    prepared.calls_stored_function = calls_stored_function(kind(), sql);
+    prepared.ignores = prepared.writes && says_ignore(kind(), sql);
     return prepared;
   }
 
@@ -299,16 +393,15 @@ class MysqlConnection final : public SqlConnection {
     }
     const std::unique_ptr<sql::PreparedStatement> assignment(
         connection_->prepareStatement(cast_decimals(kind(), assign, values)));
-    const BoundParameters bound(*assignment, values);
+    const BoundParameters bound(kind(), *assignment, values);
     assignment->execute();
     const std::unique_ptr<sql::Statement> text(connection_->createStatement());
     text->execute("PREPARE troth_text FROM @troth_sql");
     StatementResult read;
     if (text->execute("EXECUTE troth_text" + use)) {
       const std::unique_ptr<sql::ResultSet> rows(text->getResultSet());
-      if (Status taken = read_rows(*rows, budget, read); !taken.has_value())
-        return std::unexpected(
-            ClassifiedError{.meaning = Meaning::kStatementRefused, .error = taken.error()});
+      if (Status taken = read_rows(*rows, RowForm::kText, budget, read); !taken.has_value())
+        return refused(taken.error());
     }
     read.affected = read.rows.size();
     return read;
@@ -330,49 +423,47 @@ class MysqlConnection final : public SqlConnection {
     key_wanted_of_.reset();
   }
 
-  // What a stored function or a trigger may have set, or a branch left: read on the fresh session, compared
-  // after every branch. Reading it frees named locks and forgets the last generated key.
+  // Read on the fresh session, compared after every branch.
   Answer<void> watch_session_state() {
-    const bool mariadb = kind() == DatabaseKind::kMariadb;
-    const std::string settings = fmt::format(
-        "RELEASE_ALL_LOCKS(), LAST_INSERT_ID(0), CONCAT_WS(',', @@sql_mode, @@autocommit, @@{}, @@time_zone, "
-        "@@character_set_client, @@character_set_connection, @@character_set_results, "
-        "@@collation_connection, "
-        "@@innodb_lock_wait_timeout, @@foreign_key_checks, @@unique_checks, @@sql_auto_is_null, "
-        "@@sql_safe_updates, @@sql_select_limit, @@max_sort_length, @@group_concat_max_len, "
-        "@@div_precision_increment, @@auto_increment_increment, @@auto_increment_offset, @@lc_time_names, "
-        "@@{}, "
-        "DATABASE(), CURRENT_ROLE())",
-        mariadb ? "tx_isolation" : "transaction_isolation",
-        mariadb ? "max_statement_time" : "max_execution_time");
-    const std::string variables =
-        mariadb ? "information_schema.user_variables WHERE variable_name NOT LIKE 'troth\\_%'"
-                : "performance_schema.user_variables_by_thread WHERE thread_id = PS_CURRENT_THREAD_ID() "
-                  "AND variable_name NOT LIKE 'troth\\_%'";
-    state_query_ = fmt::format("SELECT {}, (SELECT COUNT(*) FROM {})", settings, variables);
-    auto state = call({state_query_});
-    if (!state.has_value() && condition() != ConnectionCondition::kLost) {
+    const auto settings = call(read_session_settings());
+    if (!settings.has_value()) return std::unexpected(settings.error());
+    std::vector<std::string> names;
+    for (const TextRow& row : settings->rows)
+      names.push_back(row.at(0).value_or(""));
+    Texts look = prepare_look(kind(), names, /*variables=*/true);
+    if (const auto prepared = call(look); !prepared.has_value()) {
+      if (condition() == ConnectionCondition::kLost) return std::unexpected(prepared.error());
       // Without the right to see them, variables that a trigger sets go unseen; `troth install` grants it.
-      state_query_ = fmt::format("SELECT {}", settings);
-      state = call({state_query_});
+      look = prepare_look(kind(), names, /*variables=*/false);
+      if (const auto again = call(look); !again.has_value()) return std::unexpected(again.error());
     }
+    auto state = call({std::string(kLook)});
     if (!state.has_value()) return std::unexpected(state.error());
     clean_state_ = std::move(state->rows);
+    if (kind() == DatabaseKind::kMysql) return {};
+    if (const auto prepared = call(prepare_table_look()); !prepared.has_value())
+      return std::unexpected(prepared.error());
+    auto tables = call({std::string(kTableLook)});
+    if (!tables.has_value()) return std::unexpected(tables.error());
+    clean_tables_ = std::move(tables->rows);
     return {};
   }
 
-  [[nodiscard]] bool is_clean() {
-    const auto state = call({state_query_});
-    return state.has_value() && state->rows == clean_state_;
+  [[nodiscard]] bool same(const std::string& look, const TextRows& clean) {
+    const auto seen = call({look});
+    return seen.has_value() && seen->rows == clean;
   }
+  [[nodiscard]] bool is_clean() { return same(std::string(kLook), clean_state_); }
 
   // Declared in this order: statements go before the connection they belong to.
   std::unique_ptr<sql::Connection> connection_;
   std::unique_ptr<sql::Statement> text_;
   StatementCache<PreparedText> prepared_;
   std::shared_ptr<MysqlCancellation> cancellation_;
-  std::string state_query_;
+  std::size_t most_packet_bytes_ = 0;
   TextRows clean_state_;
+  TextRows clean_tables_;
+  bool tables_possible_ = false;
   // Of the branch that runs: how many statements have, whose LAST_INSERT_ID() is yet to be read, and those
   // read.
   std::size_t executed_ = 0;

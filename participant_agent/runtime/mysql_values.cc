@@ -6,18 +6,23 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
+#include "participant_agent/dialect/decimal_digits.h"
 #include "participant_agent/dialect/tokens.h"
 
 namespace troth::agent {
 namespace {
 
-constexpr std::size_t kMostScale = 30;
-
-std::size_t scale_of(std::string_view decimal) {
-  const std::size_t point = decimal.find('.');
-  if (decimal.find_first_of("eE") != std::string_view::npos) return kMostScale;
-  if (point == std::string_view::npos) return 0;
-  return std::min(decimal.size() - point - 1, kMostScale);
+// As many digits as were written, where there is room for them; never fewer than the number has.
+std::uint32_t scale_of(DatabaseKind kind, const Decimal& decimal, const DecimalDigits& digits) {
+  constexpr std::uint32_t kMostDigits = 65;
+  const std::size_t point = decimal.text.find('.');
+  std::uint32_t written = 0;
+  if (point != std::string::npos && decimal.text.find_first_of("eE") == std::string::npos)
+    written = static_cast<std::uint32_t>(std::min<std::size_t>(decimal.text.size() - point - 1, kMostDigits));
+  const std::uint32_t room =
+      std::min(most_decimal_scale(kind), kMostDigits - std::min(digits.whole(), kMostDigits));
+  return std::max(digits.fraction(), std::min(written, room));
 }
 
 std::optional<int> number_at(std::string_view text, std::size_t at, std::size_t size) {
@@ -55,10 +60,30 @@ std::string cast_decimals(DatabaseKind kind, const std::string& sql, const std::
     const auto* decimal = std::get_if<Decimal>(&parameters[token.placeholder - 1].is);
     if (decimal == nullptr) continue;
     cast += sql.substr(copied, token.at - copied);
-    cast += fmt::format("CAST(? AS DECIMAL(65,{}))", scale_of(decimal->text));
+    cast += fmt::format("CAST(? AS DECIMAL(65,{}))",
+                        scale_of(kind, *decimal, digits_of(decimal->text).value_or(DecimalDigits{})));
     copied = token.at + 1;
   }
   return cast + sql.substr(copied);
+}
+
+std::string decimal_text(DatabaseKind kind, const Decimal& decimal) {
+  const auto digits = digits_of(decimal.text);
+  CHECK(digits.has_value(), "check_statements refuses {} here", decimal.text);
+  return plain_text(*digits, scale_of(kind, decimal, *digits));
+}
+
+std::size_t packet_bytes(const std::vector<Value>& parameters) {
+  std::size_t together = 0;
+  std::size_t largest = 0;
+  for (const Value& value : parameters) {
+    if (const auto* bytes = std::get_if<Bytes>(&value.is)) {
+      largest = std::max(largest, bytes->octets.size());
+    } else {
+      together += size_of(value);
+    }
+  }
+  return std::max(together, largest);
 }
 
 std::optional<std::string> timestamp_in_utc(std::string_view text) {

@@ -16,9 +16,15 @@ namespace troth::agent {
 
 // The driver binds a decimal as text, and `balance - '0.01'` is then computed in floating point: a bank's
 // cents would bend. So every placeholder of a decimal becomes CAST(? AS DECIMAL(65,s)), s being the value's
-// own digits behind the point (at most 30).
+// own digits behind the point.
 [[nodiscard]] std::string cast_decimals(DatabaseKind kind, const std::string& sql,
                                         const std::vector<Value>& parameters);
+
+// The text that such a placeholder is bound to: no exponent, s digits behind the point.
+[[nodiscard]] std::string decimal_text(DatabaseKind kind, const Decimal& decimal);
+
+// What one packet must carry of the parameters, and the largest of those that travel in packets of their own.
+[[nodiscard]] std::size_t packet_bytes(const std::vector<Value>& parameters);
 
 // A timestamp with a zone as UTC without one: sessions run in UTC, and not every server reads a zone.
 // Nothing: the text is not of the contract's form.

@@ -1,6 +1,7 @@
 #include "participant_agent/runtime/postgres_connection.h"
 
 #include <charconv>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -109,7 +110,7 @@ std::string quoted(std::string_view value) {
 // The dialect's settings once more: RESET ALL between two branches goes back to these.
 constexpr std::string_view kStartupSettings =
     "-c standard_conforming_strings=on -c DateStyle=ISO,YMD -c IntervalStyle=iso_8601 -c bytea_output=hex "
-    "-c extra_float_digits=1";
+    "-c extra_float_digits=1 -c TimeZone=UTC";
 
 // The keepalives find a server whose machine has gone; a server that hangs is broken off by the cancellation.
 std::string connection_string(const ConnectOptions& options) {
@@ -123,6 +124,17 @@ std::string connection_string(const ConnectOptions& options) {
   if (options.port != 0) text += fmt::format(" port={}", options.port);
   return text;
 }
+
+// Those that initdb makes; what CREATE makes comes behind.
+bool is_built_in(std::uint32_t type) {
+  constexpr std::uint32_t kFirstOther = 16'384;
+  return type < kFirstOther;
+}
+
+struct PreparedText {
+  std::string name;  // under which the server keeps it
+  ParameterShapes shapes;
+};
 
 class PostgresConnection final : public SqlConnection {
  public:
@@ -193,6 +205,12 @@ class PostgresConnection final : public SqlConnection {
     return {};
   }
 
+  // What a function prepared by itself has a name that Troth does not know: the session goes.
+  [[nodiscard]] bool take_away_traces() override {
+    const auto answer = call(reset_session());
+    return answer.has_value() && answer->rows.size() == 1 && answer->rows.front().back() == "0";
+  }
+
   void leave_transaction() override {
     if (PQtransactionStatus(libpq()) != PQTRANS_IDLE && !call({"ROLLBACK"}).has_value()) doubt();
   }
@@ -202,22 +220,32 @@ class PostgresConnection final : public SqlConnection {
   }
 
   Answer<StatementResult> execute(const Statement& statement, ResultBudget& budget) override {
-    // A text with a comment of its branch comes once: planned, run and forgotten in the same trip.
-    const bool once = !comment().empty();
-    const Answer<std::string> name =
-        once ? Answer<std::string>(comment() + statement.sql) : prepare(statement.sql);
-    if (!name.has_value()) return std::unexpected(name.error());
+    const Answer<const PreparedText*> prepared = prepare(statement.sql);
+    if (!prepared.has_value()) return std::unexpected(prepared.error());
+    if (Status fits = check_parameters(statement.parameters, (*prepared)->shapes); !fits.has_value())
+      return std::unexpected(ClassifiedError{.meaning = Meaning::kStatementRefused, .error = fits.error()});
     std::vector<std::optional<std::string>> texts;
     std::vector<const char*> values;
+    std::vector<int> lengths;
+    std::vector<int> formats;
     texts.reserve(statement.parameters.size());
     for (const Value& parameter : statement.parameters) {
-      texts.push_back(to_postgres(parameter));
-      values.push_back(texts.back().has_value() ? texts.back()->c_str() : nullptr);
+      // Octets travel as they are; `check_parameters` has seen that they go into a bytea.
+      const auto* bytes = std::get_if<Bytes>(&parameter.is);
+      texts.push_back(bytes != nullptr ? std::nullopt : to_postgres(parameter));
+      const std::string* text = bytes != nullptr ? &bytes->octets : texts.back() ? &*texts.back() : nullptr;
+      values.push_back(text == nullptr ? nullptr : text->data());
+      lengths.push_back(text == nullptr ? 0 : static_cast<int>(text->size()));
+      formats.push_back(bytes != nullptr ? 1 : 0);
     }
+    // A text with a comment of its branch comes once: planned, run and forgotten in the same trip.
     const int count = static_cast<int>(values.size());
     const int sent =
-        once ? PQsendQueryParams(libpq(), name->c_str(), count, nullptr, values.data(), nullptr, nullptr, 0)
-             : PQsendQueryPrepared(libpq(), name->c_str(), count, values.data(), nullptr, nullptr, 0);
+        comment().empty()
+            ? PQsendQueryPrepared(libpq(), (*prepared)->name.c_str(), count, values.data(), lengths.data(),
+                                  formats.data(), 0)
+            : PQsendQueryParams(libpq(), (comment() + statement.sql).c_str(), count, nullptr, values.data(),
+                                lengths.data(), formats.data(), 0);
     if (sent == 0 || PQsetSingleRowMode(libpq()) == 0) return libpq_failed();
     return read_results(budget);
   }
@@ -251,17 +279,63 @@ class PostgresConnection final : public SqlConnection {
     return failed(Speaker::kClient, reported);
   }
 
-  // The name under which the server keeps the statement.
-  Answer<std::string> prepare(const std::string& sql) {
-    if (const std::string* name = prepared_.find(sql); name != nullptr) return *name;
-    const std::string name = fmt::format("troth_{}", ++last_prepared_);
-    const PostgresResult result(PQprepare(libpq(), name.c_str(), sql.c_str(), 0, nullptr), &PQclear);
-    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) return result_failed(result.get());
-    if (const std::optional<std::string> gone = prepared_.insert(sql, name); gone.has_value()) {
-      const PostgresResult dropped(PQexec(libpq(), fmt::format("DEALLOCATE {}", *gone).c_str()), &PQclear);
+  // Valid until the next call.
+  Answer<const PreparedText*> prepare(const std::string& sql) {
+    if (const PreparedText* known = prepared_.find(sql); known != nullptr) return known;
+    Answer<ParameterShapes> assigned = read_shapes(sql);
+    if (!assigned.has_value()) return std::unexpected(assigned.error());
+    PreparedText prepared{.name = fmt::format("troth_{}", ++last_prepared_), .shapes = std::move(*assigned)};
+    const Answer<std::vector<std::uint32_t>> types = prepare_and_describe(sql, prepared.name);
+    if (!types.has_value()) return std::unexpected(types.error());
+    for (std::size_t i = 0; i < types->size(); ++i) {
+      Answer<ColumnShape> shape = parameter_of_type(types->at(i));
+      if (!shape.has_value()) return std::unexpected(shape.error());
+      prepared.shapes.push_back({static_cast<std::uint32_t>(i + 1), std::move(*shape)});
+    }
+    if (const std::optional<PreparedText> gone = prepared_.insert(sql, std::move(prepared));
+        gone.has_value()) {
+      const PostgresResult dropped(PQexec(libpq(), fmt::format("DEALLOCATE {}", gone->name).c_str()),
+                                   &PQclear);
       if (PQresultStatus(dropped.get()) != PGRES_COMMAND_OK) return result_failed(dropped.get());
     }
-    return name;
+    return prepared_.find(sql);
+  }
+
+  // Both in one trip; answers the types that the statement gives its parameters.
+  Answer<std::vector<std::uint32_t>> prepare_and_describe(const std::string& sql, const std::string& as) {
+    const char* name = as.c_str();
+    std::vector<std::uint32_t> types;
+    const bool sent = PQenterPipelineMode(libpq()) != 0 &&
+                      PQsendPrepare(libpq(), name, sql.c_str(), 0, nullptr) != 0 &&
+                      PQsendDescribePrepared(libpq(), name) != 0 && PQpipelineSync(libpq()) != 0;
+    std::optional<ClassifiedError> refusal;
+    bool at_end = !sent;
+    for (int nothing = 0; !at_end && nothing < 2;) {
+      const PostgresResult result(PQgetResult(libpq()), &PQclear);
+      // One null parts the answers; two are the end of a connection that went.
+      nothing = result == nullptr ? nothing + 1 : 0;
+      if (result == nullptr) continue;
+      switch (PQresultStatus(result.get())) {
+        case PGRES_PIPELINE_SYNC: at_end = true; break;
+        case PGRES_FATAL_ERROR:
+          if (!refusal.has_value()) refusal = result_failed(result.get()).error();
+          break;
+        default:
+          for (int i = 0; i < PQnparams(result.get()); ++i)
+            types.push_back(PQparamtype(result.get(), i));
+      }
+    }
+    const bool ended = PQexitPipelineMode(libpq()) != 0 && PQstatus(libpq()) == CONNECTION_OK;
+    if (refusal.has_value()) return std::unexpected(std::move(*refusal));
+    if (!sent || !ended) return libpq_failed();
+    return types;
+  }
+
+  Answer<ColumnShape> parameter_of_type(std::uint32_t type) {
+    if (is_built_in(type)) return shape_of_postgres_type(type, -1);
+    const Answer<const ColumnShape*> shape = other_type(type);
+    if (!shape.has_value()) return std::unexpected(shape.error());
+    return **shape;
   }
 
   // Every result must be read to its end before the session can be used again, also past the limit.
@@ -324,8 +398,12 @@ class PostgresConnection final : public SqlConnection {
     if (read.columns.empty()) read_columns(result, read);
     std::size_t bytes = 0;
     const int columns = PQnfields(result);
-    for (int column = 0; column < columns; ++column)
-      bytes += sizeof(Value) + static_cast<std::size_t>(PQgetlength(result, 0, column));
+    for (int column = 0; column < columns; ++column) {
+      // Octets arrive as hexadecimal digits.
+      constexpr std::uint32_t kBytea = 17;
+      const auto length = static_cast<std::size_t>(PQgetlength(result, 0, column));
+      bytes += sizeof(Value) + (PQftype(result, column) == kBytea ? length / 2 : length);
+    }
     if (Status taken = budget.take_row(bytes); !taken.has_value()) return taken;
     std::vector<Value>& row = read.rows.emplace_back();
     row.reserve(static_cast<std::size_t>(columns));
@@ -333,25 +411,37 @@ class PostgresConnection final : public SqlConnection {
       if (PQgetisnull(result, 0, column) != 0) {
         row.push_back({Null{}});
       } else {
-        row.push_back(from_postgres(
-            PQftype(result, column),
-            {PQgetvalue(result, 0, column), static_cast<std::size_t>(PQgetlength(result, 0, column))}));
+        const std::string_view text(PQgetvalue(result, 0, column),
+                                    static_cast<std::size_t>(PQgetlength(result, 0, column)));
+        row.push_back(from_postgres(PQftype(result, column), text));
       }
     }
     return {};
   }
 
-  // A type that is not built in (an enum, an extension's) has a name only in the database; asked once.
+  // A type that is not built in (an enum, an extension's) is known only to the database; asked once.
+  Answer<const ColumnShape*> other_type(std::uint32_t type) {
+    auto known = other_types_.find(type);
+    if (known != other_types_.end()) return &known->second;
+    const auto answer = call(read_postgres_type(type));
+    if (!answer.has_value()) return std::unexpected(answer.error());
+    ColumnShape shape;
+    shape.type = std::to_string(type);
+    if (!answer->rows.empty()) {
+      Result<ColumnShape> read = parse_postgres_type(answer->rows.front());
+      if (read.has_value()) shape = std::move(*read);
+    }
+    known = other_types_.emplace(type, std::move(shape)).first;
+    return &known->second;
+  }
+
   Answer<void> name_columns(StatementResult& read) {
     for (Column& column : read.columns) {
       if (column.type.empty() || column.type.front() < '0' || column.type.front() > '9') continue;
-      auto known = other_types_.find(column.type);
-      if (known == other_types_.end()) {
-        const auto answer = call({fmt::format("SELECT {}::regtype::text", column.type)});
-        if (!answer.has_value()) return std::unexpected(answer.error());
-        known = other_types_.emplace(column.type, answer->rows.at(0).at(0).value_or(column.type)).first;
-      }
-      column.type = known->second;
+      const Answer<const ColumnShape*> type =
+          other_type(static_cast<std::uint32_t>(std::strtoul(column.type.c_str(), nullptr, 10)));
+      if (!type.has_value()) return std::unexpected(type.error());
+      column.type = (*type)->type;
     }
     return {};
   }
@@ -359,9 +449,9 @@ class PostgresConnection final : public SqlConnection {
   PinnedConnection connection_;
   std::optional<pqxx::nontransaction> texts_;
   const std::shared_ptr<PostgresCancellation> cancellation_;
-  StatementCache<std::string> prepared_;
+  StatementCache<PreparedText> prepared_;
   std::uint64_t last_prepared_ = 0;
-  std::map<std::string, std::string> other_types_;
+  std::map<std::uint32_t, ColumnShape> other_types_;
 };
 
 }  // namespace

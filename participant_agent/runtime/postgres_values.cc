@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "base/check.h"
+#include "participant_agent/dialect/decimal_digits.h"
 
 namespace troth::agent {
 namespace {
@@ -19,6 +19,7 @@ enum class Form : std::uint8_t {
   kBool,
   kInt,
   kFloat,
+  kDouble,
   kDecimal,
   kText,
   kBytes,
@@ -49,7 +50,7 @@ constexpr std::array kTypes{
     TypeEntry{26, 1028, "oid", "_oid", Form::kInt},
     TypeEntry{114, 199, "json", "_json", Form::kJson},
     TypeEntry{700, 1021, "float4", "_float4", Form::kFloat},
-    TypeEntry{701, 1022, "float8", "_float8", Form::kFloat},
+    TypeEntry{701, 1022, "float8", "_float8", Form::kDouble},
     TypeEntry{1042, 1014, "bpchar", "_bpchar", Form::kText},
     TypeEntry{1043, 1015, "varchar", "_varchar", Form::kText},
     TypeEntry{1082, 1182, "date", "_date", Form::kDate},
@@ -115,6 +116,10 @@ std::string array_text(const Array& array) {
       text += "NULL";
       continue;
     }
+    if (std::holds_alternative<Array>(element.is)) {
+      text += *inner;
+      continue;
+    }
     text += '"';
     for (const char c : *inner) {
       if (c == '"' || c == '\\') text += '\\';
@@ -159,7 +164,8 @@ Value value_of(Form form, std::string_view text) {
       std::from_chars(text.data(), text.data() + text.size(), number);
       return {number};
     }
-    case Form::kFloat: return {float_of(text)};
+    case Form::kFloat: return {widened(static_cast<float>(float_of(text)))};
+    case Form::kDouble: return {float_of(text)};
     case Form::kDecimal: return {Decimal{std::string(text)}};
     case Form::kText: return {Text{std::string(text)}};
     case Form::kBytes:
@@ -175,33 +181,64 @@ Value value_of(Form form, std::string_view text) {
   return {Text{std::string(text)}};
 }
 
-// One dimension that starts at 1; nothing for any other.
-std::optional<Array> array_of(Form form, std::string_view text) {
-  if (text.size() < 2 || text.front() != '{' || text.back() != '}') return std::nullopt;
-  text = text.substr(1, text.size() - 2);
-  Array array;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    std::string element;
-    bool quoted = false;
-    if (text[at] == '{') return std::nullopt;
-    if (text[at] == '"') {
-      quoted = true;
-      for (++at; at < text.size() && text[at] != '"'; ++at) {
-        if (text[at] == '\\') ++at;
-        if (at < text.size()) element += text[at];
-      }
-      ++at;
-    } else {
-      while (at < text.size() && text[at] != ',')
-        element += text[at++];
-    }
-    array.elements.push_back(!quoted && element == "NULL" ? Value{Null{}} : value_of(form, element));
-    if (at < text.size() && text[at] != ',') return std::nullopt;
-    ++at;
+// Reads `{1,NULL,"a b"}` and `{{1,2},{3,4}}`. Dimensions that do not begin at 1 are written before the braces,
+// and are not read.
+class ArrayReader {
+ public:
+  ArrayReader(Form form, std::string_view text) : form_(form), text_(text) {}
+
+  std::optional<Array> read() {
+    std::optional<Array> array = read_array(0);
+    if (!array.has_value() || at_ != text_.size()) return std::nullopt;
+    return array;
   }
-  return array;
-}
+
+ private:
+  [[nodiscard]] bool is_at(char c) const { return at_ < text_.size() && text_[at_] == c; }
+
+  std::optional<Array> read_array(int dimension) {
+    if (!is_at('{') || dimension >= kMaxArrayDimensions) return std::nullopt;
+    ++at_;
+    Array array;
+    while (!is_at('}')) {
+      if (is_at('{')) {
+        std::optional<Array> inner = read_array(dimension + 1);
+        if (!inner.has_value()) return std::nullopt;
+        array.elements.push_back({std::move(*inner)});
+      } else {
+        array.elements.push_back(read_element());
+      }
+      if (is_at(',')) {
+        ++at_;
+      } else if (!is_at('}')) {
+        return std::nullopt;
+      }
+    }
+    ++at_;
+    return array;
+  }
+
+  Value read_element() {
+    std::string element;
+    const bool quoted = is_at('"');
+    if (quoted) {
+      for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
+        if (text_[at_] == '\\') ++at_;
+        if (at_ < text_.size()) element += text_[at_];
+      }
+      ++at_;
+    } else {
+      while (at_ < text_.size() && text_[at_] != ',' && text_[at_] != '}')
+        element += text_[at_++];
+    }
+    if (!quoted && element == "NULL") return {Null{}};
+    return value_of(form_, element);
+  }
+
+  const Form form_;
+  const std::string_view text_;
+  std::size_t at_ = 0;
+};
 
 }  // namespace
 
@@ -213,7 +250,7 @@ Value from_postgres(std::uint32_t type, std::string_view text) {
   for (const TypeEntry& entry : kTypes) {
     if (entry.type == type) return value_of(entry.form, text);
     if (entry.array_type == type) {
-      if (std::optional<Array> array = array_of(entry.form, text)) return {std::move(*array)};
+      if (std::optional<Array> array = ArrayReader(entry.form, text).read()) return {std::move(*array)};
       break;
     }
   }

@@ -16,8 +16,8 @@ namespace troth::agent {
 [[nodiscard]] std::optional<std::string> to_postgres(const Value& value);
 
 // A result's value, by the type's OID as in pg_type. What has no type of its own here (and the values that
-// have no form in the contract: infinity, years before Christ, arrays of arrays) is text, exactly as Postgres
-// writes it.
+// have no form in the contract: infinity, years before Christ, arrays that do not begin at 1) is text, exactly
+// as Postgres writes it.
 [[nodiscard]] Value from_postgres(std::uint32_t type, std::string_view text);
 
 // "int8", "timestamptz", "_text", ...; nothing for a type that is not built in.

@@ -46,7 +46,7 @@ struct AgentSettings {
   std::size_t max_connections = 1024;
   std::uint32_t max_frame_bytes = 32U << 20;
   std::uint64_t max_rows = 10'000;
-  std::uint64_t max_result_bytes = 16U << 20;
+  std::uint64_t max_result_bytes = 17U << 20;  // a value of the largest size, and what is beside it
 
   std::chrono::milliseconds statement_timeout{10'000};
   std::chrono::milliseconds cancel_grace{5000};

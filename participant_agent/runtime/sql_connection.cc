@@ -122,10 +122,6 @@ bool SqlConnection::clean_up() {
   return true;
 }
 
-bool SqlConnection::take_away_traces() {
-  return call(dialect_.reset_session(settings_)).has_value();
-}
-
 std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const DatabaseError& reported) {
   ClassifiedError classified = classify_error(kind(), speaker, reported);
   if (reported.connection_lost || classified.meaning == Meaning::kConnectionLost)
@@ -350,6 +346,20 @@ bool SqlConnection::roll_back(const BranchWork& work) {
   }
   if (last_succeeded && std::exchange(open_, std::nullopt).has_value()) untie(true);
   return last_succeeded;
+}
+
+Answer<ParameterShapes> SqlConnection::read_shapes(const std::string& sql) {
+  const auto assignments = assignments_of(kind(), sql);
+  if (!assignments.has_value()) return ParameterShapes{};
+  const Answer<TextAnswer> answer = call(read_columns(kind(), assignments->table));
+  if (!answer.has_value()) return std::unexpected(answer.error());
+  std::vector<ColumnShape> columns;
+  for (const TextRow& row : answer->rows) {
+    Result<ColumnShape> column = parse_column(kind(), row);
+    if (!column.has_value()) return std::unexpected(unreadable(std::move(column.error())));
+    columns.push_back(std::move(*column));
+  }
+  return shapes_of(*assignments, columns);
 }
 
 // -- Everything else ---------------------------------------------------------------------------------------

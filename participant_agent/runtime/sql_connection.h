@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "participant_agent/dialect/catalogue.h"
 #include "participant_agent/runtime/database_connection.h"
 
 namespace troth::agent {
@@ -89,11 +90,15 @@ class SqlConnection : public DatabaseConnection {
   // The same as `call`, for the texts that prepare or commit a branch: success means that it is so.
   [[nodiscard]] virtual Answer<void> end_branch(const Texts& texts, BranchEnding ending,
                                                 std::vector<StatementResult>& results) = 0;
+  // Into which columns the statement's parameters go as they are. Costs a trip where there are such; kept with
+  // the prepared statement.
+  [[nodiscard]] Answer<ParameterShapes> read_shapes(const std::string& sql);
   // Is the session still inside the transaction that `begin` opened, as far as the driver can tell for free?
   [[nodiscard]] virtual bool inside_transaction() const = 0;
 
   // Takes away what a client's statements may have left; false: that cannot be told or done.
-  [[nodiscard]] virtual bool take_away_traces();
+  [[nodiscard]] virtual bool take_away_traces() = 0;
+  [[nodiscard]] Texts reset_session() const { return dialect_.reset_session(settings_); }
 
   [[nodiscard]] const Dialect& dialect() const { return dialect_; }
   // Of the branch that runs: in front of a client's statement, which is new to the server then each time.

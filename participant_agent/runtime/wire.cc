@@ -18,13 +18,14 @@ std::unexpected<Error> refuse(std::string message) {
 
 // ---- values
 
-// Two levels are all there are: an array's elements are no arrays (check_value refuses them by name).
-constexpr int kDeepestArray = 2;
+// Its elements may be arrays, further dimensions (check_value looks at their shape).
+constexpr int kDeepestArray = kMaxArrayDimensions;
 
 Result<Value> value_of(const wire::Value& value, int depth);
 
 Result<Array> array_of(const std::vector<wire::Value>& elements, int depth) {
-  if (depth >= kDeepestArray) return refuse("a value is nested too deeply: an array holds no arrays");
+  if (depth >= kDeepestArray)
+    return refuse(fmt::format("an array has more than {} dimensions", kDeepestArray));
   if (elements.size() > kMaxArrayElements) {
     return refuse(
         fmt::format("an array has {} elements, at most {} are taken", elements.size(), kMaxArrayElements));

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/version.h"
+#include "recovery/runtime/values.h"
 
 namespace troth::recovery {
 namespace {
@@ -29,7 +30,7 @@ struct Parsed {
 
 using Choose = std::function<void(Command)>;
 
-CLI::App* add_command(CLI::App& app, const char* name, const char* purpose, const char* examples) {
+CLI::App* add_command(CLI::App& app, const char* name, const char* purpose, const std::string& examples) {
   auto* command = app.add_subcommand(name, purpose);
   command->footer(fmt::format("Examples:\n{}\n\n{}", examples, kExitCodes));
   command->fallthrough();
@@ -113,8 +114,12 @@ void add_execute(CLI::App& app, const Choose& choose) {
       "                   --param int:1000 --param int:2 --expect-rows 1\n"
       "  troth execute --on accounts_pg 'SELECT * FROM account' --read-only\n"
       "Parameters: null int:-5 uint:5 bool:true float:0.5 decimal:12.50 text:'any text' bytes:00ff\n"
-      "            date:2026-11-23 time:13:37:00 timestamp:'2026-11-23 13:37:00' timestamptz:.. json:{} "
-      "uuid:..");
+      "            date:2026-11-23 time:13:37:00.5 timestamp:'2026-11-23 13:37:00'\n"
+      "            timestamptz:'2026-11-23 13:37:00+01:00' json:'{\"a\": 1}'\n"
+      "            uuid:01890a5d-ac96-774b-bcce-b302099a8057; arrays (Postgres) of each, as JSON:\n"
+      "            int[]:'[1, null, 3]' decimal[]:'[\"12.50\"]' text[]:'[[\"a\"], [\"b\"]]'\n"
+      "Types: " +
+          parameter_types());
   const auto spec = std::make_shared<ExecuteCommand>();
   const auto work = std::make_shared<WorkOptions>();
   const auto one_each = [](CLI::Option* option) {

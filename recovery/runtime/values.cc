@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <vector>
 
@@ -98,7 +99,44 @@ std::unexpected<Error> refuse(std::string message) {
   return fail(ErrorCode::kInvalidArgument, Effect::kNone, std::move(message));
 }
 
+constexpr std::string_view kArraySuffix = "[]";
+constexpr int kDeepestArray = 16;  // the agent's own limit is lower, and named
+
+// An element of a JSON array: null, another array, or a value of the type, as a string or as JSON itself has it.
+// A number with a fraction is taken for a float only: JSON does not keep a decimal's digits.
+bool set_element(wire::Value& value, const ParameterType& type, const Json& element, int depth) {
+  if (element.is_null()) {
+    value.__set_is_null(true);
+    return true;
+  }
+  if (element.is_array()) {
+    if (depth >= kDeepestArray) return false;
+    std::vector<wire::Value> elements(element.size());
+    for (std::size_t i = 0; i < element.size(); ++i)
+      if (!set_element(elements[i], type, element[i], depth + 1)) return false;
+    value.__set_elements(elements);
+    return true;
+  }
+  if (element.is_string()) return type.set(value, element.get<std::string>());
+  if (element.is_number_float() && type.name != "float") return false;
+  return !element.is_object() && type.set(value, element.dump());
+}
+
+// JSON has neither NaN nor infinities: they are words.
+Json float_json(double number) {
+  if (std::isnan(number)) return "NaN";
+  if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
+  return number;
+}
+
 }  // namespace
+
+std::string parameter_types() {
+  std::string names = "null";
+  for (const auto& type : kTypes)
+    names += fmt::format(", {}", type.name);
+  return names;
+}
 
 Result<wire::Value> parse_parameter(std::string_view text) {
   wire::Value value;
@@ -107,7 +145,9 @@ Result<wire::Value> parse_parameter(std::string_view text) {
     return value;
   }
   const auto colon = text.find(':');
-  const auto name = text.substr(0, colon);
+  auto name = text.substr(0, colon);
+  const bool is_array = colon != std::string_view::npos && name.ends_with(kArraySuffix);
+  if (is_array) name.remove_suffix(kArraySuffix.size());
   const auto type = std::ranges::find(kTypes, name, &ParameterType::name);
   if (colon == std::string_view::npos || type == kTypes.end()) {
     std::vector<std::string> names{"null"};
@@ -117,6 +157,15 @@ Result<wire::Value> parse_parameter(std::string_view text) {
     return refuse(
         fmt::format("parameter '{}': expected null or TYPE:VALUE{}; `troth execute --help` lists the types",
                     text.substr(0, 80), nearest ? fmt::format(", perhaps {}:..", *nearest) : ""));
+  }
+  if (is_array) {
+    const auto array = Json::parse(text.substr(colon + 1), nullptr, /*allow_exceptions=*/false);
+    if (!array.is_array() || !set_element(value, *type, array, 0)) {
+      return refuse(
+          fmt::format("parameter '{}': not a JSON array of values of type {}; write them as strings",
+                      text.substr(0, 80), name));
+    }
+    return value;
   }
   if (!type->set(value, text.substr(colon + 1)))
     return refuse(fmt::format("parameter '{}': not a value of type {}", text.substr(0, 80), name));
@@ -152,7 +201,7 @@ Json value_json(const wire::Value& value) {
   if (set.boolean) return value.boolean;
   if (set.int64) return value.int64;
   if (set.uint64) return static_cast<std::uint64_t>(value.uint64);
-  if (set.float64) return value.float64;
+  if (set.float64) return float_json(value.float64);
   if (set.elements) {
     Json list = Json::array();
     for (const auto& element : value.elements)

@@ -353,3 +353,38 @@ def test_two_resources_of_one_kind_on_one_server_take_part_in_one_transaction(se
                 )
                 assert sorted(cluster.bank.stands_in(transfer)) == [one, two]
         cluster.bank.check()
+
+
+ECHO = {"pg": "SELECT $1::bytea", "my": "SELECT CAST(? AS BINARY)", "ma": "SELECT CAST(? AS BINARY)"}
+
+
+@pytest.mark.parametrize("resource", ["pg", "my"])
+def test_the_largest_value_goes_there_and_back_and_a_larger_one_is_refused(cluster, client, resource):
+    largest = bytes(range(256)) * (16 * 4096)
+    echoed = client.run([branch(resource, statement(ECHO[resource], largest), read_only=True)])
+    assert echoed.branches[0].statements[0].rows[0].values[0].bytes == largest
+    error = refused(client, [branch(resource, statement(ECHO[resource], largest + b"x"), read_only=True)])
+    assert (error.code, error.effect) == (codes().INVALID_ARGUMENT, effects().NONE)
+    assert (error.resource, error.branch, error.statement) == (resource, 1, 1)
+    assert "parameter 1: a value has more than 16 MiB" in error.message
+    assert client.run([branch(resource, statement("SELECT 1"), read_only=True)])
+
+
+# As shipped MariaDB takes packets of 16 MiB: that is less than a value of 16 MiB and what is beside it.
+def test_a_value_past_the_servers_own_limit_is_refused_by_name(cluster, client):
+    largest = bytes(16 << 20)
+    error = refused(client, [branch("ma", statement(ECHO["ma"], largest), read_only=True)])
+    assert (error.code, error.effect) == (codes().INVALID_ARGUMENT, effects().NONE)
+    assert (error.resource, error.branch, error.statement) == ("ma", 1, 1)
+    assert "max_allowed_packet" in error.message
+
+
+# A frame carries 32 MiB; what is larger is refused by its name, and the connection goes on.
+def test_a_call_past_the_frames_limit_is_refused_by_name(cluster, client):
+    values = [bytes(11 << 20)] * 3
+    error = refused(
+        client, [branch("my", statement("SELECT LENGTH(?), LENGTH(?), LENGTH(?)", *values), read_only=True)]
+    )
+    assert error.effect == effects().NONE
+    assert "max_frame_bytes" in error.message
+    assert client.run([branch("my", statement("SELECT 1"), read_only=True)])

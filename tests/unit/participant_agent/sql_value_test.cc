@@ -1,5 +1,9 @@
 #include "participant_agent/dialect/sql_value.h"
 
+#include <limits>
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -17,10 +21,10 @@ bool fits(Value value) {
 }
 
 TEST(SqlValue, FormsAreCheckedByType) {
-  for (const char* text : {"0", "-12.50", "+7", ".5", "5.", "1e10", "1.5E-3", "NaN"})
+  for (const char* text : {"0", "-12.50", "+7", ".5", "5.", "1e10", "1.5E-3", "NaN", "Infinity", "-Infinity"})
     EXPECT_EQ(fits({Decimal{text}}), std::string(text) != "5.") << text;
   for (const char* text :
-       {"", "-", ".", "1.2.3", "1e", "1e99999", "0x1f", "1 ", "1;DROP TABLE t", "Infinity"})
+       {"", "-", ".", "1.2.3", "1e", "1e99999", "0x1f", "1 ", "1;DROP TABLE t", "infinity", "+Infinity"})
     EXPECT_FALSE(fits({Decimal{text}})) << text;
   for (const char* text : {"2026-11-23", "0001-01-01", "0000-00-00"})
     EXPECT_TRUE(fits({Date{text}})) << text;
@@ -28,11 +32,12 @@ TEST(SqlValue, FormsAreCheckedByType) {
     EXPECT_FALSE(fits({Date{text}})) << text;
   for (const char* text : {"13:37:00", "13:37:00.123456", "-838:59:59", "00:00:00.1"})
     EXPECT_TRUE(fits({Time{text}})) << text;
-  for (const char* text : {"839:00:00", "13:37", "13:60:00", "13:37:00.", "13:37:00.1234567"})
+  for (const char* text : {"839:00:00", "13:37", "13:60:00", "13:37:60", "13:37:00.", "13:37:00.1234567"})
     EXPECT_FALSE(fits({Time{text}})) << text;
   EXPECT_TRUE(fits({Timestamp{"2026-11-23 13:37:00.5"}}));
   EXPECT_TRUE(fits({Timestamp{"2026-11-23T13:37:00"}}));
   EXPECT_FALSE(fits({Timestamp{"2026-11-23 24:00:00"}}));
+  EXPECT_FALSE(fits({Timestamp{"2026-12-31 23:59:60"}})) << "no database keeps a leap second";
   EXPECT_FALSE(fits({Timestamp{"2026-11-23 13:37:00+00"}}));
   for (const char* zone : {"Z", "+00", "-08", "+05:30"})
     EXPECT_TRUE(fits({TimestampTz{std::string("2026-11-23 13:37:00") + zone}})) << zone;
@@ -42,10 +47,10 @@ TEST(SqlValue, FormsAreCheckedByType) {
   EXPECT_FALSE(fits({Uuid{"0192F0C12b3c7d4e8f500123456789ab"}}));
 }
 
-TEST(SqlValue, TextIsUtf8WithoutNul) {
+TEST(SqlValue, TextIsUtf8) {
   EXPECT_TRUE(fits({Text{"Z\xc3\xbcrich \xf0\x9f\x92\xb0"}}));
   EXPECT_FALSE(fits({Text{"\xff"}}));
-  EXPECT_FALSE(fits({Text{std::string("a\0b", 3)}}));
+  EXPECT_TRUE(fits({Text{std::string("a\0b", 3)}})) << "MySQL keeps a NUL; check_holdable knows who does not";
   EXPECT_TRUE(fits({Bytes{std::string("a\0\xff", 3)}}));
   for (const char* text :
        {"\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3", "\x80", "\xf0\x9f\x92"})
@@ -55,7 +60,19 @@ TEST(SqlValue, TextIsUtf8WithoutNul) {
 TEST(SqlValue, ArraysHoldOneTypeOrNull) {
   EXPECT_TRUE(fits({Array{{Value{std::int64_t{1}}, Value{Null{}}, Value{std::int64_t{2}}}}}));
   EXPECT_FALSE(fits({Array{{Value{std::int64_t{1}}, Value{Text{"a"}}}}}));
-  EXPECT_FALSE(fits({Array{{Value{Array{}}}}}));
+  EXPECT_FALSE(fits({Array{{Value{Array{}}}}})) << "Postgres would drop an empty array inside another";
+  const auto row = [](std::vector<Value> elements) { return Value{Array{std::move(elements)}}; };
+  const Value one{std::int64_t{1}};
+  EXPECT_TRUE(fits(row({row({one, {Null{}}}), row({{Null{}}, one})})));
+  EXPECT_FALSE(fits(row({row({one}), row({one, one})}))) << "of different lengths";
+  EXPECT_FALSE(fits(row({row({one}), one})));
+  EXPECT_FALSE(fits(row({row({one}), {Null{}}})));
+  EXPECT_FALSE(fits(row({row({one}), row({Value{Text{"a"}}})}))) << "of different types";
+  Value deep = one;
+  for (int dimension = 0; dimension < kMaxArrayDimensions; ++dimension)
+    deep = row({deep});
+  EXPECT_TRUE(fits(deep));
+  EXPECT_FALSE(fits(row({deep})));
   EXPECT_FALSE(fits({Array{{Value{Date{"tomorrow"}}}}}));
   EXPECT_FALSE(fits({Array{std::vector<Value>(kMaxArrayElements + 1)}}));
 }
@@ -63,6 +80,28 @@ TEST(SqlValue, ArraysHoldOneTypeOrNull) {
 TEST(SqlValue, SizesAreLimited) {
   EXPECT_TRUE(fits({Bytes{std::string(kMaxValueBytes, 'x')}}));
   EXPECT_FALSE(fits({Bytes{std::string(kMaxValueBytes + 1, 'x')}}));
+}
+
+TEST(SqlValue, WhatAKindOfDatabaseHasNotIsRefused) {
+  const auto holds = [](DatabaseKind kind, const Value& value) {
+    return check_holdable(kind, value).has_value();
+  };
+  const Value with_nul{Text{std::string("a\0b", 3)}};
+  EXPECT_FALSE(holds(DatabaseKind::kPostgres, with_nul));
+  EXPECT_FALSE(holds(DatabaseKind::kPostgres, {Array{{with_nul}}}));
+  EXPECT_TRUE(holds(DatabaseKind::kMysql, with_nul));
+  for (const DatabaseKind kind : {DatabaseKind::kMysql, DatabaseKind::kMariadb}) {
+    EXPECT_FALSE(holds(kind, {std::numeric_limits<double>::quiet_NaN()}));
+    EXPECT_FALSE(holds(kind, {Decimal{"NaN"}}));
+    EXPECT_FALSE(holds(kind, {Array{}}));
+    EXPECT_TRUE(holds(kind, {Decimal{std::string(65, '9')}}));
+    EXPECT_FALSE(holds(kind, {Decimal{std::string(66, '9')}}));
+    EXPECT_TRUE(holds(kind, {Decimal{"1e64"}}));
+    EXPECT_FALSE(holds(kind, {Decimal{"1e65"}}));
+    EXPECT_TRUE(holds(kind, {Decimal{"1." + std::string(100, '0')}})) << "zeros at the end are no digits";
+  }
+  EXPECT_FALSE(holds(DatabaseKind::kMysql, {Decimal{"1e-31"}}));
+  EXPECT_TRUE(holds(DatabaseKind::kMariadb, {Decimal{"1e-38"}}));
 }
 
 // Code points written as RFC 3629 says are UTF-8, whatever they are.

@@ -27,7 +27,11 @@ TEST(PostgresValues, WhatHasNoFormInTheContractIsTextAsItStands) {
   EXPECT_EQ(from_postgres(kDate, "infinity"), Value{Text{"infinity"}});
   EXPECT_EQ(from_postgres(kDate, "0044-03-15 BC"), Value{Text{"0044-03-15 BC"}});
   EXPECT_EQ(from_postgres(kDate, "12026-01-01"), Value{Text{"12026-01-01"}});
-  EXPECT_EQ(from_postgres(kIntArray, "{{1,2},{3,4}}"), Value{Text{"{{1,2},{3,4}}"}});
+  EXPECT_EQ(from_postgres(kIntArray, "{{1,2},{3,NULL}}"),
+            (Value{Array{
+                {{Array{{{std::int64_t{1}}, {std::int64_t{2}}}}}, {Array{{{std::int64_t{3}}, {Null{}}}}}}}}));
+  for (const char* broken : {"{1", "{1,2}}", "{{1,2}", "{\"a", "1,2", ""})
+    EXPECT_EQ(from_postgres(kIntArray, broken), Value{Text{broken}}) << broken;
   EXPECT_EQ(from_postgres(kIntArray, "[2:3]={1,2}"), Value{Text{"[2:3]={1,2}"}});
   EXPECT_EQ(from_postgres(kIntArray, "{1,NULL}"), (Value{Array{{{std::int64_t{1}}, {Null{}}}}}));
   EXPECT_EQ(from_postgres(99'999, "anything"), Value{Text{"anything"}});

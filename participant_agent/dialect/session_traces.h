@@ -1,0 +1,33 @@
+// participant_agent/dialect/session_traces.h
+//
+// What MySQL and MariaDB sessions are asked about what a branch left in them. A stored function or trigger may
+// set what no text of the client shows, so every branch is looked behind; the server prepares the look once per
+// session, because planning it costs four times what answering it does.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "participant_agent/dialect/dialect.h"
+
+namespace troth::agent {
+
+// The settings that change what a statement means, does or returns, as this server has them: names for
+// `look_at_session`. Answer: rows of name and value.
+[[nodiscard]] Texts read_session_settings();
+
+// Prepares `troth_look`, whose answer is one row that is the same as long as the session is clean: settings,
+// schema, role, the clock, the number of user variables. Answering it frees named locks and forgets the last
+// generated key. Without `variables` it does not count them, for a role that may not see them.
+[[nodiscard]] Texts prepare_look(DatabaseKind kind, const std::vector<std::string>& settings, bool variables);
+inline constexpr std::string_view kLook = "EXECUTE troth_look";
+
+// MariaDB: prepares `troth_tables`: how many temporary tables were ever made in this session. (MySQL refuses to
+// make any inside XA, 4091, and inside READ ONLY, 1792; MariaDB only the latter.)
+[[nodiscard]] Texts prepare_table_look();
+inline constexpr std::string_view kTableLook = "EXECUTE troth_tables";
+
+// Does the text call anything that is not known as a function of the server itself?
+[[nodiscard]] bool calls_stored_function(DatabaseKind kind, std::string_view sql);
+
+}  // namespace troth::agent
