@@ -231,13 +231,14 @@ void TransactionTable::Reign::take(ResolveRequested& requested) {
     return refuse_resolve(invalid(fmt::format("{} has no branch {} in resource '{}'", open->id.text(),
                                               requested.branch.value, requested.resource.value))
                               .error());
-  if (two_phase != nullptr && open->undecided)
+  const auto* one_phase = std::get_if<OnePhaseCommit>(&open->protocol);
+  if (one_phase == nullptr && open->undecided)
     return refuse_resolve(
         refusal(ErrorCode::kBusy, Effect::kNone,
                 fmt::format("{} is still {}; a resolution is for what is decided, or cannot be",
                             open->id.text(), name_of(status.state)),
                 true));
-  const bool settling = two_phase == nullptr && !std::get<OnePhaseCommit>(open->protocol).awaits_vote();
+  const bool settling = one_phase != nullptr && !one_phase->awaits_vote();
   if (two_phase != nullptr ? !two_phase->awaits_acknowledgement(requested.branch) : !settling)
     return refuse_resolve(invalid(fmt::format("branch {} of {} is {}: there is nothing to resolve",
                                               requested.branch.value, open->id.text(), branch->state))
