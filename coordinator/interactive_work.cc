@@ -101,19 +101,17 @@ void InteractiveWork::on(Instant /*now*/, const RollbackAsked& asked, std::vecto
 void InteractiveWork::on(Instant now, const StatementAnswered& answered, std::vector<Effect>& effects) {
   auto& branch = at(answered.branch);
   const auto& answer = answered.answer;
-  if (answer.refusal && answer.over) branch.gone = true;
+  // Whoever waits for this one, or for another, hears why all of it has ended.
+  if (answer.refusal && answer.over) {
+    branch.gone = true;
+    return end(*answer.refusal, effects);
+  }
   if (std::erase(branch.reading, answered.call) > 0) {
-    if (answer.refusal && answer.over) return end(*answer.refusal, effects);
     auto result = answer.refusal ? Result<std::string>(std::unexpected(*answer.refusal)) : answer.result;
     effects.emplace_back(AnswerStatement{answered.call, std::move(result), false});
     return touch(now);
   }
-  if (!branch.running || branch.running->sent_as != answered.call) {
-    if (branch.gone) end(*answer.refusal, effects);
-    return;  // doubled [T10]
-  }
-  // Who waits for this one hears why all of it has ended, too.
-  if (answer.refusal && answer.over) return end(*answer.refusal, effects);
+  if (!branch.running || branch.running->sent_as != answered.call) return;  // doubled [T10]
   const auto running = std::move(*branch.running);
   branch.running.reset();
   if (!answer.refusal) {
