@@ -78,3 +78,31 @@ def test_a_one_shot_redo_larger_than_the_journal_takes_ends_no_agent(cluster: Cl
     except api("common").TrothError:
         pass
     others_are_served(cluster)
+
+
+@pytest.mark.parametrize("isolation", ["READ_COMMITTED", "REPEATABLE_READ", "SERIALIZABLE"])
+def test_the_floor_is_read_behind_the_marker(cluster: Cluster, client: Client, resource: str, isolation: str):
+    """Attack 42: what the clean-up has taken away meanwhile does not run again."""
+    vault = cluster.bank.vaults[resource]
+    request = new_request_id()
+    talk = Conversation(
+        client, request_id=request, isolation=getattr(api("transactions").Isolation, isolation)
+    )
+    talk.query(resource, "SELECT 1")
+    schema = "troth." if vault.server.kind == "postgres" else ""
+    name = talk.id.split(".")[0]
+    moment = int(request.replace("-", "")[:12], 16) + 1
+    if isolation == "SERIALIZABLE" and vault.server.kind != "postgres":
+        talk.rollback()
+        pytest.skip("the open branch reads the floor with a lock, so that it does not rise")
+    insert = f"INSERT INTO {schema}troth_floor (cluster, epoch, sequence, request_ms) VALUES ('{name}', 0, 0, {moment}) "
+    if vault.server.kind == "postgres":
+        insert += f"ON CONFLICT (cluster) DO UPDATE SET request_ms = {moment}"
+    else:
+        insert += f"ON DUPLICATE KEY UPDATE request_ms = {moment}"
+    vault.server.sql(insert, vault.database)
+    try:
+        error = refused(talk.query, resource, touch(resource, 64))
+        assert error.code == codes().REQUEST_ID_TOO_OLD, error
+    finally:
+        talk.rollback()
