@@ -93,7 +93,7 @@ class Branch {
   [[nodiscard]] const Work& work() const { return work_; }  // without statements once it ended
   [[nodiscard]] std::optional<SessionIdentity> session() const { return session_; }
   // Whether the redo, one record of the journal, can take this statement, too.
-  [[nodiscard]] Status check_redo(const Statement& statement) const;
+  [[nodiscard]] Status check_redo(const Statement& statement, std::size_t most_bytes) const;
   // Interactive, and not yet asked for its vote.
   [[nodiscard]] bool is_open() const { return std::holds_alternative<Open>(state_); }
   [[nodiscard]] bool is_one_phase() const { return work_.id.transaction.is_one_phase(); }

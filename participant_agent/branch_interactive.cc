@@ -94,12 +94,12 @@ void Branch::on(const StatementRan& input, Context& context) {
   if (auto* working = std::get_if<Working>(&state_)) roll_back_open(*working, context);
 }
 
-Status Branch::check_redo(const Statement& statement) const {
-  if (work_.statements.size() < kMaxOpenStatements && work_bytes_ + size_of(statement) <= kMaxWorkBytes) return {};
+Status Branch::check_redo(const Statement& statement, std::size_t most_bytes) const {
+  if (work_.statements.size() < kMaxOpenStatements && work_bytes_ + size_of(statement) <= most_bytes) return {};
   return fail(ErrorCode::kInvalidArgument, Effect::kNone,
               fmt::format("the branch has {} writing statements and {} KiB of them; at most {} and {} KiB are "
                           "allowed: commit sooner",
-                          work_.statements.size(), work_bytes_ >> 10, kMaxOpenStatements, kMaxWorkBytes >> 10));
+                          work_.statements.size(), work_bytes_ >> 10, kMaxOpenStatements, most_bytes >> 10));
 }
 
 // [T12] Any other number than that of the statements answered is a no: some of the work is not what the leader knows.

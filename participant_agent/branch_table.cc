@@ -151,6 +151,13 @@ void BranchTable::on(const PrepareArrived& input, Context& context) {
   if (auto error = overloaded(size_of(work))) return refuse_work(work, *std::move(error), context);
   const auto planned = plan_work(resources_.at(work.resource).kind, work);
   if (!planned) return refuse_work(work, planned.error(), context);
+  if (const auto bytes = size_of(work); bytes > options_.limits.redo_bytes) {
+    return refuse_work(work,
+                       refusal(ErrorCode::kInvalidArgument, Effect::kNone,
+                               fmt::format("the branch's work has {} KiB; the journal takes up to {}: split it",
+                                           bytes >> 10, options_.limits.redo_bytes >> 10)),
+                       context);
+  }
   step_branch(add(Branch(work, *planned, options_.times), context), WorkRequested{}, context);
 }
 

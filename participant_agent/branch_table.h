@@ -37,6 +37,7 @@ namespace troth::agent {
 struct TableLimits {
   std::size_t live_branches = 10'000;
   std::size_t live_bytes = 256U << 20;          // of live branches, and of results kept for doubled requests
+  std::size_t redo_bytes = kMaxWorkBytes;       // of one branch's work: its redo is one record of the journal
   std::size_t remembered_branches = 1'000'000;  // ended ones that the watermark has not passed
 };
 

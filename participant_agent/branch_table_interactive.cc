@@ -25,10 +25,11 @@ void BranchTable::on(const StatementArrived& input, Context& context) {
     // Refused here, it has not run, and the branch is as it was.
     const auto marks = plan_statement(resources_.at(work.resource).kind, work.declared_read_only, input.statement);
     if (!marks) return refuse(marks.error());
-    if (entry != nullptr) {
-      if (auto too_much = entry->branch.check_redo(*input.statement.statement); !too_much)
-        return refuse(too_much.error());
-    }
+    const auto room = [&](const Branch& branch) {
+      return branch.check_redo(*input.statement.statement, options_.limits.redo_bytes);
+    };
+    if (auto enough = entry == nullptr ? room(Branch(work, WorkPlan{}, options_.times)) : room(entry->branch); !enough)
+      return refuse(enough.error());
     if (auto error = overloaded(size_of(*input.statement.statement))) return refuse(*std::move(error));
     asked.marks = *marks;
   }

@@ -21,7 +21,10 @@ namespace {
 // Of calls about one branch; an older one is told "undecided" and will come again.
 constexpr std::size_t kWaitersPerBranch = 4;
 
-TableOptions table_options(const Agent::Options& options, Incarnation incarnation) {
+// What a branch's redo says besides its work.
+constexpr std::size_t kAboutRedo = 4096;
+
+TableOptions table_options(const Agent::Options& options, Incarnation incarnation, std::size_t largest_record) {
   const auto& settings = options.settings;
   TableOptions table;
   table.cluster = options.cluster;
@@ -31,6 +34,7 @@ TableOptions table_options(const Agent::Options& options, Incarnation incarnatio
   }
   table.limits.live_branches = settings.branches;
   table.limits.live_bytes = settings.branch_bytes;
+  table.limits.redo_bytes = std::min(table.limits.redo_bytes, largest_record - kAboutRedo);
   table.floor_interval = settings.floor_interval;
   table.times.cancel_grace = settings.cancel_grace;
   table.times.first_inquiry = settings.first_inquiry;
@@ -66,7 +70,7 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
       started_(boot_now()),
       journal_(std::move(journal)),
       coordinators_(coordinators),
-      table_(table_options(options_, incarnation_), state, started_),
+      table_(table_options(options_, incarnation_, journal_->largest_record()), state, started_),
       timer_(loop),
       shutdown_timer_(loop) {
   begin_codes(*options_.metrics, "troth_agent_refused_total");

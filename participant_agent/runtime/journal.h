@@ -55,6 +55,9 @@ class Journal {
 
   void set_events(Events events) { events_ = std::move(events); }
 
+  // In bytes.
+  [[nodiscard]] std::size_t largest_record() const { return log_->max_payload_bytes(); }
+
   // Tickets must rise from call to call.
   void append(const AppendJournal& append);
   // Every branch that was open when the tail was found cut has ended; the next start need not doubt it again.
