@@ -203,6 +203,7 @@ class Branch {
   void run(Instant deadline, Context& context);
   // The statement that runs, or ran last.
   [[nodiscard]] const Statement& current(const Open& open) const;
+  [[nodiscard]] bool marks_before(const StatementRequested& input) const;
   void run_next(Open& open, const StatementRequested& input, Context& context);
   void leave_open(std::optional<Error> because, bool timed_out, Context& context);
   void roll_back_open(Working& working, Context& context);

@@ -62,9 +62,16 @@ const Statement& Branch::current(const Open& open) const {
   return open.last_read ? *open.last_read : work_.statements.back();
 }
 
+// Attack 42: the guard behind the marker reads the floor as the snapshot shows it, and that is taken by the first
+// statement. A branch that keeps one is marked before it.
+bool Branch::marks_before(const StatementRequested& input) const {
+  return input.marks || (!work_.declared_read_only && (work_.isolation == Isolation::kRepeatableRead ||
+                                                       work_.isolation == Isolation::kSerializable));
+}
+
 void Branch::run_next(Open& open, const StatementRequested& input, Context& context) {
   const bool first = open.answered == 0;
-  const bool marks = input.marks && !open.marked;
+  const bool marks = marks_before(input) && !open.marked;
   open.running = true;
   open.reads = !input.marks;
   open.marked = open.marked || marks;
