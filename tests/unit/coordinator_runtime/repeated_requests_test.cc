@@ -43,6 +43,12 @@ TEST(RepeatedRequests, OnlyARequestThatMayHaveBeenSentBeforeIsUnknown) {
   EXPECT_EQ(effect_of_refused_call("execute", {}), Effect::kUnknown) << "nobody looked into it";
 }
 
+// A service whose commit was not answered rolls back to be sure: a refusal says nothing of the transaction.
+TEST(RepeatedRequests, OfARefusedEndNothingIsKnown) {
+  EXPECT_EQ(effect_of_refused_call("commit", {}), Effect::kUnknown);
+  EXPECT_EQ(effect_of_refused_call("rollback", {}), Effect::kUnknown);
+}
+
 TEST(RepeatedRequests, WhatCannotBeReadIsNeverCarriedOut) {
   for (const auto encoding : {rpc::Encoding::kBinary, rpc::Encoding::kCompact}) {
     const auto whole = message(encoding, request(true));
