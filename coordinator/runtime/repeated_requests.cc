@@ -47,7 +47,8 @@ bool names_a_request(rpc::Encoding encoding, rpc::Bytes message, std::int16_t re
 }  // namespace
 
 Effect effect_of_refused_call(std::string_view method, rpc::Bytes message) {
-  if (method == "commit") return Effect::kUnknown;  // it may be the second one
+  // It may be the second one, or come behind a commit.
+  if (method == "commit" || method == "rollback") return Effect::kUnknown;
   if (method != "execute" && method != "begin_transaction") return Effect::kNone;
   if (message.empty()) return Effect::kUnknown;
   const auto header = rpc::read_message_header(message);
