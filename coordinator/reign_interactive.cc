@@ -35,11 +35,13 @@ void TransactionTable::Reign::take(StatementRequested& requested) {
   };
   auto* open = find_active(id);
   if (open == nullptr) {
-    // It may have committed; of this statement nothing happened, whatever became of the transaction.
+    // Of this statement nothing happened; but in this reign commit may have been called, and may have its way [T3].
     const auto remembered = remembered_.find(id);
-    const bool active_no_more = find(id) != nullptr || over_here(id) || remembered || id.epoch < epoch_.number;
+    const bool ended_in_vain = remembered && remembered->state == TransactionState::kNotCommitted;
+    const bool begun_here = find(id) != nullptr || over_here(id);
+    const bool active_no_more = begun_here || remembered || id.epoch < epoch_.number;
     auto error = refusal(
-        ErrorCode::kUnknownTransaction, Effect::kNone,
+        ErrorCode::kUnknownTransaction, begun_here && !ended_in_vain ? Effect::kUnknown : Effect::kNone,
         fmt::format("{} takes no statements{}{}", id.text(),
                     active_no_more ? ": it is not active any more" : ": no interactive transaction of this id runs here",
                     remembered && !remembered->detail.empty() ? fmt::format(" ({})", remembered->detail) : ""));

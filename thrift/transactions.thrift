@@ -217,7 +217,8 @@ service Transactions {
   BeginResult begin_transaction(1: BeginRequest request) throws (1: common.TrothError error),
   /**
    * Errors: FORBIDDEN_STATEMENT, INVALID_ARGUMENT, BUSY and OVERLOADED were refused before they ran, and the
-   * transaction goes on, unless the error names a `transaction_id`: then it has ended, effect `none`.
+   * transaction goes on, unless the error names a `transaction_id`: then it has ended, effect `none`; or its commit
+   * was called before, effect `unknown`: call that again.
    */
   QueryResult query(1: QueryRequest request) throws (1: common.TrothError error),
   QueryResult fetch(1: FetchRequest request) throws (1: common.TrothError error),
