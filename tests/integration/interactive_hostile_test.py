@@ -102,3 +102,31 @@ def test_a_snapshot_older_than_the_floor_proves_nothing(
     except api("common").TrothError:
         pass
     assert cluster.bank.stands_in(second) == [], "two commits of one request_id"
+
+
+@pytest.mark.parametrize("resource", ["my", "ma"])
+def test_rows_of_a_read_that_counts_as_a_write_are_read(cluster: Cluster, client: Client, resource: str):
+    reads = ["EXPLAIN UPDATE account SET balance = balance WHERE id = 66"]
+    if resource == "ma":
+        vault = cluster.bank.vaults[resource]
+        vault.server.sql("CREATE SEQUENCE IF NOT EXISTS odd", vault.database)
+        reads.append("SELECT NEXTVAL(odd)")
+    for sql in reads:
+        talk = Conversation(client)
+        assert len(talk.query(resource, sql).result.rows) >= 1, sql
+        talk.commit()
+        result = client.run([branch(resource, sql), branch("pg", touch("pg", 67))])
+        assert len(result.branches[0].statements[0].rows) >= 1, sql
+
+
+def test_a_column_may_be_called_returning(cluster: Cluster, client: Client):
+    vault = cluster.bank.vaults["my"]
+    vault.server.sql(
+        "CREATE TABLE IF NOT EXISTS odd (id int PRIMARY KEY, returning int); REPLACE INTO odd VALUES (1, 1)",
+        vault.database,
+    )
+    sql = "UPDATE odd SET returning = returning + 1 WHERE id = 1"
+    talk = Conversation(client)
+    assert talk.query("my", sql).result.affected_rows == 1
+    talk.commit()
+    client.run([branch("my", statement(sql, exactly=1))])
