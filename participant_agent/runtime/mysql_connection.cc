@@ -138,6 +138,12 @@ bool says_ignore(DatabaseKind kind, std::string_view sql) {
   });
 }
 
+// A read whose words make it a write (EXPLAIN UPDATE, NEXTVAL) returns rows all the same.
+bool begins_as_write(std::string_view sql) {
+  return begins_with(sql, "INSERT") || begins_with(sql, "UPDATE") || begins_with(sql, "DELETE") ||
+         begins_with(sql, "REPLACE");
+}
+
 class MysqlConnection final : public SqlConnection {
  public:
   // Throws what the driver throws.
@@ -245,13 +251,16 @@ class MysqlConnection final : public SqlConnection {
       StatementResult read;
       if (prepared.counts_rows) {
         read.affected = static_cast<std::uint32_t>(prepared.statement->executeUpdate());
-        return read;
-      }
-      if (prepared.statement->execute()) {
+      } else if (prepared.statement->execute()) {
         const std::unique_ptr<sql::ResultSet> rows(prepared.statement->getResultSet());
         if (Status taken = read_rows(*rows, RowForm::kBinary, budget, read); !taken.has_value())
           return refused(taken.error());
         read.affected = read.rows.size();
+      } else if (prepared.writes && !prepared.ignores) {
+        // WITH before a write, or RETURNING only a name in it.
+        const auto counted = call({"SELECT ROW_COUNT()"});
+        if (!counted.has_value()) return std::unexpected(counted.error());
+        read.affected = std::strtoull(counted->rows.at(0).at(0).value_or("0").c_str(), nullptr, 10);
       }
       if (prepared.ignores) {
         if (Answer<void> as_sent = check_warnings(); !as_sent.has_value())
@@ -361,12 +370,13 @@ class MysqlConnection final : public SqlConnection {
     prepared.statement.reset(connection_->prepareStatement(comment() + sql));
     prepared.parameters = prepared.statement->getParameterMetaData()->getParameterCount();
     sql::ResultSetMetaData* columns = prepared.statement->getMetaData();
+    const bool shows_columns = columns != nullptr && columns->getColumnCount() > 0;
     for (unsigned column = 1; columns != nullptr && column <= columns->getColumnCount(); ++column)
       prepared.as_text = prepared.as_text || driver_cannot_read(*columns, column);
     const Result<StatementClass> statement_class = classify(kind(), sql);
     if (statement_class.has_value()) {
       prepared.writes = statement_class->kind == StatementClass::Kind::kWrite;
-      prepared.counts_rows = prepared.writes && !statement_class->returning;
+      prepared.counts_rows = begins_as_write(sql) && !statement_class->returning && !shows_columns;
       prepared.touches_session = statement_class->touches_session;
     } else {
       prepared.touches_session = true;
