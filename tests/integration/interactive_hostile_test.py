@@ -130,3 +130,19 @@ def test_a_column_may_be_called_returning(cluster: Cluster, client: Client):
     assert talk.query("my", sql).result.affected_rows == 1
     talk.commit()
     client.run([branch("my", statement(sql, exactly=1))])
+
+
+def test_a_serialization_failure_at_the_prepare_is_told_as_one(cluster: Cluster, client: Client):
+    """The first to commit wins; the other is to be tried again, and its session is as good as before."""
+    serializable = api("transactions").Isolation.SERIALIZABLE
+    one, two = (Conversation(client, isolation=serializable) for _ in range(2))
+    for talk in (one, two):
+        talk.query("pg", "SELECT sum(balance) FROM account WHERE id IN (68, 69)")
+    one.query("pg", touch("pg", 68))
+    two.query("pg", touch("pg", 69))
+    one.commit()
+    with pytest.raises(api("common").TrothError) as caught:
+        two.commit()
+    assert caught.value.code == api("common").ErrorCode.CONFLICT, caught.value
+    assert caught.value.effect == api("common").Effect.NONE
+    assert caught.value.retryable
