@@ -170,8 +170,12 @@ class PostgresConnection final : public SqlConnection {
                                          : std::optional(std::string(field.c_str(), field.size())));
       }
     } catch (const pqxx::insufficient_privilege& error) {
-      // libpqxx 6 drops the SQLSTATE of this one, which would read as a lost connection.
+      // libpqxx 6 drops the SQLSTATE of this one and the next, which would read as a lost connection.
       return call_failed(Speaker::kAgent, "42501", error.what());
+    } catch (const pqxx::serialization_failure& error) {
+      return call_failed(Speaker::kAgent, "40001", error.what());
+    } catch (const pqxx::deadlock_detected& error) {
+      return call_failed(Speaker::kAgent, "40P01", error.what());
     } catch (const pqxx::sql_error& error) {
       return call_failed(Speaker::kAgent, error.sqlstate(), error.what());
     } catch (const std::exception& error) {
