@@ -146,3 +146,19 @@ def test_a_serialization_failure_at_the_prepare_is_told_as_one(cluster: Cluster,
     assert caught.value.code == api("common").ErrorCode.CONFLICT, caught.value
     assert caught.value.effect == api("common").Effect.NONE
     assert caught.value.retryable
+
+
+def test_answers_kept_for_one_client_do_not_stop_the_others(cluster: Cluster, client: Client):
+    hour = {"timeout_ms": 3_600_000, "idle_timeout_ms": 3_600_000}
+    hoard = [Conversation(client, **hour) for _ in range(20)]
+    try:
+        for talk in hoard:
+            try:
+                talk.query("pg", "SELECT repeat('x', 1000000) FROM generate_series(1, 15)", page_rows=1)
+            except api("common").TrothError as error:
+                assert error.code == api("common").ErrorCode.OVERLOADED, error
+        with cluster.client(name="another") as other:
+            other.run([branch(name, touch(name, 70)) for name in RESOURCES])
+    finally:
+        for talk in hoard:
+            talk.rollback()
