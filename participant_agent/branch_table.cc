@@ -408,7 +408,7 @@ void BranchTable::step_branch(Entry& entry, const BranchInput& input, Context& c
 
 BranchTable::Entry& BranchTable::add(Branch branch, Context& context) {
   const BranchId id = branch.id();
-  const auto [at, added] = branches_.emplace(id, Entry{std::move(branch), context.now, 0, std::nullopt});
+  const auto [at, added] = branches_.emplace(id, Entry{std::move(branch), context.now, 0, 0, std::nullopt});
   CHECK(added, "branch {} of {} is there already", id.branch.value, id.transaction.text());
   account(at->second);
   return at->second;
@@ -420,8 +420,11 @@ void BranchTable::account(Entry& entry) {
   const auto& work = branch.work();
   const bool live = is_live(branch.phase());
   live_bytes_ -= entry.counted_bytes;
-  entry.counted_bytes = live ? branch.bytes() : branch.kept_result_bytes();
+  kept_bytes_ -= entry.kept_bytes;
+  entry.kept_bytes = branch.is_open() ? branch.kept_result_bytes() : 0;
+  entry.counted_bytes = (live ? branch.bytes() : branch.kept_result_bytes()) - entry.kept_bytes;
   live_bytes_ += entry.counted_bytes;
+  kept_bytes_ += entry.kept_bytes;
   if (live) {
     live_.insert(branch.id());
     if (work.request) busy_.emplace(BusyKey{work.resource, *work.request, work.id.branch}, work.id);
@@ -458,6 +461,7 @@ void BranchTable::set_alarms_of(const ResourceName& resource) {
 
 void BranchTable::drop(std::map<BranchId, Entry>::iterator at) {
   live_bytes_ -= at->second.counted_bytes;
+  kept_bytes_ -= at->second.kept_bytes;
   CHECK(!live_.contains(at->first), "a live branch was to be dropped: {}", at->first.transaction.text());
   branches_.erase(at);
 }

@@ -37,6 +37,7 @@ namespace troth::agent {
 struct TableLimits {
   std::size_t live_branches = 10'000;
   std::size_t live_bytes = 256U << 20;          // of live branches, and of results kept for doubled requests
+  std::size_t kept_bytes = 256U << 20;          // of the answers that open branches keep; beside live_bytes
   std::size_t redo_bytes = kMaxWorkBytes;       // of one branch's work: its redo is one record of the journal
   std::size_t remembered_branches = 1'000'000;  // ended ones that the watermark has not passed
 };
@@ -99,6 +100,7 @@ class BranchTable {
     Branch branch;
     Instant since;
     std::size_t counted_bytes = 0;
+    std::size_t kept_bytes = 0;  // of an open branch's last answer
     std::optional<Instant> alarm;
   };
   struct Resource {
@@ -139,6 +141,8 @@ class BranchTable {
   // Why its branch is not begun here.
   [[nodiscard]] Status may_begin(const Work& work) const;
   [[nodiscard]] std::optional<Error> overloaded(std::size_t bytes) const;
+  // For one more answer of an open branch: it is kept in place of the branch's last one.
+  [[nodiscard]] std::optional<Error> overloaded_with_answers(const Entry* branch) const;
   // The branch that the message is about, if it is known and the message is about it.
   [[nodiscard]] Result<Entry*> known_branch(const Work& work);
   // [T3] Nobody will propose their commit any more: their leader's reign is over.
@@ -175,6 +179,7 @@ class BranchTable {
   std::set<std::pair<Instant, BranchId>> alarms_;
   std::map<BusyKey, BranchId> busy_;
   std::size_t live_bytes_ = 0;
+  std::size_t kept_bytes_ = 0;
 };
 
 }  // namespace troth::agent

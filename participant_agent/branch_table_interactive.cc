@@ -31,11 +31,24 @@ void BranchTable::on(const StatementArrived& input, Context& context) {
     if (auto enough = entry == nullptr ? room(Branch(work, WorkPlan{}, options_.times)) : room(entry->branch); !enough)
       return refuse(enough.error());
     if (auto error = overloaded(size_of(*input.statement.statement))) return refuse(*std::move(error));
+    if (auto error = overloaded_with_answers(entry)) return refuse(*std::move(error));
     asked.marks = *marks;
   }
   if (entry == nullptr) entry = &add(Branch(work, WorkPlan{}, options_.times), context);
   step_branch(*entry, asked, context);
   if (entry->branch.phase() == Branch::Phase::kUnheard) drop(branches_.find(work.id));
+}
+
+std::optional<Error> BranchTable::overloaded_with_answers(const Entry* branch) const {
+  const auto others = kept_bytes_ - (branch == nullptr ? 0 : branch->kept_bytes);
+  if (others < options_.limits.kept_bytes) return std::nullopt;
+  Error error = refusal(ErrorCode::kOverloaded, Effect::kNone,
+                        fmt::format("the agent keeps {} MiB of answers for open transactions: select less in each, or "
+                                    "commit sooner",
+                                    kept_bytes_ >> 20),
+                        true);
+  error.retry_after = std::chrono::milliseconds(200);
+  return error;
 }
 
 void BranchTable::give_up_open(EpochNumber newest, Context& context) {

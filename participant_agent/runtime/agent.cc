@@ -34,6 +34,7 @@ TableOptions table_options(const Agent::Options& options, Incarnation incarnatio
   }
   table.limits.live_branches = settings.branches;
   table.limits.live_bytes = settings.branch_bytes;
+  table.limits.kept_bytes = settings.branch_bytes;
   table.limits.redo_bytes = std::min(table.limits.redo_bytes, largest_record - kAboutRedo);
   table.floor_interval = settings.floor_interval;
   table.times.cancel_grace = settings.cancel_grace;

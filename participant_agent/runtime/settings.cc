@@ -114,7 +114,8 @@ void describe(Schema& schema, AgentSettings& settings) {
     schema.integer("branches", settings.branches, {.min = 1, .max = 10'000'000},
                    "Branches that are not yet ended.");
     schema.size_bytes("branch_bytes", settings.branch_bytes, {.min = 1 << 20, .max = 64LL << 30},
-                      "Statements and parameters of running branches together.");
+                      "Statements and parameters of running branches together; as much again for answers that open "
+                      "ones keep.");
     schema.integer("connections", settings.max_connections, {.min = 1, .max = 100'000},
                    "Connections to this agent.");
     schema.size_bytes("frame_bytes", settings.max_frame_bytes, {.min = 4096, .max = 1 << 30},
