@@ -15,6 +15,11 @@ constexpr std::array kTable = {
     // service Transactions. Every process of a cluster may ask which cluster this is.
     MethodAccess{"hello", {kService, kOperator, kAgent, kCoordinator}},
     MethodAccess{"execute", {kService, kOperator}},
+    MethodAccess{"begin_transaction", {kService, kOperator}},
+    MethodAccess{"query", {kService, kOperator}},
+    MethodAccess{"fetch", {kService, kOperator}},
+    MethodAccess{"commit", {kService, kOperator}},
+    MethodAccess{"rollback", {kService, kOperator}},
     MethodAccess{"status", {kService, kOperator}},
     // service Administration
     MethodAccess{"cluster_status", {kOperator}, kByGate},
@@ -27,6 +32,7 @@ constexpr std::array kTable = {
     // service Agent
     MethodAccess{"agent_hello", {kCoordinator, kOperator}},
     MethodAccess{"prepare", {kCoordinator}},
+    MethodAccess{"run_statement", {kCoordinator}},
     MethodAccess{"commit_branch", {kCoordinator}},
     MethodAccess{"rollback_branch", {kCoordinator}},
     MethodAccess{"settle_branch", {kCoordinator}},
@@ -51,8 +57,8 @@ Status check_access(const Caller& caller, std::string_view method) {
   const MethodAccess* access = access_of(method);
   if (access != nullptr && access->callers.contains(caller.role)) return {};
   return fail(ErrorCode::kPermissionDenied, Effect::kNone,
-              fmt::format("{} may not call '{}': that needs a certificate with the role {}", caller.text(), method,
-                          access == nullptr ? "of nobody" : access->callers.text()));
+              fmt::format("{} may not call '{}': that needs a certificate with the role {}", caller.text(),
+                          method, access == nullptr ? "of nobody" : access->callers.text()));
 }
 
 }  // namespace troth::rpc

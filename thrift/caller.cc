@@ -70,8 +70,7 @@ Result<Caller> caller_of(std::span<const std::string> organizational_units,
   }
   if (!role) return no_caller("it has no role");
   if (common_names.size() != 1) return no_caller("it has not exactly one CN");
-  if (!is_name(common_names[0]))
-    return no_caller("its CN is not 1 to 64 letters, digits, '-', '_' and '.'");
+  if (!is_name(common_names[0])) return no_caller("its CN is not 1 to 64 letters, digits, '-', '_' and '.'");
   return Caller{*role, common_names[0]};
 }
 

@@ -32,7 +32,9 @@ class Coordinator {
     std::function<void()> on_drained;
   };
 
-  Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings, Events events);
+  // `tls`: for the connections to agents; null: plain ones, to this machine only.
+  Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings, Events events,
+              rpc::TlsPointer tls);
   ~Coordinator();
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
@@ -94,6 +96,7 @@ class Coordinator {
   ClusterId cluster_;
   CoordinatorSettings settings_;
   Events events_;
+  rpc::TlsPointer tls_;
   store::DecisionStore* store_ = nullptr;
   std::optional<TransactionTable> table_;
   std::vector<store::Asked> asked_;  // of the running step, submitted together

@@ -15,6 +15,7 @@
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
 #include "thrift/gen/transactions_methods.h"
+#include "thrift/runtime/tls.h"
 #include "thrift/runtime/wire_error.h"
 
 namespace troth::coordinator {
@@ -25,7 +26,7 @@ constexpr Duration kLastAnswers = std::chrono::seconds(2);  // to reach their cl
 }  // namespace
 
 CoordinatorServer::CoordinatorServer(asio::io_context& loop, Options options)
-    : loop_(loop), options_(std::move(options)) {}
+    : loop_(loop), options_(std::move(options)), gate_(options_.audit_path) {}
 
 CoordinatorServer::~CoordinatorServer() = default;
 
@@ -34,11 +35,19 @@ Status CoordinatorServer::start() {
   if (!address) return std::unexpected(std::move(address.error()));
   address_ = *std::move(address);
 
+  if (options_.settings.tls.is_set()) {
+    auto tls = rpc::Tls::load(options_.settings.tls, rpc::Role::kCoordinator);
+    if (!tls) return std::unexpected(std::move(tls.error()));
+    tls_ = *std::move(tls);
+  }
+  grants_.emplace(options_.settings, gate_);
+
   Coordinator::Events events;
   events.on_serving = [this] { serve(); };
   events.on_stop = [this](const Error& error) { end(std::unexpected(error)); };
   events.on_drained = [this] { drain(); };
-  coordinator_ = std::make_unique<Coordinator>(loop_, options_.cluster, options_.settings, std::move(events));
+  coordinator_ =
+      std::make_unique<Coordinator>(loop_, options_.cluster, options_.settings, std::move(events), tls_);
 
   auto store = open_store();
   if (!store) return std::unexpected(std::move(store.error()));
@@ -72,7 +81,12 @@ Result<std::unique_ptr<store::LocalStore>> CoordinatorServer::open_store() {
 void CoordinatorServer::serve() {
   const auto& settings = options_.settings;
   rpc::ServerOptions options;
+  options.tls = tls_;
+  options.authorize = [this](const rpc::CallContext& call) { return gate_.authorize(call); };
   options.max_connections = settings.max_connections;
+  options.max_connections_per_caller = settings.max_connections_per_caller;
+  options.max_handshakes = settings.max_handshakes;
+  options.handshake_timeout = settings.handshake_timeout;
   options.max_calls = settings.max_calls;
   options.max_calls_per_connection = settings.max_calls_per_connection;
   options.frame.max_frame_bytes = settings.max_frame_bytes;
@@ -80,13 +94,14 @@ void CoordinatorServer::serve() {
     wire::from_error(error).write(&out);
   };
   options.effect_of_refusal = effect_of_refused_call;
-  options.on_trouble = [](const std::string& line) { log_warning("client trouble", {{"what", line}}); };
+  options.on_trouble = rpc::log_troubles();
   server_ = std::make_unique<rpc::Server>(loop_, std::move(options));
   server_->add_service<wire::TransactionsAsyncProcessor>(
-      std::make_shared<TransactionsService>(*coordinator_));
-  server_->add_service<wire::DirectoryAsyncProcessor>(std::make_shared<DirectoryService>(*coordinator_));
+      std::make_shared<TransactionsService>(*coordinator_, *grants_));
+  server_->add_service<wire::DirectoryAsyncProcessor>(
+      std::make_shared<DirectoryService>(*coordinator_, gate_));
   server_->add_service<wire::AdministrationAsyncProcessor>(std::make_shared<AdministrationService>(
-      *coordinator_, options_.audit_path, [this] { return store_->counters().syncs; }));
+      *coordinator_, gate_, options_.audit_path, [this] { return store_->counters().syncs; }));
   const auto bound = server_->listen(address_);
   if (!bound) return end(std::unexpected(bound.error()));
   options_.on_ready(*bound, coordinator_->table().epoch());
@@ -94,6 +109,10 @@ void CoordinatorServer::serve() {
 
 void CoordinatorServer::stop() {
   coordinator_->shut_down(options_.settings.shutdown_grace);
+}
+
+void CoordinatorServer::reread() {
+  if (tls_) gate_.note_reread("certificate", tls_->reload());
 }
 
 // Every call of the table is answered; the answers get a moment to leave.

@@ -24,6 +24,7 @@ Status serve(Process& process, const CoordinatorSettings& settings) {
   CoordinatorServer server(process.loop(), std::move(options));
   if (auto started = server.start(); !started) return started;
   process.on_stop([&] { server.stop(); });
+  process.on_reread([&] { server.reread(); });
   return process.run_loop();
 }
 

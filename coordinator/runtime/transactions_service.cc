@@ -19,6 +19,7 @@ void TransactionsService::hello(Answer<wire::Hello> answer, Refusal refuse, cons
 
 void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal refuse,
                                   const wire::ExecuteRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto work = work_of(request);
   if (!work) return rpc::refuse_with(refuse, work.error());
   coordinator_.execute(
@@ -34,6 +35,7 @@ void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal re
 
 void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse,
                                 const wire::BeginRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto work = work_of(request);
   if (!work) return rpc::refuse_with(refuse, work.error());
   coordinator_.begin(*std::move(work), [answer = std::move(answer), refuse = std::move(refuse)](
@@ -52,12 +54,14 @@ void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Re
 
 void TransactionsService::query(Answer<wire::QueryResult> answer, Refusal refuse,
                                 const wire::QueryRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   run_statement(std::move(answer), std::move(refuse), statement_of(request),
                 {request.statement, 0, request.__isset.page_rows ? request.page_rows : 0});
 }
 
 void TransactionsService::fetch(Answer<wire::QueryResult> answer, Refusal refuse,
                                 const wire::FetchRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   run_statement(std::move(answer), std::move(refuse), rows_of(request),
                 {std::nullopt, request.from_row, request.__isset.page_rows ? request.page_rows : 0});
 }
@@ -75,6 +79,7 @@ void TransactionsService::run_statement(Answer<wire::QueryResult> answer, Refusa
 
 void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refuse,
                                  const wire::CommitRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto commit = commit_of(request);
   if (!commit) return rpc::refuse_with(refuse, commit.error());
   coordinator_.commit(*std::move(commit), [answer = std::move(answer), refuse = std::move(refuse)](
@@ -86,6 +91,7 @@ void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refu
 
 void TransactionsService::rollback(Answer<wire::RollbackResult> answer, Refusal refuse,
                                    const wire::RollbackRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto rollback = rollback_of(request);
   if (!rollback) return rpc::refuse_with(refuse, rollback.error());
   coordinator_.roll_back(*std::move(rollback), [answer = std::move(answer), refuse = std::move(refuse)](
@@ -99,6 +105,7 @@ void TransactionsService::rollback(Answer<wire::RollbackResult> answer, Refusal 
 
 void TransactionsService::status(Answer<wire::StatusReply> answer, Refusal refuse,
                                  const wire::StatusRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto status = status_of(request);
   if (!status) return rpc::refuse_with(refuse, status.error());
   coordinator_.status(*std::move(status),

@@ -25,7 +25,8 @@ Key new_key() {
 
 void add_entry(X509_NAME* name, const char* kind, const std::string& value) {
   if (value.empty()) return;
-  CHECK(X509_NAME_add_entry_by_txt(name, kind, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.data()),
+  CHECK(X509_NAME_add_entry_by_txt(name, kind, MBSTRING_UTF8,
+                                   reinterpret_cast<const unsigned char*>(value.data()),
                                    static_cast<int>(value.size()), -1, 0) == 1);
 }
 

@@ -44,7 +44,8 @@ std::string subject_of(const X509& certificate) {
 }  // namespace
 
 Result<Caller> caller_of(const X509& certificate) {
-  return caller_of(entries_of(certificate, NID_organizationalUnitName), entries_of(certificate, NID_commonName));
+  return caller_of(entries_of(certificate, NID_organizationalUnitName),
+                   entries_of(certificate, NID_commonName));
 }
 
 WallTime expiry_of(const X509& certificate) {
@@ -70,7 +71,8 @@ std::string certificate_trouble(const X509_STORE_CTX& check) {
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-      return fmt::format("the certificate of {} is not signed by the configured CA", subject_of(*certificate));
+      return fmt::format("the certificate of {} is not signed by the configured CA",
+                         subject_of(*certificate));
     default:
       return fmt::format("the certificate of {}: {}", subject_of(*certificate),
                          X509_verify_cert_error_string(code));
@@ -82,12 +84,11 @@ Status check_own_certificate(SSL_CTX& context) {
   STACK_OF(X509)* chain = nullptr;
   SSL_CTX_get0_chain_certs(&context, &chain);
   const std::unique_ptr<X509_STORE_CTX, decltype(&X509_STORE_CTX_free)> check(X509_STORE_CTX_new(),
-                                                                            &X509_STORE_CTX_free);
+                                                                              &X509_STORE_CTX_free);
   X509_STORE_CTX_init(check.get(), SSL_CTX_get_cert_store(&context), own, chain);
   X509_STORE_CTX_set_flags(check.get(), X509_V_FLAG_PARTIAL_CHAIN);
   if (X509_verify_cert(check.get()) == 1) return {};
-  return fail(ErrorCode::kInvalidArgument, Effect::kNone,
-              certificate_trouble(*check));
+  return fail(ErrorCode::kInvalidArgument, Effect::kNone, certificate_trouble(*check));
 }
 
 }  // namespace troth::rpc

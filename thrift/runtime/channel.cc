@@ -269,9 +269,9 @@ void ChannelState::on_reached(const LinkPointer& link) {
       [self = shared_from_this(), link](const Status& outcome) {
         if (self->link_ != link) return;
         if (outcome) return self->on_connected(link);
-        self->lose_link(error_of(outcome.error().code, Effect::kNone,
-                                 fmt::format("no TLS connection to {}: {}", self->server_.text(),
-                                             outcome.error().message)));
+        self->lose_link(error_of(
+            outcome.error().code, Effect::kNone,
+            fmt::format("no TLS connection to {}: {}", self->server_.text(), outcome.error().message)));
       });
 }
 
@@ -363,11 +363,10 @@ void ChannelState::read(const LinkPointer& link) {
         if (!problem) return self->on_read(link, count);
         // With TLS 1.3 the server judges our certificate after we may send, but before it reads.
         if (!link->has_answered && is_certificate_refused(problem)) {
-          return self->lose_link(
-              error_of(ErrorCode::kPermissionDenied, Effect::kNone,
-                       fmt::format("{} refused our certificate: {}; its log says why", self->server_.text(),
-                                   problem.message())),
-              Sent::kNeverRead);
+          return self->lose_link(error_of(ErrorCode::kPermissionDenied, Effect::kNone,
+                                          fmt::format("{} refused our certificate: {}; its log says why",
+                                                      self->server_.text(), problem.message())),
+                                 Sent::kNeverRead);
         }
         self->lose_link(
             error_of(ErrorCode::kUnavailable, Effect::kUnknown,
@@ -390,12 +389,14 @@ void ChannelState::on_read(const LinkPointer& link, std::size_t count) {
       on_skipped(*skipped);
       continue;
     }
-    if (const auto length = std::get<BrokenStream>(event).length; !link->has_answered && is_tls_record(length)) {
-      return lose_link(error_of(ErrorCode::kUnavailable, Effect::kNone,
-                                fmt::format("{} speaks TLS, and this side has none: set tls.ca, tls.certificate and "
-                                            "tls.key (the tool: --tls-ca, --tls-certificate, --tls-key)",
-                                            server_.text())),
-                       Sent::kNeverRead);
+    if (const auto length = std::get<BrokenStream>(event).length;
+        !link->has_answered && is_tls_record(length)) {
+      return lose_link(
+          error_of(ErrorCode::kUnavailable, Effect::kNone,
+                   fmt::format("{} speaks TLS, and this side has none: set tls.ca, tls.certificate and "
+                               "tls.key (the tool: --tls-ca, --tls-certificate, --tls-key)",
+                               server_.text())),
+          Sent::kNeverRead);
     }
     lose_link(error_of(ErrorCode::kUnavailable, Effect::kUnknown,
                        fmt::format("{} announced a reply of {} bytes: is that Thrift's framed transport?",

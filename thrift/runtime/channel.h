@@ -35,8 +35,8 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "thrift/address.h"
-#include "thrift/frame.h"
 #include "thrift/caller.h"
+#include "thrift/frame.h"
 #include "thrift/runtime/codec.h"
 
 namespace asio {
@@ -68,7 +68,7 @@ struct ChannelOptions {
   MessageLimits message;
   std::size_t max_calls = 4096;  // waiting or in flight
   std::size_t max_unsent_bytes = 64U << 20;
-  Duration connect_timeout = std::chrono::seconds(5);  // the TLS handshake included
+  Duration connect_timeout = std::chrono::seconds(5);      // the TLS handshake included
   Duration first_backoff = std::chrono::milliseconds(50);  // doubles with each failure
   Duration longest_backoff = std::chrono::seconds(2);
 

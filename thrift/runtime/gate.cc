@@ -17,8 +17,8 @@ Status Gate::authorize(const CallContext& call) {
     write_denial(call, allowed.error().message);
     return allowed;
   }
-  const bool is_written = call.caller->role == Role::kOperator &&
-                          access_of(call.method)->audit == MethodAccess::Audit::kByGate;
+  const bool is_written =
+      call.caller->role == Role::kOperator && access_of(call.method)->audit == MethodAccess::Audit::kByGate;
   if (!is_written) return {};
   return append_audit(audit_path_, wall_now(), "called",
                       {{"method", call.method}, {"caller", call.caller->text()}, {"peer", call.peer}},
@@ -33,8 +33,9 @@ std::unexpected<Error> Gate::deny(std::string why, Effect effect) {
 Status Gate::check_operator(std::string_view operator_name) {
   const Caller* caller = current_caller();
   if (caller == nullptr || caller->role != Role::kOperator || caller->name == operator_name) return {};
-  return deny(fmt::format("the certificate is {}'s, and the call names the operator '{}': leave --operator out",
-                          caller->text(), operator_name.substr(0, 64)));
+  return deny(
+      fmt::format("the certificate is {}'s, and the call names the operator '{}': leave --operator out",
+                  caller->text(), operator_name.substr(0, 64)));
 }
 
 void Gate::note_reread(std::string_view what, const Status& outcome) {
@@ -43,9 +44,9 @@ void Gate::note_reread(std::string_view what, const Status& outcome) {
   } else {
     log_error("not read again: the old one stays in use", {{"what", what}, {"why", outcome.error().message}});
   }
-  const auto written =
-      append_audit(audit_path_, wall_now(), "reread",
-                   {{"what", what}, {"outcome", outcome ? "taken" : "kept the old one: " + outcome.error().message}});
+  const auto written = append_audit(
+      audit_path_, wall_now(), "reread",
+      {{"what", what}, {"outcome", outcome ? "taken" : "kept the old one: " + outcome.error().message}});
   if (!written) log_error("audit trail", {{"why", written.error().message}});
 }
 

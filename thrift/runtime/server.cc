@@ -89,7 +89,8 @@ void ServerState::accept(const std::shared_ptr<Listener>& listener) {
 void ServerState::on_accepted(Stream::Socket socket) {
   ++counts_.accepted;
   if (options_.tls) make_room_for_handshake();
-  const auto connection = std::make_shared<Connection>(shared_from_this(), ++last_connection_, std::move(socket));
+  const auto connection =
+      std::make_shared<Connection>(shared_from_this(), ++last_connection_, std::move(socket));
   connections_.emplace(connection->id(), connection);
   counts_.connections = connections_.size();
   if (options_.tls) handshaking_.insert(connection->id());

@@ -66,8 +66,8 @@ using EffectOfRefusal = std::function<Effect(std::string_view method, Bytes cont
 // Who is calling; valid while the service's method runs (copy what is needed later).
 struct CallContext {
   std::string_view method;
-  std::string_view peer;         // address and port of the client
-  std::uint64_t connection = 0;  // distinct for every connection of this server
+  std::string_view peer;           // address and port of the client
+  std::uint64_t connection = 0;    // distinct for every connection of this server
   const Caller* caller = nullptr;  // as its certificate says; null without TLS
 };
 
@@ -81,7 +81,7 @@ struct ServerOptions {
   std::size_t max_connections = 1024;
   std::size_t max_connections_per_caller = 1024;  // of one certificate's name
   std::size_t max_handshakes = 256;               // TLS handshakes under way; past it the oldest is closed
-  std::size_t max_calls = 1024;  // in flight, over all connections
+  std::size_t max_calls = 1024;                   // in flight, over all connections
   std::size_t max_calls_per_connection = 256;
   FrameLimits frame;  // max_frame_bytes holds for replies too
   MessageLimits message;
@@ -92,9 +92,9 @@ struct ServerOptions {
   std::size_t pause_reading_bytes = 1U << 20;
   std::size_t max_unsent_bytes = 64U << 20;
 
-  Duration idle_timeout{0};                           // without a call in flight; zero: never
-  Duration frame_timeout = std::chrono::seconds(30);  // from a frame's first byte to its last
-  Duration write_timeout = std::chrono::seconds(30);  // without one byte taken by the client
+  Duration idle_timeout{0};                              // without a call in flight; zero: never
+  Duration frame_timeout = std::chrono::seconds(30);     // from a frame's first byte to its last
+  Duration write_timeout = std::chrono::seconds(30);     // without one byte taken by the client
   Duration handshake_timeout = std::chrono::seconds(5);  // of TLS
 
   std::chrono::milliseconds retry_after{100};          // what an `overloaded` suggests

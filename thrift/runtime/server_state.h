@@ -82,9 +82,9 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::uint64_t last_connection_ = 0;
-  std::set<std::uint64_t> handshaking_;                                      // of connections_, the oldest first
-  std::size_t admitted_ = 0;                                                 // of connections_
-  std::size_t turned_away_ = 0;                                              // of connections_
+  std::set<std::uint64_t> handshaking_;                                 // of connections_, the oldest first
+  std::size_t admitted_ = 0;                                            // of connections_
+  std::size_t turned_away_ = 0;                                         // of connections_
   std::map<std::string, std::size_t, std::less<>> admitted_by_caller_;  // with TLS
   std::size_t held_bytes_ = 0;
   std::size_t unsent_bytes_ = 0;

@@ -40,23 +40,23 @@ class Stream {
   template <typename Done>
   void async_handshake(const Tls& tls, Side side, JudgeCaller judge, Done done) {
     begin_handshake(tls, std::move(judge));
-    secure_->async_handshake(side == Side::kServer ? asio::ssl::stream_base::server
-                                                   : asio::ssl::stream_base::client,
-                             [this, side, done = std::move(done)](const asio::error_code& problem) mutable {
-                               done(end_handshake(side, problem));
-                             });
+    secure_->async_handshake(
+        side == Side::kServer ? asio::ssl::stream_base::server : asio::ssl::stream_base::client,
+        [this, side, done = std::move(done)](const asio::error_code& problem) mutable {
+          done(end_handshake(side, problem));
+        });
   }
 
   // `done` by reference: Asio makes `buffers` of it in the same breath, and no earlier move may empty it.
   template <typename Buffers, typename Done>
   void async_read_some(const Buffers& buffers, Done&& done) {
     if (!secure_) return socket_.async_read_some(buffers, std::forward<Done>(done));
-    secure_->async_read_some(
-        buffers, [done = std::forward<Done>(done)](const asio::error_code& problem, std::size_t count) mutable {
-          // Frames say where they end, so an end of stream that TLS did not announce tells nothing new.
-          const bool ended = problem == asio::ssl::error::stream_truncated;
-          done(ended ? asio::error_code(asio::error::eof) : problem, count);
-        });
+    secure_->async_read_some(buffers, [done = std::forward<Done>(done)](const asio::error_code& problem,
+                                                                        std::size_t count) mutable {
+      // Frames say where they end, so an end of stream that TLS did not announce tells nothing new.
+      const bool ended = problem == asio::ssl::error::stream_truncated;
+      done(ended ? asio::error_code(asio::error::eof) : problem, count);
+    });
   }
   template <typename Buffers, typename Done>
   void async_write_some(const Buffers& buffers, Done&& done) {

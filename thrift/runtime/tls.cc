@@ -24,14 +24,14 @@ std::unexpected<Error> unusable(std::string_view key, const std::string& path, s
 
 std::string reason_of(const asio::error_code& problem) {
   // A missing file is the common case, and OpenSSL's words for it are odd.
-  return problem.message() == "no start line (PEM routines)" ? "it holds no PEM of that kind" : problem.message();
+  return problem.message() == "no start line (PEM routines)" ? "it holds no PEM of that kind"
+                                                             : problem.message();
 }
 
 Status check_readable(std::string_view key, const std::string& path) {
   if (path.empty()) return unusable(key, "", "is missing: TLS needs tls.ca, tls.certificate and tls.key");
   struct stat about{};
-  if (::stat(path.c_str(), &about) != 0)
-    return unusable(key, path, std::generic_category().message(errno));
+  if (::stat(path.c_str(), &about) != 0) return unusable(key, path, std::generic_category().message(errno));
   return {};
 }
 
@@ -44,17 +44,23 @@ void warn_of_open_key(const std::string& path) {
 }  // namespace
 
 void describe_tls(Schema& schema, TlsFiles& files) {
-  schema.section("tls", "Mutual TLS on every connection of Troth. All three, or none: without them only loopback is "
-                        "listened on and called. Read again at SIGHUP.", [&] {
-    schema.path("ca", files.ca, {},
-                "PEM: the CA certificates, one or more, that peers' certificates must be signed by.");
-    schema.path("certificate", files.certificate, {},
-                "PEM: this process' own certificate, then intermediate ones. Its subject names it: OU=troth-coordinator "
-                "or OU=troth-agent, and a CN.");
-    schema.path("key", files.key, {}, "PEM: the private key of it, not encrypted; readable by this process only.");
-    const bool all = !files.ca.empty() && !files.certificate.empty() && !files.key.empty();
-    schema.require(all || !files.is_set(), "certificate", "give tls.ca, tls.certificate and tls.key, or none of them");
-  });
+  schema.section("tls",
+                 "Mutual TLS on every connection of Troth. All three, or none: without them only loopback is "
+                 "listened on and called. Read again at SIGHUP.",
+                 [&] {
+                   schema.path(
+                       "ca", files.ca, {},
+                       "PEM: the CA certificates, one or more, that peers' certificates must be signed by.");
+                   schema.path("certificate", files.certificate, {},
+                               "PEM: this process' own certificate, then intermediate ones. Its subject "
+                               "names it: OU=troth-coordinator "
+                               "or OU=troth-agent, and a CN.");
+                   schema.path("key", files.key, {},
+                               "PEM: the private key of it, not encrypted; readable by this process only.");
+                   const bool all = !files.ca.empty() && !files.certificate.empty() && !files.key.empty();
+                   schema.require(all || !files.is_set(), "certificate",
+                                  "give tls.ca, tls.certificate and tls.key, or none of them");
+                 });
 }
 
 Result<std::shared_ptr<Tls>> Tls::load(TlsFiles files) {

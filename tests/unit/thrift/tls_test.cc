@@ -264,7 +264,7 @@ TEST(Tls, GarbageAfterTheHandshakeEndsThatConnectionOnly) {
   // A record that was changed on its way.
   TlsClient forged(bank.address(), files);
   ASSERT_TRUE(forged.shake_hands());
-  forged.socket().send({0x17, 0x03, 0x03, 0x00, 0x20, 1, 2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
+  forged.socket().send({0x17, 0x03, 0x03, 0x00, 0x20, 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14,
                         15,   16,   17,   18,   19,   20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32});
   EXPECT_FALSE(forged.receive_something());
   EXPECT_TRUE(bank.ping_as(kPayments));
@@ -310,11 +310,11 @@ TEST(Tls, IdleConnectionsOfOneCallerLeaveRoomForOthers) {
   const auto tls = bank.ca().tls({.unit = "troth-service", .name = "greedy"});
   std::vector<std::unique_ptr<BlockingChannel>> idle;
   for (int i = 0; i < 200; ++i) {
-    auto& channel = idle.emplace_back(std::make_unique<BlockingChannel>(bank.address(), ChannelOptions{.tls = tls}));
+    auto& channel =
+        idle.emplace_back(std::make_unique<BlockingChannel>(bank.address(), ChannelOptions{.tls = tls}));
     ASSERT_TRUE(channel->call<Bank_ping>(seconds(10)));
   }
-  expect_refused(bank.ping_with(tls),
-                 "service/greedy has 200 connections (max_connections_per_caller)");
+  expect_refused(bank.ping_with(tls), "service/greedy has 200 connections (max_connections_per_caller)");
   EXPECT_TRUE(bank.ping_as(kPayments));
   idle.pop_back();
   EXPECT_TRUE(bank.server().wait_for([](const ServerCounts& counts) { return counts.connections <= 199; }));
@@ -398,7 +398,8 @@ TEST(Tls, FilesThatCannotWorkAreRefusedByNameAtTheStart) {
   expect_unusable({good.key, good.certificate, good.key}, "tls.ca " + good.key);
   expect_unusable({good.ca, good.certificate, other.issue(kCoordinator).key}, "tls.key");
   expect_unusable({other.ca_file(), good.certificate, good.key}, "not signed by the configured CA");
-  expect_unusable(ca.issue(kPayments), "service/payments's, and this process needs one with OU=troth-coordinator");
+  expect_unusable(ca.issue(kPayments),
+                  "service/payments's, and this process needs one with OU=troth-coordinator");
   expect_unusable(ca.issue({"troth-coordinator", "late", -hours(2), -hours(1)}), "expired on");
   expect_unusable(ca.issue({"troth-coordinator", "a b"}), "its CN is not");
 }
