@@ -89,7 +89,7 @@ Status Grants::check(const wire::CommitRequest& request) const {
 }
 
 Status Grants::check(const wire::RollbackRequest& request) const {
-  return check_client(request.client_name, Effect::kUnknown);
+  return check_client(request.client_name, Effect::kNone);
 }
 
 }  // namespace troth::coordinator

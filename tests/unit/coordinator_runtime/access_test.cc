@@ -154,6 +154,50 @@ TEST_F(Access, NobodyActsUnderAnothersName) {
   EXPECT_TRUE(asked) << asked.error().message;
 }
 
+TEST_F(Access, AnInteractiveTransactionIsGrantedStepByStep) {
+  wait_until_serving();
+  const auto coordinator = coordinator_address();
+  wire::BeginRequest begin;
+  begin.client_name = "auditing";
+  expect_denied(call<wire::Transactions_begin_transaction>(kPayments, coordinator, begin),
+                "it must be 'payments'");
+  begin.client_name = "payments";
+  const auto begun = call<wire::Transactions_begin_transaction>(kPayments, coordinator, begin);
+  ASSERT_TRUE(begun) << begun.error().message;
+  wire::QueryRequest query;
+  query.transaction_id = begun->transaction_id;
+  query.client_name = "payments";
+  query.resource = "vault";
+  query.number = 1;
+  query.statement.sql = "UPDATE money SET amount = 1";
+  expect_denied(call<wire::Transactions_query>(kPayments, coordinator, query),
+                "may not use resource 'vault'");
+  wire::FetchRequest fetch;
+  fetch.transaction_id = begun->transaction_id;
+  fetch.client_name = "payments";
+  fetch.resource = "vault";
+  fetch.number = 1;
+  expect_denied(call<wire::Transactions_fetch>(kPayments, coordinator, fetch),
+                "may not use resource 'vault'");
+  // The transaction goes on, and nobody else reaches it.
+  query.resource = "till";
+  const Subject auditing{.unit = "troth-service", .name = "auditing"};
+  expect_denied(call<wire::Transactions_query>(auditing, coordinator, query), "it must be 'auditing'");
+  const auto queried = call<wire::Transactions_query>(kPayments, coordinator, query);
+  EXPECT_TRUE(queried) << queried.error().message;
+  wire::RollbackRequest rollback;
+  rollback.transaction_id = begun->transaction_id;
+  rollback.client_name = "payments";
+  expect_denied(call<wire::Transactions_rollback>(auditing, coordinator, rollback), "it must be 'auditing'");
+  wire::CommitRequest commit;
+  commit.transaction_id = begun->transaction_id;
+  commit.client_name = "payments";
+  expect_denied(call<wire::Transactions_commit>(auditing, coordinator, commit), "it must be 'auditing'",
+                Effect::kUnknown);
+  const auto committed = call<wire::Transactions_commit>(kPayments, coordinator, commit);
+  EXPECT_TRUE(committed) << committed.error().message;
+}
+
 TEST_F(Access, AnOperatorExecutesOnWhatIsGrantedToOperators) {
   expect_denied(execute(kAlice, "alice", {"till"}), "operator_resources in the coordinator's configuration");
   coordinator_->drop();
