@@ -82,7 +82,7 @@ std::string certificate_trouble(const X509_STORE_CTX& check) {
 Status check_own_certificate(SSL_CTX& context) {
   X509* own = SSL_CTX_get0_certificate(&context);
   STACK_OF(X509)* chain = nullptr;
-  SSL_CTX_get0_chain_certs(&context, &chain);
+  SSL_CTX_get0_chain_certs(&context, static_cast<void*>(&chain));
   const std::unique_ptr<X509_STORE_CTX, decltype(&X509_STORE_CTX_free)> check(X509_STORE_CTX_new(),
                                                                               &X509_STORE_CTX_free);
   X509_STORE_CTX_init(check.get(), SSL_CTX_get_cert_store(&context), own, chain);
