@@ -30,7 +30,7 @@ void Branch::on(const StatementRequested& input, Context& context) {
                           fmt::format("the branch takes no statement any more: {}", describe())),
                   context);
   }
-  // [T10] A statement that was refused, and came a second time behind its caller's back, is not what it asks for now.
+  // [T10] Attack 68: a statement that was refused, and came a second time behind its caller's back, is not what it asks for now.
   const bool is_current = number == open->answered + (open->running ? 1 : 0) && number > 0;
   if (is_current && input.statement.statement && *input.statement.statement != current(*open)) {
     return refuse(refusal(ErrorCode::kStale, Effect::kUnknown,

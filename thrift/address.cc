@@ -50,4 +50,8 @@ bool Address::is_elsewhere() const {
   return is_numeric && !numeric.starts_with("127.");
 }
 
+Result<Address> Address::parse_local(std::string_view text) {
+  return text.starts_with(':') ? parse(fmt::format("127.0.0.1{}", text)) : parse(text);
+}
+
 }  // namespace troth::rpc

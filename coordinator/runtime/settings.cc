@@ -47,6 +47,10 @@ void describe_times(Schema& schema, CoordinatorSettings& settings) {
                      "How long a transaction may take when the call does not say.");
   schema.duration_ms("longest_timeout_ms", table.longest_timeout, {.min = 1, .max = kDayMs},
                      "The longest timeout that a call may ask for; bounds what agents must remember.");
+  schema.duration_ms("interactive_timeout_ms", table.interactive_timeout, {.min = 1, .max = kDayMs},
+                     "How long an interactive transaction may take, from begin to commit, when begin does not say.");
+  schema.duration_ms("idle_timeout_ms", table.idle_timeout, {.min = 1, .max = kDayMs},
+                     "The longest pause between two calls of one, when begin does not say: then it is rolled back.");
   schema.duration_ms("heartbeat_interval_ms", settings.heartbeat_interval, {.min = 10, .max = 60'000},
                      "How often each agent is told epoch, watermark and floors.");
   schema.duration_ms("agent_call_timeout_ms", settings.agent_call_timeout, {.min = 10, .max = 600'000},
@@ -61,6 +65,8 @@ void describe_times(Schema& schema, CoordinatorSettings& settings) {
                      "How long a client's TLS handshake may take.");
   schema.duration_ms("shutdown_grace_ms", settings.shutdown_grace, {.min = 0, .max = 3'600'000},
                      "After SIGTERM: how long running transactions may go on before they are answered.");
+  schema.duration_ms("slow_transaction_ms", settings.slow_transaction, {.min = 0, .max = kDayMs},
+                     "A call that takes longer gets a line with the time of each step; 0: none does.");
 }
 
 void describe_retention(Schema& schema, CoordinatorSettings& settings) {
@@ -79,6 +85,9 @@ void describe_retention(Schema& schema, CoordinatorSettings& settings) {
 void describe(Schema& schema, CoordinatorSettings& settings) {
   schema.text("listen", settings.listen, {.max_bytes = 280},
               "host:port where services, agents and the tool call; port 0 takes any free one.");
+  schema.text(
+      "http_listen", settings.http_listen, {.max_bytes = 280},
+      "host:port of /metrics, /healthz and /readyz, in plain HTTP; `:9464` is on loopback only; empty: off.");
   schema.text_list(
       "operator_resources", settings.operator_resources, {.min = 0, .max = 1000},
       "With TLS: resources that operators may use with `troth execute`; \"*\": all. What else operators do "

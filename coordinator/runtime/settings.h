@@ -21,6 +21,7 @@ struct ServiceGrant {
 
 struct CoordinatorSettings {
   std::string listen = "127.0.0.1:7710";
+  std::string http_listen;  // empty: nothing is shown over HTTP
   rpc::TlsFiles tls;
   std::vector<ServiceGrant> services;
   std::vector<std::string> operator_resources;
@@ -41,6 +42,7 @@ struct CoordinatorSettings {
   std::chrono::milliseconds agent_call_timeout{10'000};  // of heartbeats, commits, settles
   std::chrono::milliseconds shutdown_grace{5000};
   std::chrono::milliseconds handshake_timeout{5000};
+  std::chrono::milliseconds slow_transaction{1000};
 };
 
 void describe(Schema& schema, CoordinatorSettings& settings);

@@ -45,6 +45,8 @@ struct SessionTask {
   Instant deadline;
   // The branch whose tied session must run the task, if there is one; and to which `run` may tie its session.
   std::optional<BranchId> branch;
+  // It will tie its session: refused where as many are tied as may be, so that other work finds a session.
+  bool opens_interactive = false;
 };
 
 using OpenConnection = std::function<Result<std::unique_ptr<DatabaseConnection>>()>;

@@ -38,6 +38,21 @@ void SessionPool::submit(SessionTask task) {
       return;
     }
   }
+  if (task.opens_interactive && tied_.size() + opening_ >= options_.tied_sessions) {
+    lock.unlock();
+    refuse(std::move(task),
+           overloaded(fmt::format("{} sessions are held by interactive or prepared branches; commit sooner, or raise "
+                                  "`tied_sessions`",
+                                  options_.tied_sessions)));
+    return;
+  }
+  if (task.opens_interactive) {
+    ++opening_;
+    task.done = [this, done = std::move(task.done)](Status status, BackendFate fate) {
+      --opening_;
+      done(std::move(status), fate);
+    };
+  }
   if (Member* member = free_member(); member != nullptr) {
     member->use = Use::kBusy;
     member->session->give(std::move(task));
@@ -48,17 +63,17 @@ void SessionPool::submit(SessionTask task) {
     return;
   }
   lock.unlock();
-  Error error;
+  refuse(std::move(task),
+         overloaded(fmt::format("{} branches already wait for a database session; retry later, or raise `sessions` or "
+                                "`session_queue`",
+                                options_.queue_limit)));
+}
+
+Error SessionPool::overloaded(const std::string& what) const {
+  Error error = unavailable(what);
   error.code = ErrorCode::kOverloaded;
-  error.effect = Effect::kNone;
-  error.retryable = true;
-  error.resource = options_.resource.value;
   error.retry_after = std::chrono::milliseconds(100);
-  error.message = fmt::format(
-      "resource {}: {} branches already wait for a database session; retry later, or raise `sessions` or "
-      "`session_queue`",
-      options_.resource.value, options_.queue_limit);
-  refuse(std::move(task), std::move(error));
+  return error;
 }
 
 void SessionPool::shut_down() {

@@ -2,7 +2,8 @@
 //
 // The database sessions of one resource. Tasks wait in the order in which they came, up to a limit.
 //
-// MariaDB ties a prepared branch to its session until that session ends it: such a session is set aside, its
+// MariaDB ties a prepared branch to its session until that session ends it, and an interactive branch lives on one
+// from its first statement: such a session is set aside, its
 // branch's next task runs on it, and another session takes its place among the free ones, up to a limit.
 //
 // Thread safety: every method may be called from any thread; completions arrive through `post`.
@@ -32,7 +33,7 @@ namespace troth::agent {
 struct SessionPoolOptions {
   ResourceName resource;
   std::size_t sessions = 8;        // that run tasks at the same time
-  std::size_t tied_sessions = 64;  // that may be set aside beside them (MariaDB)
+  std::size_t tied_sessions = 64;  // that may be set aside beside them (interactive branches; MariaDB)
   std::size_t queue_limit = 1024;  // tasks that wait; one more is refused as overloaded
   DeadlineWatchOptions cancel;
   Duration reconnect_min = std::chrono::milliseconds(100);
@@ -76,6 +77,7 @@ class SessionPool final : public Session::Owner {
   void refuse_expired();
 
   [[nodiscard]] SessionPoolCounts counts() const;
+  [[nodiscard]] const SessionPoolOptions& options() const { return options_; }
 
  private:
   enum class Use { kFree, kBusy, kTied };
@@ -94,6 +96,7 @@ class SessionPool final : public Session::Owner {
 
   void refuse(SessionTask task, Error error);
   [[nodiscard]] Error unavailable(const std::string& why) const;
+  [[nodiscard]] Error overloaded(const std::string& what) const;
 
   // These want `mutex_` held.
   [[nodiscard]] Member& member_of(const Session& session);
@@ -110,6 +113,7 @@ class SessionPool final : public Session::Owner {
   DeadlineWatch watch_;
 
   std::atomic<std::uint64_t> generation_ = 0;
+  std::atomic<std::size_t> opening_ = 0;  // interactive branches that may yet tie a session
 
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Member>> members_;

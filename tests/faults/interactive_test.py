@@ -2,7 +2,7 @@
 and doubled.
 
 Before `commit` was called, whatever happens ends all of it: effect none, nothing stands, no lock stays. After it the client
-asks again, and both sides agree. Attacks 6, 9, 19, 58, 63, 64.
+asks again, and both sides agree. Attacks 6, 9, 58, 64.
 """
 
 from __future__ import annotations
@@ -194,6 +194,7 @@ def test_a_coordinator_that_is_killed_before_the_commit_ends_all(
     transfer.insist()
 
 
+# Attack 64: a coordinator that is lost after `commit` was called leaves "unknown", and asking again tells.
 @pytest.mark.parametrize(
     ("point", "commits"),
     [
@@ -242,7 +243,7 @@ def _ask_through(cluster: Cluster, client: Client, resource: str, *rules: Rule) 
     return transfer
 
 
-# Attack 64: what comes twice runs once.
+# Attack 9: what comes twice runs once.
 @pytest.mark.parametrize("after_s", [0.0, 0.05])
 @pytest.mark.parametrize("method", ["run_statement", "prepare", "commit_branch"])
 def test_a_doubled_message_does_nothing_twice(
@@ -255,7 +256,7 @@ def test_a_doubled_message_does_nothing_twice(
 def test_a_statement_that_comes_after_the_end_does_nothing(
     cluster: Cluster, client: Client, resource: str
 ) -> None:
-    """Attack 64: a late copy of the first statement, after the commit, and after the watermark has passed it."""
+    """Attack 9: a late copy of the first statement, after the commit, and after the watermark has passed it."""
     transfer = _ask_through(cluster, client, resource)
     first, *_ = cluster.proxy.seen("run_statement")[-Transfer.STATEMENTS :]
     for _ in range(2):
@@ -327,7 +328,6 @@ def test_statements_that_overtake_each_other_run_in_their_order(
     cluster.bank.check()
 
 
-# Attack 58: a client that never comes back.
 def test_a_client_that_vanishes_between_statements_leaves_nothing(cluster: Cluster, resource: str) -> None:
     vanishing = cluster.client(name="vanishing")
     transfer = Transfer(cluster, resource, vanishing, idle_timeout_ms=700)

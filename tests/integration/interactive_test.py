@@ -173,7 +173,7 @@ def test_what_is_refused_before_it_runs_ends_nothing(cluster, client, resource):
 
 
 def test_the_same_number_again_is_the_same_statement(cluster, client, resource):
-    """Attack 64: a doubled query does not pay twice."""
+    """Attack 9: a doubled query does not pay twice."""
     talk = Conversation(client)
     before = balance(cluster, talk, resource, 16)
     one = mark(cluster, resource)
@@ -356,7 +356,6 @@ def test_repeatable_reads_see_one_moment(cluster, client, resource):
 
 
 def test_a_client_that_goes_away_holds_its_locks_for_the_idle_time_only(cluster, client, resource):
-    """Attack 58."""
     talk = Conversation(client, idle_timeout_ms=500)
     pay(cluster, talk, resource, 22, 1)
     began = time.monotonic()
@@ -431,7 +430,7 @@ def test_only_its_client_works_in_it(cluster, client, resource):
 
 
 def test_one_request_id_commits_once(cluster, client, pair):
-    """Attack 6."""
+    """Attack 58: `begin` learns what the request came to, before any statement."""
     request, transfer = new_request_id(), new_request_id()
     talk = Conversation(client, request_id=request)
     busy = refused(Conversation, client, request_id=request)

@@ -1,7 +1,5 @@
 #include "thrift/runtime/gate.h"
 
-#include <memory>
-
 #include <fmt/format.h>
 
 #include "base/runtime/audit_trail.h"
@@ -71,13 +69,6 @@ const Caller* current_caller() {
 std::string current_caller_text() {
   const Caller* caller = current_caller();
   return caller == nullptr ? "unproven" : caller->text();
-}
-
-std::function<void(const std::string&)> log_troubles() {
-  return [budget = std::make_shared<LineBudget>(50, 5)](const std::string& line) {
-    if (const auto left_out = budget->take(boot_now()))
-      log_warning("client trouble", {{"what", line}, {"left_out", *left_out}});
-  };
 }
 
 }  // namespace troth::rpc

@@ -11,7 +11,6 @@
 // in the audit trail all the same, by the services that change it.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -48,8 +47,5 @@ class Gate {
 [[nodiscard]] const Caller* current_caller();
 // The same for the audit trail: "operator/alice", or "unproven".
 [[nodiscard]] std::string current_caller_text();
-
-// For ServerOptions::on_trouble: lines of the log, not more than a few a second.
-[[nodiscard]] std::function<void(const std::string&)> log_troubles();
 
 }  // namespace troth::rpc

@@ -67,6 +67,27 @@ TEST_F(CommitPath, AnAppliedTransferStandsInBothDatabasesWhenItIsTold) {
   }
 }
 
+TEST_F(CommitPath, AnInteractiveTransferStandsInBothDatabasesWhenItIsTold) {
+  Teller teller(world_.address());
+  const auto request = request_of({{"till", kWork}, {"vault", kWork}, {"ledger", kWork}}, fresh_request_id());
+  const auto talked = teller.converse(request);
+  ASSERT_TRUE(is_committed(talked));
+  EXPECT_EQ(talked->acknowledged, kApplied);
+  for (const auto* resource : {"till", "vault", "ledger"})
+    EXPECT_EQ(committed(resource), 1U) << resource;
+  const auto again = teller.converse(request);
+  ASSERT_TRUE(is_committed(again));
+  EXPECT_TRUE(again->already_committed);
+  EXPECT_EQ(again->transaction_id, talked->transaction_id);
+
+  const auto refused =
+      teller.converse(request_of({{"till", kWork}, {"vault", kRefuse}}, fresh_request_id()));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().effect, Effect::kNone);
+  EXPECT_TRUE(becomes_quiet());
+  EXPECT_EQ(committed("till"), 1U);
+}
+
 TEST_F(CommitPath, ASingleWriterGoesInOnePhaseAndReadersLeaveNothing) {
   Teller teller(world_.address());
   const auto single = teller.execute(request_of({{"vault", kWork}}, fresh_request_id()));

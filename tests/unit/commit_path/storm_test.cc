@@ -28,7 +28,8 @@ struct Counts {
   std::atomic<std::size_t> retried = 0;  // after an unknown answer, and then told
   std::atomic<std::size_t> barred = 0;
   std::atomic<std::size_t> one_phase = 0;
-  std::atomic<std::size_t> late = 0;  // past their deadline
+  std::atomic<std::size_t> late = 0;    // past their deadline
+  std::atomic<std::size_t> talked = 0;  // committed statement by statement
 };
 
 // What a service does, with a request of a random shape each time.
@@ -59,6 +60,7 @@ class Client {
     for (const auto& part : parts)
       if (!part.read_only) writes.insert(part.resource);
     ledger_.asked(request.request_id, writes);
+    if (random_.one_in(3)) return converse(request, writes);
     if (writes.size() == 1 && parts.size() == 1) ++counts_.one_phase;
 
     for (int attempt = 0; attempt < 6; ++attempt) {
@@ -73,6 +75,15 @@ class Client {
       for (auto& answer : second_.finish())
         answers.push_back(std::move(answer));
       if (take(request, answers, attempt)) return;
+      if (random_.one_in(3) && bars(request, writes)) return;
+    }
+  }
+
+  void converse(const wire::ExecuteRequest& request, const std::set<std::string>& writes) {
+    for (int attempt = 0; attempt < 6; ++attempt) {
+      const auto answer = teller_.converse(request, 6s);
+      if (answer) ++counts_.talked;
+      if (take(request, {answer}, attempt)) return;
       if (random_.one_in(3) && bars(request, writes)) return;
     }
   }
@@ -267,6 +278,7 @@ TEST_F(Storm, WhatStandsIsWhatWasToldThroughStopsFallsAndLostSessions) {
   EXPECT_GT(counts_.barred, 0U);
   EXPECT_GT(counts_.one_phase, 0U);
   EXPECT_GT(counts_.late, 0U);
+  EXPECT_GT(counts_.talked, 0U);
   RecordProperty("committed", static_cast<int>(ledger_.committed()));
   RecordProperty("never", static_cast<int>(ledger_.never()));
 }

@@ -92,12 +92,57 @@ Teller::Executed Teller::execute(const wire::ExecuteRequest& request, Duration p
   return execute_all({request}, patience).front();
 }
 
-Result<wire::StatusReply> Teller::status(const wire::StatusRequest& request, Duration patience) {
-  std::optional<Result<wire::StatusReply>> answer;
-  channel_.call<wire::Transactions_status>(
-      request, patience, [&](Result<wire::StatusReply> reply) { answer = std::move(reply); });
+template <typename Method, typename Reply>
+Result<Reply> Teller::ask(const auto& request, Duration patience) {
+  std::optional<Result<Reply>> answer;
+  channel_.call<Method>(request, patience, [&](Result<Reply> reply) { answer = std::move(reply); });
   run_until([&] { return answer.has_value(); });
-  return *answer;
+  return *std::move(answer);
+}
+
+Teller::Executed Teller::converse(const wire::ExecuteRequest& request, Duration patience) {
+  wire::BeginRequest begin;
+  begin.client_name = request.client_name;
+  begin.__set_request_id(request.request_id);
+  wire::BeginOptions options;
+  options.__set_timeout_ms(request.options.timeout_ms);
+  options.__set_idle_timeout_ms(1000);
+  begin.__set_options(options);
+  const auto begun = ask<wire::Transactions_begin_transaction, wire::BeginResult>(begin, patience);
+  if (!begun) return std::unexpected(begun.error());
+  wire::ExecuteResult result;
+  result.transaction_id = begun->transaction_id;
+  result.already_committed = begun->already_committed;
+  result.acknowledged = wire::Acknowledgement::DECIDED;
+  if (begun->already_committed) return result;
+
+  for (const auto& branch : request.branches) {
+    std::int32_t number = 0;
+    for (const auto& statement : branch.statements) {
+      wire::QueryRequest query;
+      query.transaction_id = begun->transaction_id;
+      query.client_name = request.client_name;
+      query.resource = branch.resource;
+      query.number = ++number;
+      query.statement = statement;
+      if (const auto answered = ask<wire::Transactions_query, wire::QueryResult>(query, patience); !answered)
+        return std::unexpected(answered.error());
+    }
+  }
+  wire::CommitRequest commit;
+  commit.transaction_id = begun->transaction_id;
+  commit.client_name = request.client_name;
+  commit.__set_acknowledgement(request.options.acknowledgement);
+  const auto committed = ask<wire::Transactions_commit, wire::CommitResult>(commit, patience);
+  if (!committed) return std::unexpected(committed.error());
+  result.already_committed = committed->already_committed;
+  result.acknowledged = committed->acknowledged;
+  result.pending_resources = committed->pending_resources;
+  return result;
+}
+
+Result<wire::StatusReply> Teller::status(const wire::StatusRequest& request, Duration patience) {
+  return ask<wire::Transactions_status, wire::StatusReply>(request, patience);
 }
 
 Result<wire::StatusReply> Teller::status_of(const std::string& transaction_id) {

@@ -44,6 +44,9 @@ class Teller {
                                                   Duration patience = std::chrono::seconds(20));
   [[nodiscard]] Executed execute(const wire::ExecuteRequest& request,
                                  Duration patience = std::chrono::seconds(20));
+  // The same work in an interactive transaction: begin, each statement, commit. What fails first is the answer.
+  [[nodiscard]] Executed converse(const wire::ExecuteRequest& request,
+                                  Duration patience = std::chrono::seconds(20));
   [[nodiscard]] Result<wire::StatusReply> status(const wire::StatusRequest& request,
                                                  Duration patience = std::chrono::seconds(20));
   [[nodiscard]] Result<wire::StatusReply> status_of(const std::string& transaction_id);
@@ -61,6 +64,8 @@ class Teller {
   void send();
 
  private:
+  template <typename Method, typename Reply>
+  [[nodiscard]] Result<Reply> ask(const auto& request, Duration patience);
   void run_until(const std::function<bool()>& finished);
 
   asio::io_context loop_{1};

@@ -131,7 +131,7 @@ class ModelAgent {
     const auto open = open_.find(branch);
     const auto answered = open == open_.end() ? 0 : open->second.size();
     if (message.number == answered && answered > 0) {
-      // One that was refused here first, and then came a second time behind the back of who asks now.
+      // Attack 68: one that was refused here first, and then came a second time behind the back of who asks now.
       if (open->second.back() != content) return refused(ErrorCode::kStale, Effect::kUnknown, false);
       return {"again", std::nullopt, false};
     }

@@ -171,6 +171,45 @@ TEST_F(SessionPoolTest, TiedSessionsWaitForTheirBranchesWhileOthersServe) {
   EXPECT_EQ(database_->committed(), 3U);
 }
 
+// Each holds a session between its statements: there must be some left for the work of others.
+TEST_F(SessionPoolTest, InteractiveBranchesTieNoMoreSessionsThanTheyMay) {
+  start({.sessions = 1, .tied_sessions = 2});
+  const auto open = [this](const BranchWork& branch) {
+    auto answer = std::make_shared<std::promise<Status>>();
+    SessionTask task;
+    task.branch = branch.start.id;
+    task.opens_interactive = true;
+    task.deadline = boot_now() + 10s;
+    task.run = [branch](DatabaseConnection& connection) {
+      static_cast<void>(connection.run_statement(branch, {{"work", {}, {}}, 1, true, true}));
+    };
+    task.done = [answer](const Status& status, BackendFate) { answer->set_value(status); };
+    pool_->submit(std::move(task));
+    return answer->get_future().get();
+  };
+  const BranchWork first = work();
+  ASSERT_TRUE(open(first).has_value());
+  ASSERT_TRUE(open(work()).has_value());
+  const Status refused = open(work());
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kOverloaded);
+  EXPECT_NE(refused.error().message.find("`tied_sessions`"), std::string::npos);
+  EXPECT_TRUE(prepared(submit(work()).get()));
+  EXPECT_EQ(pool_->counts().tied, 2U);
+
+  std::promise<void> rolled_back;
+  SessionTask end;
+  end.branch = first.start.id;
+  end.deadline = boot_now() + 10s;
+  end.run = [&first](DatabaseConnection& connection) {
+    static_cast<void>(connection.roll_back_open(first));
+  };
+  end.done = [&rolled_back](const Status&, BackendFate) { rolled_back.set_value(); };
+  pool_->submit(std::move(end));
+  rolled_back.get_future().get();
+  EXPECT_TRUE(open(work()).has_value());
+}
+
 TEST_F(SessionPoolTest, BranchOfALostTiedSessionIsFinishedByAnother) {
   start({.sessions = 1, .tied_sessions = 2}, {.ties = true});
   const BranchWork one = work();
