@@ -36,6 +36,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kCorrupt: return "corrupt";
     case ErrorCode::kIo: return "io";
     case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kPermissionDenied: return "permission_denied";
   }
   return "invalid";
 }

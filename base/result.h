@@ -45,6 +45,7 @@ enum class ErrorCode : std::uint8_t {
   kCorrupt,              // stored bytes are damaged
   kIo,                   // a disk, file or socket call failed
   kInternal,             // a defect of Troth
+  kPermissionDenied,     // the caller's certificate does not allow it
 };
 
 [[nodiscard]] std::string_view name_of(Effect effect);

@@ -36,7 +36,8 @@ bool speaks_of_the_request(ErrorCode code) {
     case ErrorCode::kNotOwner:
     case ErrorCode::kCorrupt:
     case ErrorCode::kIo:
-    case ErrorCode::kInternal: return false;
+    case ErrorCode::kInternal:
+    case ErrorCode::kPermissionDenied: return false;
   }
   return false;
 }

@@ -13,6 +13,7 @@ Exit codes: 0 done, 1 it failed for the reason given, 2 wrong usage.
 
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,10 +28,23 @@ def start(options: argparse.Namespace) -> None:
         raise FleetError("nothing to start: give --postgres, --mariadb or --mysql a number")
     fleet = Fleet(options.dir, owner=options.owner)
     fleet.start(counts, database=options.database)
+    if options.tls:
+        for server in fleet.servers:
+            server.use_certificate(options.tls / "ca.pem", *database_certificate(options.tls, server.name))
+        fleet.save()
     for server in fleet.servers:
         print(
             f"{server.name}: {server.version} at {server.host}:{server.port}, process {server.identity.pid}"
         )
+
+
+def database_certificate(directory: Path, name: str) -> tuple[Path, Path]:
+    """Certificate and key of a server, by the development CA in the directory, which is made when it is missing."""
+    script = Path(__file__).resolve().parent / "dev-ca.sh"
+    done = subprocess.run([script, directory, "database", name], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise FleetError(done.stderr.strip())
+    return directory / f"database-{name}.pem", directory / f"database-{name}.key"
 
 
 def status(options: argparse.Namespace) -> None:
@@ -76,6 +90,12 @@ def arguments() -> argparse.Namespace:
         sub.add_argument(
             f"--{kind}", type=int, default=0, metavar="N", help=f"how many {kind} servers (default 0)"
         )
+    sub.add_argument(
+        "--tls",
+        type=Path,
+        metavar="DIR",
+        help="the servers offer TLS, with certificates of the development CA in this directory (made if it is missing)",
+    )
     sub.add_argument("--database", default="bank", help="database made in each server (default bank)")
     sub.add_argument(
         "--owner",

@@ -22,9 +22,11 @@ readonly demo_set=(
   python3 postgresql postgresql-client mariadb-server-core mariadb-client-core
   # mysql-tree.sh checks the signature of what it fetches.
   ca-certificates debian-archive-keyring
+  # dev-ca.sh
+  openssl
 )
 readonly test_set=(
-  git python3 python3-pytest python3-pytest-timeout python3-psycopg2 python3-pymysql python3-cryptography
+  git openssl python3 python3-pytest python3-pytest-timeout python3-psycopg2 python3-pymysql python3-cryptography
   # Debian's python3-thrift imports six without depending on it.
   python3-thrift python3-six thrift-compiler
   # What reads /metrics strictly, and the alert rules.

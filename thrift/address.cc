@@ -40,6 +40,16 @@ Result<Address> Address::parse(std::string_view text) {
   return Address{std::string(host), port};
 }
 
+bool Address::is_elsewhere() const {
+  std::string_view numeric = host;
+  if (numeric.contains(':')) {
+    if (!numeric.starts_with("::ffff:")) return numeric != "::1";
+    numeric.remove_prefix(7);
+  }
+  const bool is_numeric = numeric.find_first_not_of("0123456789.") == std::string_view::npos;
+  return is_numeric && !numeric.starts_with("127.");
+}
+
 Result<Address> Address::parse_local(std::string_view text) {
   return text.starts_with(':') ? parse(fmt::format("127.0.0.1{}", text)) : parse(text);
 }

@@ -18,6 +18,8 @@ struct Address {
   [[nodiscard]] std::string text() const;
   // Refuses what is not `host:port` (invalid_argument, effect none).
   [[nodiscard]] static Result<Address> parse(std::string_view text);
+  // A numeric address that is not this machine's own; a name tells nothing until it is looked up.
+  [[nodiscard]] bool is_elsewhere() const;
   // The same, but `:port` is on loopback.
   [[nodiscard]] static Result<Address> parse_local(std::string_view text);
   auto operator<=>(const Address&) const = default;

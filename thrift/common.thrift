@@ -45,7 +45,8 @@ enum ErrorCode {
   NOT_OWNER = 20,              // another agent or coordinator owns this resource or directory
   CORRUPT = 21,
   IO = 22,
-  INTERNAL = 23
+  INTERNAL = 23,
+  PERMISSION_DENIED = 24       // the caller's certificate does not allow it
 }
 
 /** Every declared failure of every method. `message` names the thing, the place and the remedy. */

@@ -86,6 +86,12 @@ class FrameDecoder {
   std::vector<std::uint8_t> held_;
 };
 
+// A frame's length that is really how a TLS record begins: the other side speaks TLS.
+[[nodiscard]] constexpr bool is_tls_record(std::uint32_t length) {
+  const std::uint32_t kind = length >> 24, version = (length >> 16) & 0xff;
+  return kind >= 0x14 && kind <= 0x17 && version == 0x03;
+}
+
 // Writes `content_bytes` as a frame's length.
 [[nodiscard]] std::array<std::uint8_t, kFrameLengthBytes> frame_length(std::uint32_t content_bytes);
 

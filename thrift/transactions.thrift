@@ -216,8 +216,8 @@ service Transactions {
   /** A request_id that is being worked on is BUSY: its transaction ends by itself when nobody calls any more. */
   BeginResult begin_transaction(1: BeginRequest request) throws (1: common.TrothError error),
   /**
-   * Errors: FORBIDDEN_STATEMENT, INVALID_ARGUMENT, BUSY and OVERLOADED were refused before they ran, and the
-   * transaction goes on, unless the error names a `transaction_id`: then it has ended, effect `none`; or its commit
+   * Errors: FORBIDDEN_STATEMENT, INVALID_ARGUMENT, BUSY, OVERLOADED and PERMISSION_DENIED were refused before they ran,
+   * and the transaction goes on, unless the error names a `transaction_id`: then it has ended, effect `none`; or its commit
    * was called before, effect `unknown`: call that again.
    */
   QueryResult query(1: QueryRequest request) throws (1: common.TrothError error),

@@ -15,7 +15,7 @@
 namespace troth {
 
 Status append_audit(const std::string& path, WallTime now, std::string_view action,
-                    std::initializer_list<LogField> fields) {
+                    std::initializer_list<LogField> fields, AuditLine durability) {
   const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
   auto line =
       fmt::format("time={:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)));
@@ -33,14 +33,14 @@ Status append_audit(const std::string& path, WallTime now, std::string_view acti
   // One write: a line is never mixed with another process's.
   const bool written = file.is_open() &&
                        ::write(file.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-                       ::fsync(file.get()) == 0;
+                       (durability == AuditLine::kMayBeLost || ::fsync(file.get()) == 0);
   if (!written) {
     return fail(ErrorCode::kIo, Effect::kNone,
                 fmt::format("cannot write the audit trail {}: {}; nothing was done, because it could not be "
                             "written down",
                             path, std::strerror(errno)));
   }
-  return sync_directory(directory);
+  return durability == AuditLine::kMayBeLost ? Status{} : sync_directory(directory);
 }
 
 }  // namespace troth

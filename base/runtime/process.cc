@@ -49,9 +49,11 @@ struct Process::Loop {
   // The loop runs until finish(), also while there is nothing to do.
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(context);
   asio::signal_set signals{context, SIGTERM, SIGINT};
+  asio::signal_set reread_signals{context, SIGHUP};
   asio::steady_timer shutdown_limit{context};
   asio::steady_timer watchdog{context};
   std::function<void()> stop;
+  std::function<void()> reread;
   bool stopping = false;
   std::optional<Status> outcome;
 
@@ -72,6 +74,15 @@ struct Process::Loop {
       } else {
         end({});
       }
+    });
+  }
+
+  void wait_for_reread() {
+    reread_signals.async_wait([this](std::error_code problem, int) {
+      if (problem) return;
+      log_info("reading secrets again", {{"signal", "SIGHUP"}});
+      if (reread) reread();
+      wait_for_reread();
     });
   }
 
@@ -102,6 +113,7 @@ Process::Process(std::string_view program, const ProcessSettings& settings, Data
       loop_(std::make_unique<Loop>()) {
   ::signal(SIGPIPE, SIG_IGN);  // a closed connection is an error of that connection
   loop_->wait_for_signal(shutdown_timeout_);
+  loop_->wait_for_reread();
 }
 
 Process::~Process() = default;
@@ -112,6 +124,10 @@ asio::io_context& Process::loop() {
 
 void Process::on_stop(std::function<void()> stop) {
   loop_->stop = std::move(stop);
+}
+
+void Process::on_reread(std::function<void()> reread) {
+  loop_->reread = std::move(reread);
 }
 
 void Process::ready(std::string_view address, std::initializer_list<LogField> more) {

@@ -15,7 +15,7 @@
 //
 // `run` opens what it needs, registers on_stop(), calls ready() once it serves, and returns what run_loop()
 // returned. SIGTERM and SIGINT call on_stop() on the loop's thread: the program stops taking work, closes,
-// and calls finish(). A shutdown that takes longer than shutdown_timeout_ms, or a second signal, ends the
+// and calls finish(). SIGHUP calls on_reread(). A shutdown that takes longer than shutdown_timeout_ms, or a second signal, ends the
 // process at once; that is safe, as every crash is.
 //
 // Exit codes: 0 stopped as asked; 1 could not go on (the reason is the last line on standard error);
@@ -64,6 +64,9 @@ class Process {
 
   // Called once, on the loop's thread, at the first SIGTERM or SIGINT.
   void on_stop(std::function<void()> stop);
+
+  // Called on the loop's thread at each SIGHUP: read secrets again. Without it SIGHUP does nothing.
+  void on_reread(std::function<void()> reread);
 
   // Says that this process serves: a line `ready address=127.0.0.1:40123 program=troth-agent ...` on standard
   // output, and READY to systemd. What is empty of `more` is left out.

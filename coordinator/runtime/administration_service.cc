@@ -146,6 +146,8 @@ std::string AdministrationService::before_resolve(const ResolveRequested& resolu
 
 void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal refuse,
                                     const wire::ResolveRequest& request) {
+  if (const auto own = gate_.check_operator(request.operator_name); !own)
+    return rpc::refuse_with(refuse, own.error());
   auto id = TransactionId::parse(request.transaction_id);
   if (!id) return rpc::refuse_with(refuse, id.error());
   auto resource = parse_resource_name(request.resource);
@@ -159,8 +161,8 @@ void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal r
   resolution.commit = request.commit;
   resolution.reason = request.reason;
   resolution.operator_name = request.operator_name;
-  const auto audit = [path = audit_path_, request](std::string_view action, std::string_view key,
-                                                   std::string_view value) {
+  const auto audit = [path = audit_path_, request, caller = rpc::current_caller_text()](
+                         std::string_view action, std::string_view key, std::string_view value) {
     return append_audit(path, wall_now(), action,
                         {{"transaction", request.transaction_id},
                          {"branch", request.branch},
@@ -168,7 +170,8 @@ void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal r
                          {"outcome", request.commit ? "commit" : "rollback"},
                          {"operator", request.operator_name},
                          {"reason", request.reason},
-                         {key, value}});
+                         {key, value},
+                         {"caller", caller}});
   };
   if (const auto written = audit("resolve", "before", before_resolve(resolution)); !written) {
     return rpc::refuse_with(refuse, written.error());

@@ -8,14 +8,18 @@
 
 #include "coordinator/runtime/coordinator.h"
 #include "thrift/gen/Administration.h"
+#include "thrift/runtime/gate.h"
 
 namespace troth::coordinator {
 
 class AdministrationService : public wire::AdministrationCobSvIf {
  public:
-  AdministrationService(Coordinator& coordinator, std::string audit_path,
+  AdministrationService(Coordinator& coordinator, rpc::Gate& gate, std::string audit_path,
                         std::function<std::uint64_t()> log_syncs)
-      : coordinator_(coordinator), audit_path_(std::move(audit_path)), log_syncs_(std::move(log_syncs)) {}
+      : coordinator_(coordinator),
+        gate_(gate),
+        audit_path_(std::move(audit_path)),
+        log_syncs_(std::move(log_syncs)) {}
 
   template <typename Reply>
   using Answer = std::function<void(const Reply&)>;
@@ -31,6 +35,7 @@ class AdministrationService : public wire::AdministrationCobSvIf {
   [[nodiscard]] std::string before_resolve(const ResolveRequested& resolution) const;
 
   Coordinator& coordinator_;
+  rpc::Gate& gate_;
   std::string audit_path_;
   std::function<std::uint64_t()> log_syncs_;
 };

@@ -36,6 +36,14 @@ AgentLink::~AgentLink() {
 void AgentLink::open_channel() {
   const auto number = ++channel_number_;
   rpc::ChannelOptions options;
+  options.tls = owner_.tls;
+  options.judge_server = [agent = agent_](const rpc::Caller& peer) -> Status {
+    if (auto is_agent = rpc::expect_role(rpc::Role::kAgent)(peer); !is_agent) return is_agent;
+    if (rpc::is_name_of_agent(peer.name, agent.value)) return {};
+    return fail(
+        ErrorCode::kPermissionDenied, Effect::kNone,
+        fmt::format("the certificate there is {}'s, and agent {} was expected", peer.text(), agent.value));
+  };
   options.max_calls = owner_.max_calls;
   options.max_unsent_bytes = owner_.max_unsent_bytes;
   options.frame.max_frame_bytes = owner_.max_frame_bytes;

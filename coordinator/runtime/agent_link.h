@@ -28,6 +28,7 @@ class AgentLink {
  public:
   struct Owner {
     ClusterId cluster;
+    rpc::TlsPointer tls;
     Duration heartbeat_interval;
     Duration call_timeout;
     // The table's own limits bound what is under way. A channel that refused more by itself would refuse

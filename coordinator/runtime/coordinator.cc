@@ -29,13 +29,14 @@ Clocks clocks_now() {
 }  // namespace
 
 Coordinator::Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings,
-                         Events events, std::shared_ptr<Metrics> metrics)
+                         Events events, std::shared_ptr<Metrics> metrics, rpc::TlsPointer tls)
     : loop_(loop),
       cluster_(std::move(cluster)),
       settings_(settings),
       events_(std::move(events)),
       metrics_(std::move(metrics)),
       watch_(*metrics_, settings.slow_transaction),
+      tls_(std::move(tls)),
       timer_(loop) {}
 
 Coordinator::~Coordinator() = default;
@@ -174,6 +175,7 @@ void Coordinator::link_agent(const AgentId& agent, const std::string& address) {
   if (link && link->address() == *parsed) return;
   AgentLink::Owner owner;
   owner.cluster = cluster_;
+  owner.tls = tls_;
   owner.heartbeat_interval = settings_.heartbeat_interval;
   owner.call_timeout = settings_.agent_call_timeout;
   const auto& limits = settings_.table;

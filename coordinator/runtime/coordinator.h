@@ -34,8 +34,10 @@ class Coordinator {
     std::function<void()> on_drained;
   };
 
+  // `tls`: for the connections to agents; null: plain ones, to this machine only.
   Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings, Events events,
-              std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>(coordinator_metrics()));
+              std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>(coordinator_metrics()),
+              rpc::TlsPointer tls = nullptr);
   ~Coordinator();
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
@@ -106,6 +108,7 @@ class Coordinator {
   Events events_;
   std::shared_ptr<Metrics> metrics_;
   TransactionWatch watch_;
+  rpc::TlsPointer tls_;
   store::DecisionStore* store_ = nullptr;
   std::optional<TransactionTable> table_;
   std::vector<store::Asked> asked_;  // of the running step, submitted together

@@ -15,6 +15,7 @@
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
 #include "thrift/gen/transactions_methods.h"
+#include "thrift/runtime/tls.h"
 #include "thrift/runtime/wire_error.h"
 
 namespace troth::coordinator {
@@ -29,7 +30,8 @@ CoordinatorServer::CoordinatorServer(asio::io_context& loop, Options options)
       options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(coordinator_metrics())),
       log_meter_(*metrics_),
-      view_(*metrics_, options_.settings) {}
+      view_(*metrics_, options_.settings),
+      gate_(options_.audit_path) {}
 
 CoordinatorServer::~CoordinatorServer() = default;
 
@@ -38,12 +40,19 @@ Status CoordinatorServer::start() {
   if (!address) return std::unexpected(std::move(address.error()));
   address_ = *std::move(address);
 
+  if (options_.settings.tls.is_set()) {
+    auto tls = rpc::Tls::load(options_.settings.tls, rpc::Role::kCoordinator);
+    if (!tls) return std::unexpected(std::move(tls.error()));
+    tls_ = *std::move(tls);
+  }
+  grants_.emplace(options_.settings, gate_);
+
   Coordinator::Events events;
   events.on_serving = [this] { serve(); };
   events.on_stop = [this](const Error& error) { end(std::unexpected(error)); };
   events.on_drained = [this] { drain(); };
-  coordinator_ =
-      std::make_unique<Coordinator>(loop_, options_.cluster, options_.settings, std::move(events), metrics_);
+  coordinator_ = std::make_unique<Coordinator>(loop_, options_.cluster, options_.settings, std::move(events),
+                                               metrics_, tls_);
   if (auto open = open_monitor(); !open) return open;
 
   auto store = open_store();
@@ -107,7 +116,12 @@ Result<std::unique_ptr<store::LocalStore>> CoordinatorServer::open_store() {
 void CoordinatorServer::serve() {
   const auto& settings = options_.settings;
   auto& options = server_options_;
+  options.tls = tls_;
+  options.authorize = [this](const rpc::CallContext& call) { return gate_.authorize(call); };
   options.max_connections = settings.max_connections;
+  options.max_connections_per_caller = settings.max_connections_per_caller;
+  options.max_handshakes = settings.max_handshakes;
+  options.handshake_timeout = settings.handshake_timeout;
   options.max_calls = settings.max_calls;
   options.max_calls_per_connection = settings.max_calls_per_connection;
   options.frame.max_frame_bytes = settings.max_frame_bytes;
@@ -121,10 +135,11 @@ void CoordinatorServer::serve() {
   };
   server_ = std::make_unique<rpc::Server>(loop_, options);
   server_->add_service<wire::TransactionsAsyncProcessor>(
-      std::make_shared<TransactionsService>(*coordinator_));
-  server_->add_service<wire::DirectoryAsyncProcessor>(std::make_shared<DirectoryService>(*coordinator_));
+      std::make_shared<TransactionsService>(*coordinator_, *grants_));
+  server_->add_service<wire::DirectoryAsyncProcessor>(
+      std::make_shared<DirectoryService>(*coordinator_, gate_));
   server_->add_service<wire::AdministrationAsyncProcessor>(std::make_shared<AdministrationService>(
-      *coordinator_, options_.audit_path, [this] { return store_->counters().syncs; }));
+      *coordinator_, gate_, options_.audit_path, [this] { return store_->counters().syncs; }));
   const auto bound = server_->listen(address_);
   if (!bound) return end(std::unexpected(bound.error()));
   options_.on_ready(*bound, coordinator_->table().epoch());
@@ -132,6 +147,10 @@ void CoordinatorServer::serve() {
 
 void CoordinatorServer::stop() {
   coordinator_->shut_down(options_.settings.shutdown_grace);
+}
+
+void CoordinatorServer::reread() {
+  if (tls_) gate_.note_reread("certificate", tls_->reload());
 }
 
 // Every call of the table is answered; the answers get a moment to leave.

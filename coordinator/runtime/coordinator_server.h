@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/ids.h"
@@ -19,8 +20,10 @@
 #include "coordinator/decision_store/runtime/local_store.h"
 #include "coordinator/runtime/coordinator.h"
 #include "coordinator/runtime/coordinator_view.h"
+#include "coordinator/runtime/grants.h"
 #include "coordinator/runtime/settings.h"
 #include "thrift/address.h"
+#include "thrift/runtime/gate.h"
 #include "thrift/runtime/server.h"
 
 namespace troth::coordinator {
@@ -50,6 +53,8 @@ class CoordinatorServer {
   [[nodiscard]] std::string http_address() const;
   // Takes no new work, lets what runs come to its answer within settings.shutdown_grace, then ends.
   void stop();
+  // Reads certificates again, for connections to come. What is wrong with them is told, and changes nothing.
+  void reread();
 
  private:
   [[nodiscard]] Result<std::unique_ptr<store::LocalStore>> open_store();
@@ -68,6 +73,9 @@ class CoordinatorServer {
   rpc::Address address_;
   rpc::ServerOptions server_options_;
   bool ended_ = false;
+  rpc::Gate gate_;
+  std::shared_ptr<rpc::Tls> tls_;  // null: plain
+  std::optional<Grants> grants_;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<store::LocalStore> store_;
   std::unique_ptr<rpc::Server> server_;  // goes before the coordinator that its services call

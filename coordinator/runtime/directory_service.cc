@@ -19,9 +19,19 @@ Status DirectoryService::check_cluster(const std::string& cluster) const {
                           cluster, own));
 }
 
+Status DirectoryService::check_agent(const std::string& agent_id) const {
+  const rpc::Caller* caller = rpc::current_caller();
+  if (caller == nullptr || rpc::is_name_of_agent(caller->name, agent_id)) return {};
+  return gate_.deny(
+      fmt::format("the certificate is {}'s, and the call's agent_id is '{}': an agent needs a certificate "
+                  "of its own id, or of the name given at `init`",
+                  caller->text(), agent_id.substr(0, 64)));
+}
+
 void DirectoryService::register_agent(Answer<wire::RegisterReply> answer, Refusal refuse,
                                       const wire::RegisterRequest& request) {
   if (const auto ours = check_cluster(request.cluster); !ours) return rpc::refuse_with(refuse, ours.error());
+  if (const auto own = check_agent(request.agent_id); !own) return rpc::refuse_with(refuse, own.error());
   auto registration = registration_of(request);
   if (!registration) return rpc::refuse_with(refuse, registration.error());
   const auto agent = registration->agent;
@@ -45,6 +55,7 @@ void DirectoryService::register_agent(Answer<wire::RegisterReply> answer, Refusa
 void DirectoryService::inquire(Answer<wire::InquireReply> answer, Refusal refuse,
                                const wire::InquireRequest& request) {
   if (const auto ours = check_cluster(request.cluster); !ours) return rpc::refuse_with(refuse, ours.error());
+  if (const auto own = check_agent(request.agent_id); !own) return rpc::refuse_with(refuse, own.error());
   auto id = TransactionId::parse(request.transaction_id);
   if (!id) return rpc::refuse_with(refuse, id.error());
   if (id->cluster != coordinator_.cluster()) {

@@ -5,12 +5,13 @@
 
 #include "coordinator/runtime/coordinator.h"
 #include "thrift/gen/Directory.h"
+#include "thrift/runtime/gate.h"
 
 namespace troth::coordinator {
 
 class DirectoryService : public wire::DirectoryCobSvIf {
  public:
-  explicit DirectoryService(Coordinator& coordinator) : coordinator_(coordinator) {}
+  DirectoryService(Coordinator& coordinator, rpc::Gate& gate) : coordinator_(coordinator), gate_(gate) {}
 
   template <typename Reply>
   using Answer = std::function<void(const Reply&)>;
@@ -24,8 +25,11 @@ class DirectoryService : public wire::DirectoryCobSvIf {
 
  private:
   [[nodiscard]] Status check_cluster(const std::string& cluster) const;
+  // With TLS an agent speaks for itself only.
+  [[nodiscard]] Status check_agent(const std::string& agent_id) const;
 
   Coordinator& coordinator_;
+  rpc::Gate& gate_;
 };
 
 }  // namespace troth::coordinator

@@ -27,6 +27,7 @@ Status serve(Process& process, const CoordinatorSettings& settings) {
   running = &server;
   if (auto started = server.start(); !started) return started;
   process.on_stop([&] { server.stop(); });
+  process.on_reread([&] { server.reread(); });
   return process.run_loop();
 }
 

@@ -2,10 +2,17 @@
 
 #include <limits>
 
+#include "thrift/address.h"
+
 namespace troth::coordinator {
 namespace {
 
 constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
+
+bool is_elsewhere(const std::string& listen) {
+  const auto address = rpc::Address::parse(listen);
+  return address && address->is_elsewhere();
+}
 
 void describe_limits(Schema& schema, CoordinatorSettings& settings) {
   auto& table = settings.table;
@@ -20,6 +27,10 @@ void describe_limits(Schema& schema, CoordinatorSettings& settings) {
   schema.integer("branches", table.branches, {.min = 1, .max = 256}, "Branches of one transaction.");
   schema.integer("connections", settings.max_connections, {.min = 1, .max = 1'000'000},
                  "Connections of services, agents and the tool together.");
+  schema.integer("connections_per_caller", settings.max_connections_per_caller, {.min = 1, .max = 1'000'000},
+                 "With TLS: the same for one certificate's name.");
+  schema.integer("handshakes", settings.max_handshakes, {.min = 1, .max = 100'000},
+                 "TLS handshakes under way; one more ends the oldest.");
   schema.integer("agents", settings.max_agents, {.min = 1, .max = 100'000},
                  "Agents that this process calls; one more is not registered.");
   schema.integer("calls", settings.max_calls, {.min = 1, .max = 1'000'000},
@@ -50,6 +61,8 @@ void describe_times(Schema& schema, CoordinatorSettings& settings) {
                      "The longest such wait. A commit is sent again for ever.");
   schema.require(table.redrive.first <= table.redrive.longest, "redrive_longest_ms",
                  "must be at least redrive_first_ms");
+  schema.duration_ms("handshake_timeout_ms", settings.handshake_timeout, {.min = 10, .max = 600'000},
+                     "How long a client's TLS handshake may take.");
   schema.duration_ms("shutdown_grace_ms", settings.shutdown_grace, {.min = 0, .max = 3'600'000},
                      "After SIGTERM: how long running transactions may go on before they are answered.");
   schema.duration_ms("slow_transaction_ms", settings.slow_transaction, {.min = 0, .max = kDayMs},
@@ -75,6 +88,25 @@ void describe(Schema& schema, CoordinatorSettings& settings) {
   schema.text(
       "http_listen", settings.http_listen, {.max_bytes = 280},
       "host:port of /metrics, /healthz and /readyz, in plain HTTP; `:9464` is on loopback only; empty: off.");
+  schema.text_list(
+      "operator_resources", settings.operator_resources, {.min = 0, .max = 1000},
+      "With TLS: resources that operators may use with `troth execute`; \"*\": all. What else operators do "
+      "needs no entry.");
+  rpc::describe_tls(schema, settings.tls);
+  schema.require(settings.tls.is_set() || !is_elsewhere(settings.listen), "listen", rpc::kNeedsTls);
+  schema.tables<ServiceGrant>(
+      "services", settings.services, {.min = 0, .max = 10'000},
+      "With TLS: a service, and what it may use. A service that is not named here may use nothing.",
+      [&](ServiceGrant& service) {
+        schema.text("name", service.name, {.mandatory = true, .max_bytes = 64},
+                    "Its name: the CN of its certificate, and its client_name.");
+        schema.text_list("resources", service.resources, {.min = 0, .max = 1000},
+                         "Names of resources; \"*\": all.");
+      });
+  schema.require(settings.tls.is_set() || settings.services.empty(), "services",
+                 "without TLS no service can prove its name: set tls.ca, tls.certificate and tls.key");
+  schema.require(settings.tls.is_set() || settings.operator_resources.empty(), "operator_resources",
+                 "without TLS nobody can prove to be an operator: set tls.ca, tls.certificate and tls.key");
   schema.section("limits", "What the coordinator refuses to exceed.",
                  [&] { describe_limits(schema, settings); });
   schema.section("times", "How long it waits.", [&] { describe_times(schema, settings); });

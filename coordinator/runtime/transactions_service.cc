@@ -31,6 +31,7 @@ void TransactionsService::hello(Answer<wire::Hello> answer, Refusal refuse, cons
 
 void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal refuse,
                                   const wire::ExecuteRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto work = work_of(request);
   if (!work) {
     coordinator_.refused(request, work.error());
@@ -49,6 +50,7 @@ void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal re
 
 void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse,
                                 const wire::BeginRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   const auto names = names_of(request);
   auto work = work_of(request);
   if (!work) {
@@ -71,12 +73,14 @@ void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Re
 
 void TransactionsService::query(Answer<wire::QueryResult> answer, Refusal refuse,
                                 const wire::QueryRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   run_statement(std::move(answer), std::move(refuse), statement_of(request),
                 {request.statement, 0, request.__isset.page_rows ? request.page_rows : 0});
 }
 
 void TransactionsService::fetch(Answer<wire::QueryResult> answer, Refusal refuse,
                                 const wire::FetchRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   run_statement(std::move(answer), std::move(refuse), rows_of(request),
                 {std::nullopt, request.from_row, request.__isset.page_rows ? request.page_rows : 0});
 }
@@ -94,6 +98,7 @@ void TransactionsService::run_statement(Answer<wire::QueryResult> answer, Refusa
 
 void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refuse,
                                  const wire::CommitRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto commit = commit_of(request);
   if (!commit) return rpc::refuse_with(refuse, commit.error());
   coordinator_.commit(*std::move(commit), [answer = std::move(answer), refuse = std::move(refuse)](
@@ -105,6 +110,7 @@ void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refu
 
 void TransactionsService::rollback(Answer<wire::RollbackResult> answer, Refusal refuse,
                                    const wire::RollbackRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto rollback = rollback_of(request);
   if (!rollback) return rpc::refuse_with(refuse, rollback.error());
   coordinator_.roll_back(*std::move(rollback), [answer = std::move(answer), refuse = std::move(refuse)](
@@ -118,6 +124,7 @@ void TransactionsService::rollback(Answer<wire::RollbackResult> answer, Refusal 
 
 void TransactionsService::status(Answer<wire::StatusReply> answer, Refusal refuse,
                                  const wire::StatusRequest& request) {
+  if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto status = status_of(request);
   if (!status) return rpc::refuse_with(refuse, status.error());
   coordinator_.status(*std::move(status),

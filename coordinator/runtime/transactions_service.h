@@ -4,13 +4,15 @@
 #pragma once
 
 #include "coordinator/runtime/coordinator.h"
+#include "coordinator/runtime/grants.h"
 #include "thrift/gen/Transactions.h"
 
 namespace troth::coordinator {
 
 class TransactionsService : public wire::TransactionsCobSvIf {
  public:
-  explicit TransactionsService(Coordinator& coordinator) : coordinator_(coordinator) {}
+  TransactionsService(Coordinator& coordinator, const Grants& grants)
+      : coordinator_(coordinator), grants_(grants) {}
 
   template <typename Reply>
   using Answer = std::function<void(const Reply&)>;
@@ -32,6 +34,7 @@ class TransactionsService : public wire::TransactionsCobSvIf {
                      StatementPart part);
 
   Coordinator& coordinator_;
+  const Grants& grants_;
 };
 
 }  // namespace troth::coordinator

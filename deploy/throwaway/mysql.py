@@ -73,7 +73,9 @@ class _MySqlFamily(Server):
         client.touch(mode=0o600)
         client.write_text(
             f"[client]\nprotocol = tcp\nhost = {self.host}\nport = {self.port}\n"
-            f"user = {self.admin}\npassword = {self.password}\n",
+            f"user = {self.admin}\npassword = {self.password}\n"
+            # For MySQL's own client, where the server has no TLS.
+            "loose-get-server-public-key = ON\n",
             encoding="utf-8",
         )
 
@@ -86,6 +88,13 @@ class _MySqlFamily(Server):
             f"CREATE DATABASE IF NOT EXISTS `{self.database}`;\n" + self.drop_root,
             encoding="utf-8",
         )
+
+    def _tls_settings(self, directory: Path) -> dict[str, object]:
+        return {
+            "ssl-ca": directory / "ca.pem",
+            "ssl-cert": directory / "certificate.pem",
+            "ssl-key": directory / "key.pem",
+        }
 
     def _mark(self) -> str:
         return f"--defaults-file={self._configuration}"

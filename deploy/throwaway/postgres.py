@@ -135,6 +135,14 @@ class Postgres(Server):
             f"ALTER ROLE {self.admin} PASSWORD '{self.password}'\n" + f'CREATE DATABASE "{self.database}"\n',
         )
 
+    def _tls_settings(self, directory: Path) -> dict[str, object]:
+        return {
+            "ssl": "on",
+            "ssl_ca_file": f"'{directory}/ca.pem'",
+            "ssl_cert_file": f"'{directory}/certificate.pem'",
+            "ssl_key_file": f"'{directory}/key.pem'",
+        }
+
     def _command(self) -> list[str]:
         return self._postgres()
 

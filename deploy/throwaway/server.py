@@ -90,6 +90,10 @@ class Server(abc.ABC):
     def _client(self, database: str) -> tuple[list[str], dict[str, str]]:
         """The command that reads SQL from stdin and prints rows with tabs between columns, and its environment."""
 
+    @abc.abstractmethod
+    def _tls_settings(self, directory: Path) -> dict[str, object]:
+        """The settings that name ca.pem, certificate.pem and key.pem in that directory; none: without TLS."""
+
     stop_signal = signal.SIGTERM
 
     # Paths and accounts.
@@ -201,6 +205,29 @@ class Server(abc.ABC):
         """Stops the server and deletes its directory."""
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    # TLS.
+
+    def use_certificate(self, ca: Path, certificate: Path, key: Path) -> None:
+        """From the next start on the server offers TLS with it; restarts the server if it runs."""
+        directory = self.directory / "tls"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        for name, source in {"ca.pem": ca, "certificate.pem": certificate, "key.pem": key}.items():
+            target = directory / name
+            target.unlink(missing_ok=True)
+            target.touch(mode=0o600)
+            target.write_bytes(Path(source).read_bytes())
+        user = self.user()
+        for path in [directory, *directory.iterdir()] if user is not None else []:
+            shutil.chown(path, user, pwd.getpwnam(user).pw_gid)
+        self._change_tls(self._tls_settings(directory))
+
+    def _change_tls(self, settings: dict[str, object]) -> None:
+        self.settings = {**self.settings, **settings}
+        self._write_configuration()
+        if self.runs():
+            self.stop()
+            self.restart()
 
     # SQL.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import secrets
+import ssl
 import time
 import uuid
 
 from thrift.protocol import TBinaryProtocol
 from thrift.Thrift import TException
-from thrift.transport import TSocket, TTransport
+from thrift.transport import TSocket, TSSLSocket, TTransport
 from troth.common.ttypes import Effect, TrothError, Value
 from troth.transactions import Transactions
 from troth.transactions.ttypes import BranchWork, ExecuteOptions, ExecuteRequest, ExpectRows, Statement
@@ -40,6 +41,30 @@ class Answer:
     detail: str  # the transaction's id, or why not
 
 
+@dataclasses.dataclass(frozen=True)
+class Tls:
+    """Files, PEM: the cluster's CA, and this service's certificate (OU=troth-service, CN=its client_name) and key."""
+
+    ca: str
+    certificate: str
+    key: str
+
+    def socket(self, host: str, port: int) -> TSSLSocket.TSSLSocket:
+        # Checks that the server's certificate is of the CA, and for the host that is called ...
+        context = ssl.create_default_context(cafile=self.ca)
+        context.load_cert_chain(self.certificate, self.key)
+        return TSSLSocket.TSSLSocket(
+            host, port, ssl_context=context, server_hostname=host, validate_callback=_check_coordinator
+        )
+
+
+def _check_coordinator(certificate: dict, _host: str) -> None:
+    """... and that it is a coordinator's: an agent on the same host has a certificate, too."""
+    subject = [entry for entries in certificate["subject"] for entry in entries]
+    if ("organizationalUnitName", "troth-coordinator") not in subject:
+        raise ssl.SSLError(f"no coordinator's certificate: {subject}")
+
+
 def new_request_id() -> str:
     """A UUID of version 7 (RFC 9562). Make it once per transfer and keep it with the business fact."""
     bits = (time.time_ns() // 1_000_000) << 80 | 7 << 76 | secrets.randbits(12) << 64
@@ -47,11 +72,12 @@ def new_request_id() -> str:
 
 
 class Bank:
-    def __init__(self, host: str, port: int, client_name: str) -> None:
-        """`client_name` is part of the request's key: one name per service."""
+    def __init__(self, host: str, port: int, client_name: str, tls: Tls | None = None) -> None:
+        """`client_name` is part of the request's key: one name per service, with TLS the one in its certificate."""
         self._host = host
         self._port = port
         self._client_name = client_name
+        self._tls = tls
         self._transport: TTransport.TFramedTransport | None = None
 
     def transfer(
@@ -98,7 +124,10 @@ class Bank:
 
     def _connected(self) -> Transactions.Client:
         if self._transport is None:
-            socket = TSocket.TSocket(self._host, self._port)
+            if self._tls is not None:
+                socket = self._tls.socket(self._host, self._port)
+            else:
+                socket = TSocket.TSocket(self._host, self._port)
             socket.setTimeout(ANSWER_TIMEOUT_MS)
             transport = TTransport.TFramedTransport(socket)
             transport.open()

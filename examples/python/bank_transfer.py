@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""bank_transfer.py HOST:PORT FROM_RESOURCE:ID TO_RESOURCE:ID AMOUNT [REQUEST_ID]"""
+"""bank_transfer.py HOST:PORT FROM_RESOURCE:ID TO_RESOURCE:ID AMOUNT [REQUEST_ID]
+
+With TLS: TROTH_TLS_CA, TROTH_TLS_CERTIFICATE and TROTH_TLS_KEY name the files."""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import sys
 _GENERATED = pathlib.Path(__file__).parents[2] / "build" / "dev" / "python" / "troth_idl_python"
 sys.path.insert(0, os.environ.get("TROTH_PYTHON", str(_GENERATED)))
 
-from bank import Account, Bank, Outcome, new_request_id  # noqa: E402
+from bank import Account, Bank, Outcome, Tls, new_request_id  # noqa: E402
 
 EXIT_CODES = {Outcome.TRANSFERRED: 0, Outcome.REFUSED: 1, Outcome.UNKNOWN: 3}
 
@@ -21,12 +23,18 @@ def account(text: str) -> Account:
     return Account(resource, int(id_text))
 
 
+def tls_of_environment() -> Tls | None:
+    if "TROTH_TLS_CA" not in os.environ:
+        return None
+    return Tls(*(os.environ[f"TROTH_TLS_{name}"] for name in ("CA", "CERTIFICATE", "KEY")))
+
+
 def main(arguments: list[str]) -> int:
     try:
         address, source, target, amount, *rest = arguments
         host, port = address.rsplit(":", 1)
         (request_id,) = rest or [new_request_id()]
-        bank = Bank(host, int(port), "bank-example")
+        bank = Bank(host, int(port), "bank-example", tls_of_environment())
         asked = (account(source), account(target), int(amount))
     except ValueError:
         print(f"usage: {__doc__}", file=sys.stderr)

@@ -14,6 +14,7 @@
 #include "participant_agent/refusal.h"
 #include "participant_agent/runtime/branch_lines.h"
 #include "participant_agent/runtime/crash_points.h"
+#include "thrift/runtime/gate.h"
 
 namespace troth::agent {
 namespace {
@@ -284,8 +285,9 @@ void Agent::resolve(const BranchId& id, const ResourceName& resource, ResolveReq
                     std::function<void(FinishAnswer)> answer, Refusal refuse) {
   const auto* branch = table_.find(id);
   const std::string before = branch == nullptr ? "unknown here" : branch->describe();
-  const auto audit = [path = options_.audit_path, id, resource, resolution](
-                         std::string_view action, std::string_view key, std::string_view value) {
+  const auto audit = [path = options_.audit_path, id, resource, resolution,
+                      caller = rpc::current_caller_text()](std::string_view action, std::string_view key,
+                                                           std::string_view value) {
     return append_audit(path, wall_now(), action,
                         {{"transaction", id.transaction.text()},
                          {"branch", id.branch},
@@ -293,7 +295,8 @@ void Agent::resolve(const BranchId& id, const ResourceName& resource, ResolveReq
                          {"outcome", resolution.commit ? "commit" : "rollback"},
                          {"operator", resolution.operator_name},
                          {"reason", resolution.reason},
-                         {key, value}});
+                         {key, value},
+                         {"caller", caller}});
   };
   if (const auto written = audit("resolve", "before", before); !written) return refuse(written.error());
   const auto note = [audit](std::string_view after) {
@@ -324,7 +327,7 @@ Status Agent::take_over(const ResourceName& resource, const OperatorWord& word) 
     return fail(ErrorCode::kUnknownResource, Effect::kNone,
                 fmt::format("agent {} has no resource {}", options_.agent.value, resource.value));
   }
-  const auto audit = [path = options_.audit_path, resource, word](
+  const auto audit = [path = options_.audit_path, resource, word, caller = rpc::current_caller_text()](
                          std::string_view action, std::string_view key, const ResourceHealth& health) {
     return append_audit(
         path, wall_now(), action,
@@ -332,7 +335,8 @@ Status Agent::take_over(const ResourceName& resource, const OperatorWord& word) 
          {"operator", word.name},
          {"reason", word.reason},
          {key, health.reason.empty() ? std::string(name_of(health.state))
-                                     : fmt::format("{}: {}", name_of(health.state), health.reason)}});
+                                     : fmt::format("{}: {}", name_of(health.state), health.reason)},
+         {"caller", caller}});
   };
   if (auto written = audit("take-over", "before", found->second->health()); !written) return written;
   found->second->allow_take_over([audit](const ResourceHealth& after) {

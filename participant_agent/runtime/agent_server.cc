@@ -4,11 +4,13 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <fmt/format.h>
 
 #include "base/runtime/entropy.h"
 #include "base/runtime/log.h"
 #include "participant_agent/runtime/agent_service.h"
 #include "thrift/gen/agents_methods.h"
+#include "thrift/runtime/tls.h"
 #include "thrift/runtime/wire_error.h"
 
 namespace troth::agent {
@@ -17,18 +19,32 @@ AgentServer::AgentServer(asio::io_context& loop, Options options)
     : loop_(loop),
       options_(std::move(options)),
       metrics_(std::make_shared<Metrics>(agent_metrics())),
-      log_meter_(*metrics_) {}
+      log_meter_(*metrics_),
+      gate_(options_.audit_path) {}
 
 AgentServer::~AgentServer() = default;
 
 Status AgentServer::start() {
+  if (options_.settings.tls.is_set()) {
+    auto tls = rpc::Tls::load(options_.settings.tls, rpc::Role::kAgent);
+    if (!tls) return std::unexpected(std::move(tls.error()));
+    if (const auto& own = (*tls)->own(); !rpc::is_name_of_agent(own.name, options_.agent.value)) {
+      return fail(
+          ErrorCode::kInvalidArgument, Effect::kNone,
+          fmt::format(
+              "tls.certificate {}: it is {}'s, and this is agent {}: its CN must be that id, or the name "
+              "given at `init`",
+              options_.settings.tls.certificate, own.text(), options_.agent.value));
+    }
+    tls_ = *std::move(tls);
+  }
   if (auto open = open_monitor(); !open) return open;
   for (const auto& text : options_.settings.coordinators) {
     auto address = rpc::Address::parse(text);
     if (!address) return std::unexpected(std::move(address.error()));
     addresses_.push_back(*std::move(address));
   }
-  coordinators_ = std::make_unique<Coordinators>(loop_, options_.agent, options_.cluster, addresses_);
+  coordinators_ = std::make_unique<Coordinators>(loop_, options_.agent, options_.cluster, addresses_, tls_);
   if (!options_.cluster.value.empty()) return begin();
   learn_cluster();
   return {};
@@ -74,7 +90,7 @@ void AgentServer::learn_cluster() {
     if (!cluster) return end(std::unexpected(std::move(cluster.error())));
     if (auto recorded = options_.record_cluster(*cluster); !recorded) return end(std::move(recorded));
     options_.cluster = *std::move(cluster);
-    coordinators_ = std::make_unique<Coordinators>(loop_, options_.agent, options_.cluster, addresses_);
+    coordinators_ = std::make_unique<Coordinators>(loop_, options_.agent, options_.cluster, addresses_, tls_);
     if (auto begun = begin(); !begun) end(std::move(begun));
   });
 }
@@ -95,7 +111,12 @@ Status AgentServer::begin() {
   auto listen = rpc::Address::parse(settings.listen);
   if (!listen) return std::unexpected(std::move(listen.error()));
   auto& server_options = server_options_;
+  server_options.tls = tls_;
+  server_options.authorize = [this](const rpc::CallContext& call) { return gate_.authorize(call); };
+  server_options.max_handshakes = settings.max_handshakes;
+  server_options.handshake_timeout = settings.handshake_timeout;
   server_options.max_connections = settings.max_connections;
+  server_options.max_connections_per_caller = settings.max_connections_per_caller;
   server_options.max_calls = settings.branches * 2;
   server_options.max_calls_per_connection = settings.branches * 2;
   server_options.frame.max_frame_bytes = settings.max_frame_bytes;
@@ -113,7 +134,7 @@ Status AgentServer::begin() {
   auto options = agent_options(*bound);
   if (!options) return std::unexpected(std::move(options.error()));
   agent_ = std::make_unique<Agent>(loop_, *std::move(options), *std::move(journal), state, *coordinators_);
-  server_->add_service<wire::AgentAsyncProcessor>(std::make_shared<AgentService>(*agent_));
+  server_->add_service<wire::AgentAsyncProcessor>(std::make_shared<AgentService>(*agent_, gate_));
   agent_->start();
   options_.on_ready(*bound, agent_->incarnation());
   return {};
@@ -141,9 +162,11 @@ Result<Agent::Options> AgentServer::agent_options(const rpc::Address& bound) {
   return options;
 }
 
-Result<Resource::Options> AgentServer::resource_options(const ResourceSettings& settings) const {
+Result<Resource::Options> AgentServer::resource_options(const ResourceSettings& settings) {
   auto openers = options_.openers(settings);
   if (!openers) return std::unexpected(std::move(openers.error()));
+  if (openers->reread)
+    rereads_.emplace_back(fmt::format("password of {}", settings.name), std::move(openers->reread));
   Resource::Options options;
   options.settings = settings;
   options.cluster = options_.cluster;
@@ -170,6 +193,12 @@ void AgentServer::stop() {
     server_->close();
     end({});
   });
+}
+
+void AgentServer::reread() {
+  if (tls_) gate_.note_reread("certificate", tls_->reload());
+  for (const auto& [what, read] : rereads_)
+    gate_.note_reread(what, read());
 }
 
 void AgentServer::end(Status outcome) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -19,6 +20,7 @@
 #include "participant_agent/runtime/coordinators.h"
 #include "participant_agent/runtime/settings.h"
 #include "thrift/address.h"
+#include "thrift/runtime/gate.h"
 #include "thrift/runtime/server.h"
 
 namespace troth::agent {
@@ -29,6 +31,7 @@ class AgentServer {
   struct Openers {
     Resource::Opener open;
     Resource::Opener open_finishing;
+    std::function<Status()> reread;  // the password; empty: nothing to read
   };
   struct Options {
     AgentSettings settings;
@@ -55,12 +58,15 @@ class AgentServer {
   [[nodiscard]] std::string http_address() const;
   // Takes no new connections, lets running branches end within settings.shutdown_grace, then ends.
   void stop();
+  // Reads certificates and passwords again, for connections and sessions to come. What is wrong with one is told, and
+  // changes nothing.
+  void reread();
 
  private:
   void learn_cluster();
   [[nodiscard]] Status begin();
   [[nodiscard]] Result<Agent::Options> agent_options(const rpc::Address& bound);
-  [[nodiscard]] Result<Resource::Options> resource_options(const ResourceSettings& settings) const;
+  [[nodiscard]] Result<Resource::Options> resource_options(const ResourceSettings& settings);
   void end(Status outcome);
   [[nodiscard]] Status open_monitor();
   void refresh_metrics();
@@ -73,6 +79,9 @@ class AgentServer {
   rpc::ServerOptions server_options_;
   std::vector<rpc::Address> addresses_;
   bool ended_ = false;
+  rpc::Gate gate_;
+  std::shared_ptr<rpc::Tls> tls_;  // null: plain
+  std::vector<std::pair<std::string, std::function<Status()>>> rereads_;
   std::unique_ptr<Coordinators> coordinators_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<rpc::Server> server_;  // goes before the agent that its services call

@@ -241,6 +241,8 @@ void AgentService::resolve_branch(Send<wire::FinishReply> send, Refuse refuse,
   if (const auto named = check_operator(request.reason, request.operator_name); !named) {
     return refuse_with(refuse, named.error());
   }
+  if (const auto own = gate_.check_operator(request.operator_name); !own)
+    return refuse_with(refuse, own.error());
   const auto id = branch_of(request.transaction_id, request.branch);
   if (!id) return refuse_with(refuse, id.error());
   auto resource = parse_resource_name(request.resource);
@@ -254,6 +256,8 @@ void AgentService::take_over_resource(Send<wire::ResourceHealth> send, Refuse re
   if (const auto named = check_operator(request.reason, request.operator_name); !named) {
     return refuse_with(refuse, named.error());
   }
+  if (const auto own = gate_.check_operator(request.operator_name); !own)
+    return refuse_with(refuse, own.error());
   const ResourceName name{request.resource};
   if (const auto taken = agent_.take_over(name, {request.operator_name, request.reason}); !taken) {
     return refuse_with(refuse, taken.error());

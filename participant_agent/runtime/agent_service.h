@@ -5,12 +5,13 @@
 
 #include "participant_agent/runtime/agent.h"
 #include "thrift/gen/Agent.h"
+#include "thrift/runtime/gate.h"
 
 namespace troth::agent {
 
 class AgentService : public wire::AgentCobSvIf {
  public:
-  explicit AgentService(Agent& agent) : agent_(agent) {}
+  AgentService(Agent& agent, rpc::Gate& gate) : agent_(agent), gate_(gate) {}
 
   template <typename Reply>
   using Send = std::function<void(const Reply&)>;
@@ -45,6 +46,7 @@ class AgentService : public wire::AgentCobSvIf {
   [[nodiscard]] std::vector<wire::ResourceHealth> health() const;
 
   Agent& agent_;
+  rpc::Gate& gate_;
 };
 
 }  // namespace troth::agent

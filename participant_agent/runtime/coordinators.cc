@@ -31,11 +31,13 @@ GroupDecision decision_of(wire::Decision::type decision) {
 }  // namespace
 
 Coordinators::Coordinators(asio::io_context& loop, AgentId agent, ClusterId cluster,
-                           const std::vector<rpc::Address>& addresses)
+                           const std::vector<rpc::Address>& addresses, const rpc::TlsPointer& tls)
     : loop_(loop), agent_(std::move(agent)), cluster_(std::move(cluster)), timer_(loop) {
-  for (const auto& address : addresses) {
-    channels_.push_back(std::make_unique<rpc::Channel>(loop, address, rpc::ChannelOptions{}));
-  }
+  rpc::ChannelOptions options;
+  options.tls = tls;
+  options.judge_server = rpc::expect_role(rpc::Role::kCoordinator);
+  for (const auto& address : addresses)
+    channels_.push_back(std::make_unique<rpc::Channel>(loop, address, options));
 }
 
 Coordinators::~Coordinators() {

@@ -23,7 +23,7 @@ namespace troth::agent {
 class Coordinators {
  public:
   Coordinators(asio::io_context& loop, AgentId agent, ClusterId cluster,
-               const std::vector<rpc::Address>& addresses);
+               const std::vector<rpc::Address>& addresses, const rpc::TlsPointer& tls);
   ~Coordinators();
   Coordinators(const Coordinators&) = delete;
   Coordinators& operator=(const Coordinators&) = delete;

@@ -17,16 +17,20 @@ Result<AgentServer::Openers> openers_of(const ResourceSettings& settings, const 
                                         std::chrono::milliseconds barrier_wait) {
   auto password = read_secret(settings.password);
   if (!password) return std::unexpected(std::move(password.error()));
-  ConnectOptions connect;
-  connect.host = settings.host;
-  connect.port = settings.port;
-  connect.socket = settings.socket;
+  ConnectOptions connect = connect_options_of(settings);
   connect.user = settings.user;
-  connect.password = *std::move(password);
-  connect.database = settings.database;
+  connect.password = SharedSecret(*std::move(password));
   connect.settings.application_name = fmt::format("troth-agent {}", agent.value);
   connect.settings.lock_wait_timeout = settings.lock_timeout;
   AgentServer::Openers openers;
+  if (!settings.password.file.empty()) {
+    openers.reread = [source = settings.password, secret = connect.password]() mutable -> Status {
+      auto renewed = read_secret(source);
+      if (!renewed) return std::unexpected(std::move(renewed.error()));
+      secret.replace(*std::move(renewed));
+      return {};
+    };
+  }
   openers.open = [kind = settings.kind, connect] { return connect_to(kind, connect); };
   connect.settings.lock_wait_timeout = barrier_wait;
   // These run nothing that takes longer: a half-open one is found out sooner.
@@ -57,6 +61,7 @@ Status serve(Process& process, const AgentSettings& settings) {
   AgentServer server(process.loop(), std::move(options));
   running = &server;
   process.on_stop([&] { server.stop(); });
+  process.on_reread([&] { server.reread(); });
   if (auto started = server.start(); !started) return started;
   return process.run_loop();
 }

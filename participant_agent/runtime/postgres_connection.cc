@@ -112,6 +112,25 @@ constexpr std::string_view kStartupSettings =
     "-c standard_conforming_strings=on -c DateStyle=ISO,YMD -c IntervalStyle=iso_8601 -c bytea_output=hex "
     "-c extra_float_digits=1 -c TimeZone=UTC";
 
+const char* sslmode_of(DatabaseTlsMode mode) {
+  switch (mode) {
+    case DatabaseTlsMode::kOff: return "disable";
+    case DatabaseTlsMode::kPrefer: return "prefer";
+    case DatabaseTlsMode::kRequire: return "require";
+    case DatabaseTlsMode::kVerifyCa: return "verify-ca";
+    case DatabaseTlsMode::kVerifyFull: return "verify-full";
+  }
+  return "verify-full";
+}
+
+std::string tls_text(const DatabaseTls& tls) {
+  std::string text = fmt::format(" sslmode={}", sslmode_of(tls.mode));
+  if (!tls.ca.empty()) text += fmt::format(" sslrootcert={}", quoted(tls.ca));
+  if (!tls.certificate.empty())
+    text += fmt::format(" sslcert={} sslkey={}", quoted(tls.certificate), quoted(tls.key));
+  return text;
+}
+
 // The keepalives find a server whose machine has gone; a server that hangs is broken off by the cancellation.
 std::string connection_string(const ConnectOptions& options) {
   std::string text = fmt::format(
@@ -119,10 +138,10 @@ std::string connection_string(const ConnectOptions& options) {
       "options={} "
       "keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=30000",
       quoted(options.socket.empty() ? options.host : options.socket), quoted(options.user),
-      quoted(options.password), quoted(options.database), options.connect_timeout.count(),
+      quoted(options.password.value()), quoted(options.database), options.connect_timeout.count(),
       quoted(options.settings.application_name), quoted(kStartupSettings));
   if (options.port != 0) text += fmt::format(" port={}", options.port);
-  return text;
+  return text + tls_text(options.tls);
 }
 
 // Those that initdb makes; what CREATE makes comes behind.

@@ -11,6 +11,8 @@
 #include "base/settings.h"
 #include "participant_agent/dialect/database_kind.h"
 #include "participant_agent/dialect/sql_comment.h"
+#include "participant_agent/runtime/database_connection.h"
+#include "thrift/runtime/tls_files.h"
 
 namespace troth::agent {
 
@@ -23,6 +25,7 @@ struct ResourceSettings {
   std::string database;
   std::string user;
   SecretSource password;
+  DatabaseTls tls;
   std::size_t sessions = 32;
   std::size_t tied_sessions = 64;
   std::size_t queue = 1024;
@@ -36,6 +39,7 @@ struct ResourceSettings {
 
 struct AgentSettings {
   std::string listen = "127.0.0.1:7720";
+  rpc::TlsFiles tls;
   std::string http_listen;  // empty: nothing is shown over HTTP
   std::string advertise;    // empty: where it listens
   std::vector<std::string> coordinators{"127.0.0.1:7710"};
@@ -44,6 +48,8 @@ struct AgentSettings {
   std::size_t branches = 20'000;
   std::size_t branch_bytes = std::size_t{256} << 20;
   std::size_t max_connections = 1024;
+  std::size_t max_connections_per_caller = 256;
+  std::size_t max_handshakes = 128;
   std::uint32_t max_frame_bytes = 32U << 20;
   std::uint64_t max_rows = 10'000;
   std::uint64_t max_result_bytes = 17U << 20;  // a value of the largest size, and what is beside it
@@ -57,6 +63,7 @@ struct AgentSettings {
   std::chrono::milliseconds floor_interval{60'000};
   std::chrono::milliseconds barrier_wait{1000};
   std::chrono::milliseconds shutdown_grace{5000};
+  std::chrono::milliseconds handshake_timeout{5000};
   std::chrono::milliseconds slow_branch{1000};
   std::chrono::milliseconds leader_silence{10'000};
 
@@ -65,5 +72,8 @@ struct AgentSettings {
 };
 
 void describe(Schema& schema, AgentSettings& settings);
+
+// Where the resource is, and how a session with it is encrypted; no user, no password.
+[[nodiscard]] ConnectOptions connect_options_of(const ResourceSettings& resource);
 
 }  // namespace troth::agent

@@ -8,8 +8,6 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <pwd.h>
-#include <unistd.h>
 
 #include "base/version.h"
 #include "recovery/runtime/values.h"
@@ -21,6 +19,11 @@ constexpr const char* kExitCodes =
     "Exit codes: 0 done; 1 refused, nothing was changed; 2 command line; 3 unknown whether it happened;\n"
     "            4 unreachable, nothing was changed; 5 an operator should look; 6 done, though the call "
     "failed";
+
+constexpr const char* kTlsExample =
+    "With TLS, which every cluster has that is more than one machine:\n"
+    "  troth --coordinator db7:7710 --tls-ca ca.pem --tls-certificate alice.pem --tls-key alice.key "
+    "resources";
 
 // What CLI11 writes into while it parses; afterwards one of the commands is taken out.
 struct Parsed {
@@ -144,7 +147,8 @@ void add_execute(CLI::App& app, const Choose& choose) {
   command->add_option(
       "--request-id", spec->request_id,
       "UUIDv7: at most one commit for it and the client name; made and printed when left out");
-  command->add_option("--client-name", spec->client_name, "Part of the request's key")->capture_default_str();
+  command->add_option("--client-name", spec->client_name,
+                      "Part of the request's key; else the name in the certificate, or troth");
   command->add_option("--label", spec->label, "For people; shown by status");
   const auto choices = std::make_shared<std::pair<std::string, std::string>>("applied", "server");
   command
@@ -183,7 +187,8 @@ void add_status(CLI::App& app, const Choose& choose) {
   auto* id = command->add_option("transaction", spec->transaction, "Transaction id");
   auto* request =
       command->add_option("--request-id", spec->request_id, "Instead of a transaction id")->excludes(id);
-  command->add_option("--client-name", spec->client_name, "With --request-id")->capture_default_str();
+  command->add_option("--client-name", spec->client_name,
+                      "With --request-id; else the name in the certificate, or troth");
   auto* bar =
       command->add_flag("--bar", spec->bar, "Make sure that the request never commits")->needs(request);
   command->add_option("--resource", spec->bar_resources, "With --bar; repeatable")->needs(bar);
@@ -338,14 +343,6 @@ void add_installation(CLI::App& app, const Choose& choose, bool uninstall) {
   });
 }
 
-// $USER, or who the process runs as where nothing logged in.
-std::string own_name() {
-  const char* user = std::getenv("USER");
-  if (user != nullptr && *user != '\0') return user;
-  const passwd* entry = ::getpwuid(::geteuid());
-  return entry == nullptr ? "" : entry->pw_name;
-}
-
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -357,15 +354,21 @@ std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::strin
   CLI::App app{"Operates Troth: transactions over several databases that commit everywhere or nowhere.",
                "troth"};
   app.set_version_flag("--version", fmt::format("troth {}", troth_version()));
-  app.footer(fmt::format("`troth COMMAND --help` shows examples.\n{}", kExitCodes));
+  app.footer(fmt::format("{}\n`troth COMMAND --help` shows examples.\n{}", kTlsExample, kExitCodes));
   Invocation invocation;
   invocation.around.coordinator = environment("TROTH_COORDINATOR");
-  invocation.around.operator_name = own_name();
+  auto& tls = invocation.around.tls_files;
+  tls = {environment("TROTH_TLS_CA"), environment("TROTH_TLS_CERTIFICATE"), environment("TROTH_TLS_KEY")};
   app.add_option("--coordinator", invocation.around.coordinator,
                  "Also: environment variable TROTH_COORDINATOR")
       ->type_name("HOST:PORT");
   app.add_option("--operator", invocation.around.operator_name,
-                 "Who asks, for the audit trail; else your login name");
+                 "Who asks, for the audit trail; else the name in the certificate, or your login name");
+  app.add_option("--tls-ca", tls.ca, "The CA of the cluster's certificates. Also: TROTH_TLS_CA")
+      ->type_name("FILE");
+  app.add_option("--tls-certificate", tls.certificate, "Your own certificate. Also: TROTH_TLS_CERTIFICATE")
+      ->type_name("FILE");
+  app.add_option("--tls-key", tls.key, "Its private key. Also: TROTH_TLS_KEY")->type_name("FILE");
   app.add_flag("--json", invocation.json, "Answer with JSON on standard output");
 
   std::optional<Command> chosen;

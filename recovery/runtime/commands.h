@@ -13,6 +13,8 @@
 #include "base/settings.h"
 #include "recovery/exit_code.h"
 #include "recovery/resolution.h"
+#include "thrift/runtime/channel.h"
+#include "thrift/runtime/tls_files.h"
 
 namespace troth::recovery {
 
@@ -22,6 +24,11 @@ class Console;
 struct Surroundings {
   std::string coordinator;  // host:port
   std::string operator_name;
+  rpc::TlsFiles tls_files;
+  rpc::TlsPointer tls;  // of them; null: plain, to this machine only
+
+  // A request's client_name: as given, else the name in our certificate.
+  [[nodiscard]] std::string client_name(const std::string& given) const;
 };
 
 // troth execute
@@ -40,8 +47,8 @@ enum class Acknowledge : std::uint8_t { kApplied, kDecided };
 enum class IsolationWish : std::uint8_t { kServer, kReadCommitted, kRepeatableRead, kSerializable };
 struct ExecuteCommand {
   std::vector<BranchSpec> branches;
-  std::string client_name = "troth";
-  std::string request_id;  // empty: a new one
+  std::string client_name;  // empty: see Surroundings
+  std::string request_id;   // empty: a new one
   std::string label;
   Acknowledge acknowledge = Acknowledge::kApplied;
   IsolationWish isolation = IsolationWish::kServer;
@@ -54,7 +61,7 @@ struct ExecuteCommand {
 struct StatusCommand {
   std::string transaction;  // or:
   std::string request_id;
-  std::string client_name = "troth";
+  std::string client_name;  // empty: see Surroundings
   bool bar = false;
   std::vector<std::string> bar_resources;
   std::optional<std::int64_t> timeout_ms;

@@ -50,7 +50,7 @@ Result<wire::Statement> statement_of(const StatementSpec& spec) {
   return statement;
 }
 
-Result<wire::ExecuteRequest> request_of(const ExecuteCommand& command) {
+Result<wire::ExecuteRequest> request_of(const ExecuteCommand& command, const Surroundings& around) {
   wire::ExecuteRequest request;
   for (const auto& branch : command.branches) {
     wire::BranchWork work;
@@ -72,7 +72,7 @@ Result<wire::ExecuteRequest> request_of(const ExecuteCommand& command) {
   if (command.statement_timeout_ms) options.__set_statement_timeout_ms(*command.statement_timeout_ms);
   if (command.max_rows) options.__set_max_rows(*command.max_rows);
   request.__set_options(options);
-  request.client_name = command.client_name;
+  request.client_name = around.client_name(command.client_name);
   if (!command.label.empty()) request.__set_label(command.label);
   if (command.request_id.empty()) {
     request.__set_request_id(new_request_id(wall_now()).text());
@@ -166,9 +166,9 @@ std::string advice_for(const Error& error, const wire::ExecuteRequest& request) 
 }  // namespace
 
 ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console& console) {
-  const auto request = request_of(command);
+  const auto request = request_of(command, around);
   if (!request) return console.refuse_usage(request.error().message);
-  const auto coordinator = channel_to_coordinator(around.coordinator);
+  const auto coordinator = channel_to_coordinator(around);
   if (!coordinator) return console.refuse_usage(coordinator.error().message);
   const auto wait = command.timeout_ms
                         ? Duration(std::chrono::milliseconds(*command.timeout_ms)) + kAnswerSlack

@@ -81,7 +81,7 @@ Json json_of(const ExplainedWork& work, const std::vector<std::string>& unreacha
 }  // namespace
 
 ExitCode run(const InDoubtCommand& command, const Surroundings& around, Console& console) {
-  const auto coordinator = channel_to_coordinator(around.coordinator);
+  const auto coordinator = channel_to_coordinator(around);
   if (!coordinator) return console.refuse_usage(coordinator.error().message);
   const auto report = (*coordinator)->call<wire::Administration_in_doubt>(kPromptly);
   if (!report) return console.complain(report.error());

@@ -65,13 +65,12 @@ Result<std::unique_ptr<agent::DatabaseConnection>> connect(const InstallCommand&
                                                            const ResourceSettings& resource) {
   auto password = read_secret(command.admin_password);
   if (!password) return std::unexpected(std::move(password.error()));
-  agent::ConnectOptions options;
-  options.host = resource.host;
-  options.port = resource.port;
-  options.socket = resource.socket;
+  agent::ConnectOptions options = agent::connect_options_of(resource);
+  // The agent's own certificate is its role's; an administrator has a password.
+  options.tls.certificate.clear();
+  options.tls.key.clear();
   options.user = command.admin_user;
   options.password = std::move(*password);
-  options.database = resource.database;
   options.settings.application_name = "troth";
   return agent::connect_to(resource.kind, options);
 }

@@ -24,10 +24,11 @@ namespace {
 namespace store = coordinator::store;
 
 // All of them or none: an epoch that one agent has seen already would stop it again.
-Result<std::vector<AgentSeen>> ask_agents(const std::vector<std::string>& addresses) {
+Result<std::vector<AgentSeen>> ask_agents(const std::vector<std::string>& addresses,
+                                          const Surroundings& around) {
   std::vector<AgentSeen> agents;
   for (const auto& address : addresses) {
-    const auto agent = channel_to_agent(address);
+    const auto agent = channel_to_agent(address, around);
     if (!agent) return std::unexpected(agent.error());
     auto status = (*agent)->call<wire::Agent_agent_status>(kPromptly);
     if (!status) return std::unexpected(std::move(status.error()));
@@ -125,10 +126,10 @@ ExitCode stop_before_losses(const NewReignPlan& plan, Console& console) {
 }
 
 // Everything but the answer: refusals are errors, losses stop it.
-Result<NewReignPlan> make_plan(const NewReignCommand& command, OfflineStore& offline,
-                               const ClusterId& cluster) {
+Result<NewReignPlan> make_plan(const NewReignCommand& command, const Surroundings& around,
+                               OfflineStore& offline, const ClusterId& cluster) {
   NewReignFacts facts{.above = {command.above}};
-  auto agents = ask_agents(command.agents);
+  auto agents = ask_agents(command.agents, around);
   if (!agents) return std::unexpected(std::move(agents.error()));
   facts.agents = std::move(*agents);
   auto commits = decided_commits(offline, cluster, facts.agents);
@@ -150,7 +151,7 @@ ExitCode run(const NewReignCommand& command, const Surroundings& around, Console
   const auto offline = OfflineStore::open(*data);
   if (!offline) return console.complain(offline.error());
   const auto& cluster = data->identity().cluster;
-  const auto plan = make_plan(command, **offline, cluster);
+  const auto plan = make_plan(command, around, **offline, cluster);
   if (!plan) return console.complain(plan.error());
   if (!plan->losses.empty() && !command.roll_back_undecided) return stop_before_losses(*plan, console);
 

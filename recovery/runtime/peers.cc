@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "thrift/gen/agents_methods.h"
 #include "thrift/gen/transactions_methods.h"
+#include "thrift/runtime/tls.h"
 #include "thrift/runtime/wire_error.h"
 
 namespace troth::recovery {
@@ -33,8 +34,10 @@ Status check_hello(const Result<wire::Hello>& hello, const rpc::Address& server)
 }
 
 template <typename HelloMethod>
-rpc::ChannelOptions greeting() {
+rpc::ChannelOptions greeting(const Surroundings& around, rpc::Role server) {
   rpc::ChannelOptions options;
+  options.tls = around.tls;
+  options.judge_server = rpc::expect_role(server);
   options.greet = [](rpc::Channel& channel, rpc::Greeted greeted) {
     channel.call_in_greeting<HelloMethod>(own_hello(), std::chrono::seconds(5),
                                           [&channel, done = std::move(greeted)](Result<wire::Hello> hello) {
@@ -45,24 +48,29 @@ rpc::ChannelOptions greeting() {
 }
 
 template <typename HelloMethod>
-Result<Peer> channel_to(const std::string& text) {
+Result<Peer> channel_to(const std::string& text, const Surroundings& around, rpc::Role server) {
   auto address = rpc::Address::parse(text);
   if (!address) return std::unexpected(std::move(address.error()));
-  return std::make_unique<rpc::BlockingChannel>(std::move(*address), greeting<HelloMethod>());
+  return std::make_unique<rpc::BlockingChannel>(std::move(*address), greeting<HelloMethod>(around, server));
 }
 
 }  // namespace
 
-Result<Peer> channel_to_coordinator(const std::string& address) {
-  if (address.empty()) {
+std::string Surroundings::client_name(const std::string& given) const {
+  if (!given.empty()) return given;
+  return tls ? tls->own().name : "troth";
+}
+
+Result<Peer> channel_to_coordinator(const Surroundings& around) {
+  if (around.coordinator.empty()) {
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
                 "no coordinator was named: give --coordinator HOST:PORT, or set TROTH_COORDINATOR");
   }
-  return channel_to<wire::Transactions_hello>(address);
+  return channel_to<wire::Transactions_hello>(around.coordinator, around, rpc::Role::kCoordinator);
 }
 
-Result<Peer> channel_to_agent(const std::string& address) {
-  return channel_to<wire::Agent_agent_hello>(address);
+Result<Peer> channel_to_agent(const std::string& address, const Surroundings& around) {
+  return channel_to<wire::Agent_agent_hello>(address, around, rpc::Role::kAgent);
 }
 
 }  // namespace troth::recovery

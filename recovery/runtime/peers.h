@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "recovery/runtime/commands.h"
 #include "thrift/runtime/blocking_channel.h"
 
 namespace troth::recovery {
@@ -23,7 +24,7 @@ using Peer = std::unique_ptr<rpc::BlockingChannel>;
 
 // Not connected yet: that happens with the first call. Refuses what is not host:port, and, for the
 // coordinator, an address that was not given at all (invalid_argument, effect none).
-[[nodiscard]] Result<Peer> channel_to_coordinator(const std::string& address);
-[[nodiscard]] Result<Peer> channel_to_agent(const std::string& address);
+[[nodiscard]] Result<Peer> channel_to_coordinator(const Surroundings& around);
+[[nodiscard]] Result<Peer> channel_to_agent(const std::string& address, const Surroundings& around);
 
 }  // namespace troth::recovery

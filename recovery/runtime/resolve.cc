@@ -105,7 +105,7 @@ struct Prepared {
 
 Result<Prepared> prepare(const ResolveCommand& command, const Surroundings& around) {
   const bool at_agent = !command.agent.empty();
-  auto peer = at_agent ? channel_to_agent(command.agent) : channel_to_coordinator(around.coordinator);
+  auto peer = at_agent ? channel_to_agent(command.agent, around) : channel_to_coordinator(around);
   if (!peer) return std::unexpected(std::move(peer.error()));
   Prepared prepared{.peer = std::move(*peer)};
   if (at_agent) {

@@ -75,7 +75,7 @@ Json json_of(const wire::ClusterStatus& status) {
 }  // namespace
 
 ExitCode run(const ResourcesCommand&, const Surroundings& around, Console& console) {
-  const auto coordinator = channel_to_coordinator(around.coordinator);
+  const auto coordinator = channel_to_coordinator(around);
   if (!coordinator) return console.refuse_usage(coordinator.error().message);
   const auto status = (*coordinator)->call<wire::Administration_cluster_status>(kPromptly);
   if (!status) return console.complain(status.error());

@@ -13,11 +13,11 @@
 namespace troth::recovery {
 namespace {
 
-wire::StatusRequest request_of(const StatusCommand& command) {
+wire::StatusRequest request_of(const StatusCommand& command, const Surroundings& around) {
   wire::StatusRequest request;
   if (!command.transaction.empty()) request.__set_transaction_id(command.transaction);
   if (!command.request_id.empty()) request.__set_request_id(command.request_id);
-  request.client_name = command.client_name;
+  request.client_name = around.client_name(command.client_name);
   request.bar = command.bar;
   request.bar_resources = command.bar_resources;
   if (command.timeout_ms) request.__set_timeout_ms(*command.timeout_ms);
@@ -65,12 +65,12 @@ Json json_of(const wire::StatusReply& reply) {
 }  // namespace
 
 ExitCode run(const StatusCommand& command, const Surroundings& around, Console& console) {
-  const auto coordinator = channel_to_coordinator(around.coordinator);
+  const auto coordinator = channel_to_coordinator(around);
   if (!coordinator) return console.refuse_usage(coordinator.error().message);
   const auto wait = command.timeout_ms
                         ? Duration(std::chrono::milliseconds(*command.timeout_ms)) + std::chrono::seconds(10)
                         : Duration(std::chrono::minutes(2));
-  const auto reply = (*coordinator)->call<wire::Transactions_status>(request_of(command), wait);
+  const auto reply = (*coordinator)->call<wire::Transactions_status>(request_of(command, around), wait);
   if (!reply) return console.complain(reply.error());
   console.answer([&] { return text_of(*reply); }, [&] { return json_of(*reply); });
   return exit_code_of(reply->state);

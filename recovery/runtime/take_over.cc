@@ -54,7 +54,7 @@ Result<wire::ResourceHealth> take_over(const TakeOverCommand& command, const std
 ExitCode run(const TakeOverCommand& command, const Surroundings& around, Console& console) {
   if (around.operator_name.empty())
     return console.refuse_usage("no operator is named for the audit trail: give --operator NAME");
-  const auto agent = channel_to_agent(command.agent);
+  const auto agent = channel_to_agent(command.agent, around);
   if (!agent) return console.refuse_usage(agent.error().message);
   const auto health = take_over(command, around.operator_name, **agent);
   if (!health) return console.complain(health.error());

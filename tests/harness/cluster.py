@@ -14,6 +14,7 @@ from throwaway import Server
 from throwaway.ports import free_port
 
 from harness.bank import Bank, Vault
+from harness.certificates import Certificate, CertificateAuthority
 from harness.programs import Program, programs_directory
 from harness.proxy import Proxy
 from harness.relay import Relay
@@ -70,10 +71,14 @@ class Cluster:
         resources: tuple[str, ...] = tuple(RESOURCES),
         twins: bool = False,
         relayed: bool = False,
+        authority: CertificateAuthority | None = None,
     ) -> None:
         """`twins`: each resource has a second one beside it, on the same server: pg and pg2.
-        `relayed`: agents reach each database through a relay of its own."""
+        `relayed`: agents reach each database through a relay of its own.
+        `authority`: TLS on every connection of Troth; the proxy, which reads messages, is left out. The service
+        `harness` may use everything, and the operator is alice."""
         self.directory = directory
+        self.authority = authority
         self.vaults = [Vault(name, servers[RESOURCES[name]], "") for name in resources]
         if twins:
             self.vaults += [dataclasses.replace(v, resource=f"{v.resource}2") for v in self.vaults]
@@ -99,7 +104,12 @@ class Cluster:
         )
         agent_port = free_port()
         self.proxy = Proxy(agent_port)
-        self.agent = self.another_agent("agent", f"127.0.0.1:{agent_port}", f"127.0.0.1:{self.proxy.port}")
+        advertised = "" if authority else f"127.0.0.1:{self.proxy.port}"
+        self.agent = self.another_agent("agent", f"127.0.0.1:{agent_port}", advertised)
+        if authority:
+            self.coordinator.settings["tls"] = authority.of("coordinator", "bank").settings
+            self.coordinator.settings["services"] = [{"name": "harness", "resources": ["*"]}]
+            self.agent.settings["tls"] = authority.of("agent", "agent").settings
 
     def another_agent(self, name: str, listen: str = "127.0.0.1:0", advertise: str = "") -> Program:
         """An agent in front of the same databases, with the same role."""
@@ -163,8 +173,11 @@ class Cluster:
         """Also while it does not run."""
         return int(self.coordinator.settings["listen"].rsplit(":", 1)[1])
 
-    def client(self, **options) -> Client:
-        return Client(self.coordinator_port, **options)
+    def client(self, name: str = "harness", **options) -> Client:
+        return Client(self.coordinator_port, name, certificate=self.certificate("service", name), **options)
+
+    def certificate(self, role: str, name: str) -> Certificate | None:
+        return self.authority.of(role, name) if self.authority else None
 
     def heal(self) -> None:
         """Everything runs, disarmed, and nothing is lost any more."""
@@ -192,7 +205,10 @@ class Cluster:
         missing. Runs no transaction, so that it reaches no crash point of one."""
         incarnation = int(re.search(r"^ready .*incarnation=(\d+)", self.agent.output(), re.MULTILINE)[1])
         try:
-            with Remote(self.coordinator_port, "Administration", timeout_s=5) as administration:
+            alice = self.certificate("operator", "alice")
+            with Remote(
+                self.coordinator_port, "Administration", timeout_s=5, certificate=alice
+            ) as administration:
                 resources = administration.cluster_status().resources
         except (TException, OSError, EOFError) as not_yet:
             raise AssertionError(f"{not_yet}") from not_yet

@@ -14,6 +14,7 @@ from thrift.protocol import TBinaryProtocol, TCompactProtocol
 from thrift.transport import TSocket, TTransport
 
 from harness import ROOT
+from harness.certificates import Certificate
 from harness.undertaker import Undertaker
 
 _PROTOCOLS = {
@@ -54,9 +55,14 @@ class Remote:
     """
 
     def __init__(
-        self, port: int, service_name: str, protocol: str = "compact", timeout_s: float = 30
+        self,
+        port: int,
+        service_name: str,
+        protocol: str = "compact",
+        timeout_s: float = 30,
+        certificate: Certificate | None = None,
     ) -> None:
-        socket = TSocket.TSocket("127.0.0.1", port)
+        socket = TSocket.TSocket("127.0.0.1", port) if certificate is None else certificate.socket(port)
         socket.setTimeout(timeout_s * 1000)
         self._transport = TTransport.TFramedTransport(socket)
         self._client = service(service_name).Client(_PROTOCOLS[protocol]().getProtocol(self._transport))
@@ -79,9 +85,14 @@ class Client(Remote):
     """A service's view of a coordinator."""
 
     def __init__(
-        self, port: int, name: str = "harness", protocol: str = "compact", timeout_s: float = 30
+        self,
+        port: int,
+        name: str = "harness",
+        protocol: str = "compact",
+        timeout_s: float = 30,
+        certificate: Certificate | None = None,
     ) -> None:
-        super().__init__(port, "Transactions", protocol, timeout_s)
+        super().__init__(port, "Transactions", protocol, timeout_s, certificate)
         self.name = name
 
     def run(self, branches: list, request_id: str | None = None, label: str | None = None, **options):

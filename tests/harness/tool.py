@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 from harness.cluster import Cluster
@@ -15,7 +16,9 @@ def troth(cluster: Cluster, *words: str, exit_code: int | None = 0) -> dict:
         programs_directory() / "troth", "--json", "--operator", "alice",
         "--coordinator", f"127.0.0.1:{cluster.coordinator_port}", *words,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    alice = cluster.certificate("operator", "alice")
+    environment = {**os.environ, **(alice.environment if alice else {})}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert exit_code in (
         None,
         done.returncode,

@@ -55,7 +55,7 @@ def test_a_resource_that_was_set_back_serves_again_without_a_restart(cluster):
         assert taken["state"] == "serving", taken
         named = f'resource={vault.resource} operator=alice reason="restored from the backup"'
         assert f'action=take-over {named} before="set back: ' in audit_trail(cluster.agent)
-        assert f"action=take-over-done {named} after=serving\n" in audit_trail(cluster.agent)
+        assert f"action=take-over-done {named} after=serving caller=unproven\n" in audit_trail(cluster.agent)
     cluster.wait_serving()
     with cluster.client() as client:
         client.run(cluster.bank.transfer("t1", "pg", 1, "my", 2, amount=10))

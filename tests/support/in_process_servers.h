@@ -93,6 +93,11 @@ class InProcess {
   // As a kill does, but for what its disk still writes: nothing is answered any more, nobody says goodbye.
   void drop();
 
+  // On its loop's thread, and waits for it.
+  void with_server(const std::function<void(Server&)>& work) {
+    thread_->run([&] { work(*server_); });
+  }
+
   [[nodiscard]] bool is_running() const { return server_ != nullptr; }
   [[nodiscard]] ServerLife& life() { return *life_; }
   [[nodiscard]] typename Server::Options& options() { return options_; }

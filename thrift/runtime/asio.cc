@@ -2,3 +2,4 @@
 #include <utility>  // Asio 1.22 uses std::exchange without including it
 
 #include <asio/impl/src.hpp>
+#include <asio/ssl/impl/src.hpp>

@@ -61,6 +61,15 @@ std::unexpected<Error> detail::empty_reply(std::string_view method) {
               fmt::format("the reply to '{}' holds neither a result nor an error", method));
 }
 
+JudgeCaller expect_role(Role role) {
+  return [role](const Caller& peer) -> Status {
+    if (peer.role == role) return {};
+    return fail(ErrorCode::kPermissionDenied, Effect::kNone,
+                fmt::format("the certificate there is {}'s, and {} {} was expected", peer.text(),
+                            role == Role::kAgent || role == Role::kOperator ? "an" : "a", name_of(role)));
+  };
+}
+
 ChannelState::ChannelState(asio::io_context& loop, Address server, ChannelOptions options, Channel* channel)
     : loop_(loop),
       server_(std::move(server)),
@@ -233,20 +242,41 @@ void ChannelState::connect() {
 }
 
 void ChannelState::connect_to(const LinkPointer& link, const tcp::resolver::results_type& endpoints) {
+  const bool is_here = std::ranges::all_of(
+      endpoints, [](const auto& found) { return is_loopback(found.endpoint().address()); });
+  if (!options_.tls && !is_here) {
+    // Not inside call().
+    return asio::post(loop_, [self = shared_from_this(), link] {
+      if (self->link_ == link) self->lose_link(refuse_without_tls(self->server_.text()).error());
+    });
+  }
   asio::async_connect(
-      link->stream, endpoints,
+      link->stream.socket(), endpoints,
       [self = shared_from_this(), link](const asio::error_code& problem, const tcp::endpoint&) {
         if (self->link_ != link) return;
-        if (!problem) return self->on_connected(link);
+        if (!problem) return self->on_reached(link);
         self->lose_link(
             error_of(ErrorCode::kUnavailable, Effect::kNone,
                      fmt::format("cannot connect to {}: {}", self->server_.text(), problem.message())));
       });
 }
 
+void ChannelState::on_reached(const LinkPointer& link) {
+  link->stream.make_prompt();
+  if (!options_.tls) return on_connected(link);
+  link->stream.async_handshake(
+      *options_.tls, Stream::Side::kClient, options_.judge_server,
+      [self = shared_from_this(), link](const Status& outcome) {
+        if (self->link_ != link) return;
+        if (outcome) return self->on_connected(link);
+        self->lose_link(error_of(
+            outcome.error().code, Effect::kNone,
+            fmt::format("no TLS connection to {}: {}", self->server_.text(), outcome.error().message)));
+      });
+}
+
 void ChannelState::on_connected(const LinkPointer& link) {
   link->timer.cancel();
-  make_prompt(link->stream);
   link->read_buffer.resize(kReadBytes);
   phase_ = Phase::kGreeting;
   read(link);
@@ -270,18 +300,18 @@ void ChannelState::on_greeted(const LinkPointer& link, const Status& status) {
   if (const auto notify = options_.on_connected) notify();
 }
 
-void ChannelState::lose_link(const Error& why) {
+void ChannelState::lose_link(const Error& why, Sent what_was_sent) {
   const bool was_open = phase_ == Phase::kOpen;
   const auto link = std::exchange(link_, nullptr);
   link->timer.cancel();
   link->resolver.cancel();
-  close_stream(link->stream);
+  link->stream.close();
   backoff_ = std::clamp(backoff_ * 2, options_.first_backoff, options_.longest_backoff);
   backoff_timer_.expires_after(backoff_);
   phase_ = Phase::kIdle;  // a call that is made while others fail begins to wait for the next attempt
   Error sent = why;
-  sent.code = ErrorCode::kUnavailable;
-  sent.effect = Effect::kUnknown;
+  if (what_was_sent == Sent::kUnknown) sent.code = ErrorCode::kUnavailable;
+  sent.effect = what_was_sent == Sent::kUnknown ? Effect::kUnknown : Effect::kNone;
   Error unsent = why;
   unsent.effect = Effect::kNone;
   fail_all(sent, unsent);
@@ -294,7 +324,7 @@ void ChannelState::close() {
   if (link) {
     link->timer.cancel();
     link->resolver.cancel();
-    close_stream(link->stream);
+    link->stream.close();
   }
   backoff_timer_.cancel();
   const std::string message = fmt::format("the channel to {} was closed", server_.text());
@@ -314,7 +344,7 @@ void ChannelState::abandon() {
   if (link) {
     link->timer.cancel();
     link->resolver.cancel();
-    close_stream(link->stream);
+    link->stream.close();
   }
   backoff_timer_.cancel();
   deadline_timer_.cancel();
@@ -331,6 +361,13 @@ void ChannelState::read(const LinkPointer& link) {
       [self = shared_from_this(), link](const asio::error_code& problem, std::size_t count) {
         if (self->link_ != link) return;
         if (!problem) return self->on_read(link, count);
+        // With TLS 1.3 the server judges our certificate after we may send, but before it reads.
+        if (!link->has_answered && is_certificate_refused(problem)) {
+          return self->lose_link(error_of(ErrorCode::kPermissionDenied, Effect::kNone,
+                                          fmt::format("{} refused our certificate: {}; its log says why",
+                                                      self->server_.text(), problem.message())),
+                                 Sent::kNeverRead);
+        }
         self->lose_link(
             error_of(ErrorCode::kUnavailable, Effect::kUnknown,
                      fmt::format("the connection to {} was lost: {}", self->server_.text(),
@@ -344,12 +381,22 @@ void ChannelState::on_read(const LinkPointer& link, std::size_t count) {
     const FrameEvent event = link->decoder.next(input);
     if (std::holds_alternative<NeedMore>(event)) return read(link);
     if (const auto* frame = std::get_if<Frame>(&event)) {
+      link->has_answered = true;
       on_frame(frame->content);
       continue;
     }
     if (const auto* skipped = std::get_if<SkippedFrame>(&event)) {
       on_skipped(*skipped);
       continue;
+    }
+    if (const auto length = std::get<BrokenStream>(event).length;
+        !link->has_answered && is_tls_record(length)) {
+      return lose_link(
+          error_of(ErrorCode::kUnavailable, Effect::kNone,
+                   fmt::format("{} speaks TLS, and this side has none: set tls.ca, tls.certificate and "
+                               "tls.key (the tool: --tls-ca, --tls-certificate, --tls-key)",
+                               server_.text())),
+          Sent::kNeverRead);
     }
     lose_link(error_of(ErrorCode::kUnavailable, Effect::kUnknown,
                        fmt::format("{} announced a reply of {} bytes: is that Thrift's framed transport?",

@@ -9,7 +9,8 @@
 // Each call ends once, by its answer, its declared exception, its deadline or the loss of the connection, and
 // never inside call() itself. An Error's effect says what is known:
 //
-//   none      the call never left this process, or the server refused it before any service saw it
+//   none      the call never left this process, or the server refused it (or our certificate) before any service
+//             saw it
 //   unknown   it was (perhaps only in part) handed to the kernel, and no answer came
 //   else      as the declared exception says
 //
@@ -34,6 +35,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "thrift/address.h"
+#include "thrift/caller.h"
 #include "thrift/frame.h"
 #include "thrift/runtime/codec.h"
 
@@ -45,17 +47,28 @@ namespace troth::rpc {
 
 class Channel;
 class ChannelState;
+class Tls;
+using TlsPointer = std::shared_ptr<const Tls>;
+
+// Judges a peer by the name in its certificate, while the handshake runs.
+using JudgeCaller = std::function<Status(const Caller& peer)>;
+// Takes peers of this role only.
+[[nodiscard]] JudgeCaller expect_role(Role role);
 
 // Says whether a new connection may be used.
 using Greeted = std::function<void(Status)>;
 
 struct ChannelOptions {
+  // With it the connection is encrypted and both sides show certificates; `judge_server` says whether the server's is
+  // the right one (empty: any of the CA). Without it: loopback only.
+  TlsPointer tls;
+  JudgeCaller judge_server;
   Encoding encoding = Encoding::kBinary;
   FrameLimits frame;
   MessageLimits message;
   std::size_t max_calls = 4096;  // waiting or in flight
   std::size_t max_unsent_bytes = 64U << 20;
-  Duration connect_timeout = std::chrono::seconds(5);
+  Duration connect_timeout = std::chrono::seconds(5);      // the TLS handshake included
   Duration first_backoff = std::chrono::milliseconds(50);  // doubles with each failure
   Duration longest_backoff = std::chrono::seconds(2);
 

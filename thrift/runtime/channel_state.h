@@ -67,6 +67,7 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
     FrameDecoder decoder;
     std::vector<std::uint8_t> read_buffer;
     std::vector<std::unique_ptr<MessageWriter>> writing;
+    bool has_answered = false;  // a reply has come on it
   };
   using LinkPointer = std::shared_ptr<Link>;
 
@@ -75,9 +76,12 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   void connect_when_due();
   void connect();
   void connect_to(const LinkPointer& link, const asio::ip::tcp::resolver::results_type& endpoints);
+  void on_reached(const LinkPointer& link);  // connected, before the handshake if there is one
   void on_connected(const LinkPointer& link);
   void on_greeted(const LinkPointer& link, const Status& status);
-  void lose_link(const Error& why);
+  // What is known of the calls that were sent on a link that is lost.
+  enum class Sent : bool { kNeverRead, kUnknown };
+  void lose_link(const Error& why, Sent sent = Sent::kUnknown);
 
   void read(const LinkPointer& link);
   void on_read(const LinkPointer& link, std::size_t count);

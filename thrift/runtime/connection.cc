@@ -44,9 +44,9 @@ class DispatchScope {
   const CallContext* outer_;
 };
 
-std::string peer_of(const Stream& stream) {
+std::string peer_of(const Stream::Socket& socket) {
   asio::error_code problem;
-  const auto endpoint = stream.remote_endpoint(problem);
+  const auto endpoint = socket.remote_endpoint(problem);
   return problem ? "a client that is gone" : Address{endpoint.address().to_string(), endpoint.port()}.text();
 }
 
@@ -61,25 +61,48 @@ const CallContext* current_call() {
   return dispatched_call;
 }
 
-Connection::Connection(std::shared_ptr<ServerState> server, std::uint64_t id, Stream stream, bool turned_away)
+Connection::Connection(std::shared_ptr<ServerState> server, std::uint64_t id, Stream::Socket socket)
     : server_(std::move(server)),
       id_(id),
-      stream_(std::move(stream)),
-      peer_(peer_of(stream_)),
-      turned_away_(turned_away),
-      read_buffer_(kFirstReadBytes),
+      stream_(std::move(socket)),
+      peer_(peer_of(stream_.socket())),
+      place_(Place::kHandshake),
       decoder_(server_->options().frame),
       accepted_(Clock::now()),
       last_activity_(accepted_) {}
 
 void Connection::start() {
-  make_prompt(stream_);
+  stream_.make_prompt();
+  if (server_->options().tls) return begin_handshake();
+  open();
+}
+
+void Connection::begin_handshake() {
+  stream_.async_handshake(*server_->options().tls, Stream::Side::kServer, nullptr,
+                          [self = shared_from_this()](const Status& outcome) {
+                            if (self->phase_ == Phase::kClosed) return;
+                            if (!outcome) return self->give_up_handshake(outcome.error().message);
+                            self->open();
+                          });
+}
+
+void Connection::give_up_handshake(const std::string& why) {
+  ++server_->counts().handshakes_failed;
+  break_off(fmt::format("its TLS handshake failed: {}", why));
+}
+
+void Connection::open() {
+  phase_ = Phase::kOpen;
+  last_activity_ = Clock::now();
+  read_buffer_.resize(kFirstReadBytes);
+  place_ = server_->admit(*this, too_many_);
+  if (place_ == Place::kNone) return close();
   continue_reading();
 }
 
 void Connection::close() {
   if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
-  close_stream(stream_);
+  stream_.close();
   input_ = {};
   output_.clear();
   turns_.clear();
@@ -90,7 +113,8 @@ void Connection::close() {
 
 void Connection::break_off(const std::string& why) {
   if (phase_ == Phase::kClosed) return;
-  server_->trouble(fmt::format("connection of {} closed: {}", peer_, why));
+  const auto named = caller() == nullptr ? std::string() : fmt::format(" ({})", caller()->text());
+  server_->trouble(fmt::format("connection of {}{} closed: {}", peer_, named, why));
   close();
 }
 
@@ -121,6 +145,10 @@ void Connection::on_read(const asio::error_code& problem, std::size_t count) {
   if (problem) {
     end_of_stream_ = true;
     // A client that half-closes still reads its answers; one that is gone makes the next write fail.
+    if (problem.category() == asio::error::get_ssl_category()) {
+      ++server_->counts().malformed;
+      return break_off(fmt::format("what it sent is not TLS: {}", problem.message()));
+    }
     if (problem != asio::error::eof || phase_ == Phase::kLingering) return close();
     if (decoder_.is_inside_frame()) {
       ++server_->counts().malformed;
@@ -149,8 +177,12 @@ void Connection::take_input() {
     if (const auto* skipped = std::get_if<SkippedFrame>(&event)) on_skipped(*skipped);
     if (const auto* broken = std::get_if<BrokenStream>(&event)) {
       ++server_->counts().malformed;
-      break_off(fmt::format("it announced a frame of {} bytes: expected Thrift's framed transport",
-                            broken->length));
+      if (is_tls_record(broken->length)) {
+        break_off("it speaks TLS, and this server has none: set tls.ca, tls.certificate and tls.key");
+      } else {
+        break_off(fmt::format("it announced a frame of {} bytes: expected Thrift's framed transport",
+                              broken->length));
+      }
     }
   }
   if (phase_ != Phase::kOpen) input_ = {};
@@ -208,9 +240,8 @@ Ticket Connection::open_ticket(const MessageHeader& header) {
 
 bool Connection::accept_call(const Ticket& ticket, Bytes content) {
   const auto& options = server_->options();
-  if (turned_away_) {
-    refuse_overloaded(ticket, content,
-                      fmt::format("all {} connections are taken (max_connections)", options.max_connections));
+  if (place_ == Place::kTurnedAway) {
+    refuse_overloaded(ticket, content, too_many_);
     begin_closing();
     return false;
   }
@@ -257,12 +288,19 @@ void Connection::dispatch(Ticket ticket, Bytes content) {
                     "server as new as the client?",
                     ticket.method));
   }
+  const std::string method = ticket.method;
+  const CallContext context{method, peer_, id_, caller()};
+  if (const auto& authorize = server_->options().authorize) {
+    if (auto allowed = authorize(context); !allowed) {
+      ++server_->counts().denied;
+      allowed.error().effect = effect_of_refusal(ticket, content);
+      return refuse(ticket, allowed.error());
+    }
+  }
   ++calls_;
   if (ticket.seqid != 0) seqids_.insert(ticket.seqid);
-  const std::string method = ticket.method;
   auto& reader = server_->reader(ticket.encoding);
   const auto call = std::make_shared<Call>(weak_from_this(), service, server_, std::move(ticket));
-  const CallContext context{method, peer_, id_};
   const DispatchScope scope(context);
   try {
     service->process(
@@ -432,7 +470,7 @@ void Connection::begin_closing() {
 void Connection::linger_when_sent() {
   if (phase_ != Phase::kClosing || is_owed_anything()) return;
   if (end_of_stream_) return close();
-  end_writing(stream_);
+  stream_.end_writing();
   phase_ = Phase::kLingering;
   lingering_since_ = Clock::now();
 }
@@ -443,7 +481,11 @@ void Connection::check_timeouts(Clock::time_point now) {
   const auto& options = server_->options();
   const bool is_idle = calls_ == 0 && !is_owed_anything() && !decoder_.is_inside_frame();
   if (phase_ == Phase::kLingering && now - lingering_since_ > kLingerTime) return close();
-  if (turned_away_ && now - accepted_ > kTurnedAwayTime) return close();
+  if (phase_ == Phase::kHandshaking) {
+    if (now - accepted_ > options.handshake_timeout) give_up_handshake("it has not ended within its timeout");
+    return;
+  }
+  if (place_ == Place::kTurnedAway && now - accepted_ > kTurnedAwayTime) return close();
   if (!writing_.empty() && now - write_progress_ > options.write_timeout) {
     ++server_->counts().closed_slow;
     return break_off("it has not read its answers for longer than the write timeout");

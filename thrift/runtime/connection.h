@@ -3,6 +3,7 @@
 // One client's connection on the server's side: cuts the stream into calls, checks each against the limits,
 // hands it to its service, and sends the answers in their order.
 //
+//   handshaking (with TLS) --certificate taken--> open
 //   open --client ends its sending, or is refused--> closing --all sent--> lingering --end of stream-->
 //   closed
 //     '------------------------------ broken stream, timeout, server closes ---------------------------'
@@ -27,29 +28,35 @@
 namespace troth::rpc {
 
 class ServerState;
+enum class Place : std::uint8_t;
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `turned_away`: one too many; its first call is answered with `overloaded`.
-  Connection(std::shared_ptr<ServerState> server, std::uint64_t id, Stream stream, bool turned_away);
+  Connection(std::shared_ptr<ServerState> server, std::uint64_t id, Stream::Socket socket);
 
   void start();
   void close();
   // Closes itself when one of its timeouts has passed.
   void check_timeouts(Clock::time_point now);
 
+  void give_up_handshake(const std::string& why);
+
   // Ends of a dispatched call. `frame` is copied.
   void finish_call(const Ticket& ticket, Bytes frame);
   void fail_call(const Ticket& ticket, int type, const std::string& message);
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
-  [[nodiscard]] bool was_turned_away() const { return turned_away_; }
+  [[nodiscard]] Place place() const { return place_; }
+  // Null without TLS, and until its handshake is over.
+  [[nodiscard]] const Caller* caller() const { return stream_.peer(); }
 
  private:
-  enum class Phase : std::uint8_t { kOpen, kClosing, kLingering, kClosed };
+  enum class Phase : std::uint8_t { kHandshaking, kOpen, kClosing, kLingering, kClosed };
 
+  void begin_handshake();
+  void open();
   void continue_reading();
   void on_read(const asio::error_code& problem, std::size_t count);
   void take_input();
@@ -84,8 +91,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t id_;
   Stream stream_;
   std::string peer_;
-  bool turned_away_;
-  Phase phase_ = Phase::kOpen;
+  Place place_;
+  std::string too_many_;  // of what, where it has no place: its first call is answered with that
+  Phase phase_ = Phase::kHandshaking;
 
   std::vector<std::uint8_t> read_buffer_;
   Bytes input_;  // of read_buffer_, not yet taken

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "thrift/runtime/connection.h"
 #include "thrift/runtime/server_state.h"
+#include "thrift/runtime/tls.h"
 
 namespace troth::rpc {
 namespace {
@@ -53,6 +54,7 @@ ServerState::ServerState(asio::io_context& loop, ServerOptions options)
 Result<Address> ServerState::listen(const Address& address) {
   const auto endpoint = resolve(loop_, address);
   if (!endpoint) return std::unexpected(endpoint.error());
+  if (!options_.tls && !is_loopback(endpoint->address())) return refuse_without_tls(address.text());
   const auto listener = std::make_shared<Listener>(loop_);
   asio::error_code problem;
   listener->acceptor.open(endpoint->protocol(), problem);
@@ -69,10 +71,10 @@ Result<Address> ServerState::listen(const Address& address) {
 
 void ServerState::accept(const std::shared_ptr<Listener>& listener) {
   listener->acceptor.async_accept(
-      [self = shared_from_this(), listener](const asio::error_code& problem, Stream stream) {
+      [self = shared_from_this(), listener](const asio::error_code& problem, Stream::Socket socket) {
         if (!listener->acceptor.is_open()) return;
         if (!problem) {
-          self->on_accepted(std::move(stream));
+          self->on_accepted(std::move(socket));
           return self->accept(listener);
         }
         // Out of file descriptors, mostly: asking again at once would only spin.
@@ -84,30 +86,72 @@ void ServerState::accept(const std::shared_ptr<Listener>& listener) {
       });
 }
 
-void ServerState::on_accepted(Stream stream) {
+void ServerState::on_accepted(Stream::Socket socket) {
   ++counts_.accepted;
-  const bool is_full = connections_.size() - turned_away_ >= options_.max_connections;
-  if (is_full && turned_away_ >= kMostTurnedAway) {
-    ++counts_.overloaded;
-    return;
-  }
+  if (options_.tls) make_room_for_handshake();
   const auto connection =
-      std::make_shared<Connection>(shared_from_this(), ++last_connection_, std::move(stream), is_full);
-  if (is_full) ++turned_away_;
+      std::make_shared<Connection>(shared_from_this(), ++last_connection_, std::move(socket));
   connections_.emplace(connection->id(), connection);
   counts_.connections = connections_.size();
+  if (options_.tls) handshaking_.insert(connection->id());
   connection->start();
   if (!std::exchange(watching_timeouts_, true)) watch_timeouts();
 }
 
+// A client that means it is through its handshake in a few round trips. Who stays in it longest loses, so that those who
+// never end theirs keep nobody out.
+void ServerState::make_room_for_handshake() {
+  if (handshaking_.size() < options_.max_handshakes) return;
+  const auto oldest = connections_.find(*handshaking_.begin())->second;
+  oldest->give_up_handshake(fmt::format("{} others are in their handshake", handshaking_.size()));
+}
+
+Place ServerState::admit(const Connection& connection, std::string& why) {
+  handshaking_.erase(connection.id());
+  if (admitted_ >= options_.max_connections) {
+    why = fmt::format("all {} connections are taken (max_connections)", admitted_);
+  } else if (const Caller* caller = connection.caller()) {
+    auto& of_caller = admitted_by_caller_[caller->text()];
+    if (of_caller < options_.max_connections_per_caller) {
+      ++of_caller;
+    } else {
+      why = fmt::format("{} has {} connections (max_connections_per_caller)", caller->text(), of_caller);
+    }
+  }
+  if (why.empty()) {
+    ++admitted_;
+    return Place::kAdmitted;
+  }
+  if (turned_away_ < kMostTurnedAway) {
+    ++turned_away_;
+    return Place::kTurnedAway;
+  }
+  ++counts_.overloaded;
+  return Place::kNone;
+}
+
 void ServerState::connection_closed(const Connection& connection) {
-  if (connections_.erase(connection.id()) > 0 && connection.was_turned_away()) --turned_away_;
+  if (connections_.erase(connection.id()) == 0) return;
   counts_.connections = connections_.size();
+  switch (connection.place()) {
+    case Place::kHandshake: handshaking_.erase(connection.id()); break;
+    case Place::kAdmitted: {
+      --admitted_;
+      const Caller* caller = connection.caller();
+      if (caller == nullptr) break;
+      const auto of_caller = admitted_by_caller_.find(caller->text());
+      if (--of_caller->second == 0) admitted_by_caller_.erase(of_caller);
+      break;
+    }
+    case Place::kTurnedAway: --turned_away_; break;
+    case Place::kNone: break;
+  }
 }
 
 // One timer looks after all connections, as long as there are any.
 void ServerState::watch_timeouts() {
   Duration shortest = std::min(options_.frame_timeout, options_.write_timeout);
+  if (options_.tls) shortest = std::min(shortest, options_.handshake_timeout);
   if (options_.idle_timeout > Duration::zero()) shortest = std::min(shortest, options_.idle_timeout);
   timers_->timeouts.expires_after(std::clamp<Duration>(shortest / 4, kShortestWatch, kLongestWatch));
   timers_->timeouts.async_wait([self = shared_from_this()](const asio::error_code& problem) {

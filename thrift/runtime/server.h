@@ -13,6 +13,9 @@
 // Nothing that a client sends ends the process: what cannot be read is answered with PROTOCOL_ERROR, or,
 // where not even the method's name can be read, by closing that connection.
 //
+// TLS: a client that has not shown its certificate holds at most a place among `max_handshakes`, for a short time, and
+// none that another one needs.
+//
 // Threads: none of its own. Construct, use and destroy it on the loop's thread (or while the loop does not
 // run); services answer on that thread too.
 //
@@ -35,9 +38,15 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "thrift/address.h"
+#include "thrift/caller.h"
 #include "thrift/frame.h"
 #include "thrift/runtime/codec.h"
 #include "thrift/runtime/methods.h"
+
+namespace troth::rpc {
+class Tls;
+using TlsPointer = std::shared_ptr<const Tls>;
+}  // namespace troth::rpc
 
 namespace asio {
 class io_context;
@@ -54,9 +63,25 @@ using WriteError = std::function<void(ThriftProtocol& out, const Error& error)>;
 // empty where it was not kept.
 using EffectOfRefusal = std::function<Effect(std::string_view method, Bytes content)>;
 
+// Who is calling; valid while the service's method runs (copy what is needed later).
+struct CallContext {
+  std::string_view method;
+  std::string_view peer;           // address and port of the client
+  std::uint64_t connection = 0;    // distinct for every connection of this server
+  const Caller* caller = nullptr;  // as its certificate says; null without TLS
+};
+
+// May this call be made? An error is the answer in its place; its effect is taken from effect_of_refusal.
+using Authorize = std::function<Status(const CallContext& call)>;
+
 struct ServerOptions {
+  // With it every connection is encrypted, and every client shows a certificate. Without it: loopback only.
+  TlsPointer tls;
+  Authorize authorize;  // empty: everything
   std::size_t max_connections = 1024;
-  std::size_t max_calls = 1024;  // in flight, over all connections
+  std::size_t max_connections_per_caller = 1024;  // of one certificate's name
+  std::size_t max_handshakes = 256;               // TLS handshakes under way; past it the oldest is closed
+  std::size_t max_calls = 1024;                   // in flight, over all connections
   std::size_t max_calls_per_connection = 256;
   FrameLimits frame;  // max_frame_bytes holds for replies too
   MessageLimits message;
@@ -67,9 +92,10 @@ struct ServerOptions {
   std::size_t pause_reading_bytes = 1U << 20;
   std::size_t max_unsent_bytes = 64U << 20;
 
-  Duration idle_timeout{0};                           // without a call in flight; zero: never
-  Duration frame_timeout = std::chrono::seconds(30);  // from a frame's first byte to its last
-  Duration write_timeout = std::chrono::seconds(30);  // without one byte taken by the client
+  Duration idle_timeout{0};                              // without a call in flight; zero: never
+  Duration frame_timeout = std::chrono::seconds(30);     // from a frame's first byte to its last
+  Duration write_timeout = std::chrono::seconds(30);     // without one byte taken by the client
+  Duration handshake_timeout = std::chrono::seconds(5);  // of TLS
 
   std::chrono::milliseconds retry_after{100};          // what an `overloaded` suggests
   WriteError write_error;                              // without it refusals are TApplicationExceptions
@@ -79,7 +105,7 @@ struct ServerOptions {
 
 // Since the server was made, except for the first two.
 struct ServerCounts {
-  std::size_t connections = 0;  // now
+  std::size_t connections = 0;  // now, those in their handshake included
   std::size_t calls = 0;        // in flight now
   std::uint64_t accepted = 0;
   std::uint64_t answered = 0;    // calls that a service answered
@@ -87,13 +113,8 @@ struct ServerCounts {
   std::uint64_t malformed = 0;   // messages or streams that could not be read
   std::uint64_t closed_slow = 0;
   std::uint64_t closed_idle = 0;
-};
-
-// Who is calling; valid while the service's method runs (copy what is needed later).
-struct CallContext {
-  std::string_view method;
-  std::string_view peer;         // address and port of the client
-  std::uint64_t connection = 0;  // distinct for every connection of this server
+  std::uint64_t handshakes_failed = 0;
+  std::uint64_t denied = 0;
 };
 
 // The call that is being dispatched on this thread, or null.

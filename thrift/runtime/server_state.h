@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,14 @@
 namespace troth::rpc {
 
 class Connection;
+
+// What a connection takes up.
+enum class Place : std::uint8_t {
+  kHandshake,   // one of max_handshakes
+  kAdmitted,    // one of max_connections
+  kTurnedAway,  // one of a few that only wait to hear that there are too many
+  kNone,        // not even that
+};
 
 class ServerState : public std::enable_shared_from_this<ServerState> {
  public:
@@ -49,6 +58,8 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   void change_buffered(std::ptrdiff_t held, std::ptrdiff_t unsent);
   void call_began() { ++counts_.calls; }
   void call_ended();
+  // Its handshake, if it has one, is over: what place there is for it. Without one, `why` says of what there is too much.
+  [[nodiscard]] Place admit(const Connection& connection, std::string& why);
   void connection_closed(const Connection& connection);
   void trouble(const std::string& line) const;
 
@@ -58,7 +69,8 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
  private:
   struct Listener;
   void accept(const std::shared_ptr<Listener>& listener);
-  void on_accepted(Stream stream);
+  void on_accepted(Stream::Socket socket);
+  void make_room_for_handshake();
   void watch_timeouts();
   void finish_drain_when_quiet();
   void finish_drain(bool all_answered);
@@ -70,7 +82,10 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::uint64_t last_connection_ = 0;
-  std::size_t turned_away_ = 0;  // of connections_
+  std::set<std::uint64_t> handshaking_;                                 // of connections_, the oldest first
+  std::size_t admitted_ = 0;                                            // of connections_
+  std::size_t turned_away_ = 0;                                         // of connections_
+  std::map<std::string, std::size_t, std::less<>> admitted_by_caller_;  // with TLS
   std::size_t held_bytes_ = 0;
   std::size_t unsent_bytes_ = 0;
 

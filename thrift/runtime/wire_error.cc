@@ -34,6 +34,7 @@ constexpr std::array kCodes = {
     std::pair{troth::ErrorCode::kCorrupt, WireCode::CORRUPT},
     std::pair{troth::ErrorCode::kIo, WireCode::IO},
     std::pair{troth::ErrorCode::kInternal, WireCode::INTERNAL},
+    std::pair{troth::ErrorCode::kPermissionDenied, WireCode::PERMISSION_DENIED},
 };
 // The table is in the order of both enums, so that a code's place is its number.
 static_assert([] {

@@ -1,4 +1,5 @@
 // A server that does nothing but live and stop: what base/runtime/process.h promises is tried on it.
+#include <cstdio>
 #include <thread>
 
 #include "base/runtime/process.h"
@@ -32,6 +33,10 @@ Status serve(Process& process, const Settings& settings) {
   process.on_stop([&] {
     reach(CrashPoint::kOnStop);
     if (!settings.hang) process.finish();
+  });
+  process.on_reread([] {
+    std::puts("read again");
+    std::fflush(stdout);
   });
   process.ready("127.0.0.1:1", {{"cluster", process.data().identity().cluster}});
   if (settings.fail) process.finish(fail(ErrorCode::kIo, Effect::kUnknown, "the disk is gone"));

@@ -45,6 +45,18 @@ TEST_F(ProcessTest, SaysWhenItIsReadyAndStopsCleanlyOnSigterm) {
   EXPECT_THAT(server.errors(), HasSubstr("level=info program=example-process msg=stopped"));
 }
 
+TEST_F(ProcessTest, SighupReadsAgainAndStopsNothing) {
+  configure("");
+  ChildProcess server(command());
+  ASSERT_TRUE(server.wait_for_output("ready "));
+  server.send(SIGHUP);
+  ASSERT_TRUE(server.wait_for_output("read again\n"));
+  server.send(SIGHUP);
+  ASSERT_TRUE(server.wait_for_output("read again\nread again\n"));
+  server.send(SIGTERM);
+  EXPECT_EQ(server.wait(), 0) << server.errors();
+}
+
 TEST_F(ProcessTest, ASecondSignalEndsAShutdownThatHangs) {
   configure("hang = true\n");
   ChildProcess server(command());

@@ -37,7 +37,7 @@ class AgentTest : public testing::Test {
   void start(DoNothingOptions database = {}) {
     database_ = std::make_shared<DoNothingDatabase>(std::move(database));
     coordinators_.emplace(loop_, AgentId{"agent-a"}, kCluster,
-                          std::vector{*rpc::Address::parse("127.0.0.1:1")});
+                          std::vector{*rpc::Address::parse("127.0.0.1:1")}, nullptr);
     start_agent();
   }
 
@@ -255,7 +255,7 @@ TEST_F(AgentTest, AResourceThatWasSetBackServesAgainAfterATakeOver) {
                         "before=\"set back: "));
   EXPECT_THAT(trail,
               HasSubstr("action=take-over-done resource=bank operator=alice reason=\"restored from the "
-                        "backup\" after=serving\n"));
+                        "backup\" after=serving caller=unproven\n"));
   EXPECT_TRUE(agent_->table().find(branch(7))->begun().set_back) << "[T5]";
 }
 
@@ -348,8 +348,9 @@ TEST_F(AgentTest, AResolvedBranchLeavesTwoLinesInTheAuditTrail) {
   const std::string named =
       "transaction=bank-x7k2p9.5.7 branch=1 resource=bank outcome=commit operator=alice "
       "reason=\"the host burns\" ";
-  EXPECT_THAT(audit(), HasSubstr("action=resolve " + named + "before=prepared\n"));
-  EXPECT_THAT(audit(), HasSubstr("action=resolve-done " + named + "after=\"heuristic committed\"\n"));
+  EXPECT_THAT(audit(), HasSubstr("action=resolve " + named + "before=prepared caller=unproven\n"));
+  EXPECT_THAT(audit(),
+              HasSubstr("action=resolve-done " + named + "after=\"heuristic committed\" caller=unproven\n"));
   EXPECT_EQ(resolve(branch(99), true).refusal->code, ErrorCode::kUnknownTransaction);
   EXPECT_THAT(audit(), HasSubstr("after=\"refused: "));
 }

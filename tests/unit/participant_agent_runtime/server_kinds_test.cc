@@ -172,7 +172,7 @@ TEST_P(ServerTest, InstallationCanBeRepeatedAndTakenAway) {
 // Nothing about a failed login tells the password.
 TEST_P(ServerTest, FailedLoginNamesThePlaceAndNotThePassword) {
   ConnectOptions options = resource().options();
-  options.password = "mistyped-secret";
+  options.password = std::string("mistyped-secret");
   const auto connection = connect_to(GetParam(), options);
   ASSERT_FALSE(connection.has_value());
   EXPECT_EQ(connection.error().effect, Effect::kNone);
@@ -185,7 +185,7 @@ TEST_P(ServerTest, FailedLoginNamesThePlaceAndNotThePassword) {
   const auto nobody = connect_to(GetParam(), options);
   ASSERT_FALSE(nobody.has_value());
   EXPECT_EQ(nobody.error().code, ErrorCode::kUnavailable);
-  EXPECT_EQ(nobody.error().message.find(options.password), std::string::npos);
+  EXPECT_EQ(nobody.error().message.find(options.password.value()), std::string::npos);
 }
 
 TEST_P(ServerTest, UnixSocketServesAsWell) {

@@ -71,7 +71,7 @@ template <typename Base>
 struct PostgresAdministrator final : Base {
   explicit PostgresAdministrator(const ConnectOptions& options)
       : connection(fmt::format("host={} port={} user={} password={} dbname={}", options.host, options.port,
-                               options.user, options.password, options.database)),
+                               options.user, options.password.value(), options.database)),
         texts(connection) {}
 
   TextRows rows(const std::string& sql) override {
@@ -94,7 +94,7 @@ struct MysqlAdministrator final : Base {
     sql::ConnectOptionsMap map;
     map["hostName"] = sql::SQLString(fmt::format("tcp://{}:{}", options.host, options.port));
     map["userName"] = sql::SQLString(options.user);
-    map["password"] = sql::SQLString(options.password);
+    map["password"] = sql::SQLString(options.password.value());
     map["schema"] = sql::SQLString(options.database);
     connection.reset(get_driver_instance()->connect(map));
     statement.reset(connection->createStatement());
@@ -168,7 +168,7 @@ void TestResource::install() {
   options_ = administrator_options_;
   options_.socket.clear();
   options_.user = name_;
-  options_.password = "a secret";
+  options_.password = std::string("a secret");
   options_.database = name_;
   options_.settings = {.application_name = "troth-test", .lock_wait_timeout = 1s};
   owner_ = {.agent = {"test-agent"}, .incarnation = {1}, .nonce = {7}, .counter = 0};

@@ -38,6 +38,7 @@ class RawClient {
   [[nodiscard]] std::optional<ByteVector> receive() const;
   [[nodiscard]] bool receive_bytes(std::size_t count) const;
   [[nodiscard]] bool is_closed_by_server() const { return !receive().has_value(); }
+  [[nodiscard]] int descriptor() const { return socket_; }
 
  private:
   [[nodiscard]] bool read_exactly(std::uint8_t* to, std::size_t count) const;
