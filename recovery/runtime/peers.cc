@@ -44,25 +44,30 @@ rpc::ChannelOptions greeting() {
   return options;
 }
 
-template <typename HelloMethod>
-Result<Peer> channel_to(const std::string& text) {
-  auto address = rpc::Address::parse(text);
-  if (!address) return std::unexpected(std::move(address.error()));
-  return std::make_unique<rpc::BlockingChannel>(std::move(*address), greeting<HelloMethod>());
-}
-
 }  // namespace
 
-Result<Peer> channel_to_coordinator(const std::string& address) {
+Result<rpc::Address> coordinator_at(const std::string& address) {
   if (address.empty()) {
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
                 "no coordinator was named: give --coordinator HOST:PORT, or set TROTH_COORDINATOR");
   }
-  return channel_to<wire::Transactions_hello>(address);
+  return rpc::Address::parse(address);
 }
 
-Result<Peer> channel_to_agent(const std::string& address) {
-  return channel_to<wire::Agent_agent_hello>(address);
+rpc::ChannelOptions greeting_of_coordinator() {
+  return greeting<wire::Transactions_hello>();
+}
+
+Result<Peer> channel_to_coordinator(const std::string& address) {
+  auto coordinator = coordinator_at(address);
+  if (!coordinator) return std::unexpected(std::move(coordinator.error()));
+  return std::make_unique<rpc::BlockingChannel>(std::move(*coordinator), greeting_of_coordinator());
+}
+
+Result<Peer> channel_to_agent(const std::string& text) {
+  auto address = rpc::Address::parse(text);
+  if (!address) return std::unexpected(std::move(address.error()));
+  return std::make_unique<rpc::BlockingChannel>(std::move(*address), greeting<wire::Agent_agent_hello>());
 }
 
 }  // namespace troth::recovery

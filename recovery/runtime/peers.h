@@ -26,4 +26,8 @@ using Peer = std::unique_ptr<rpc::BlockingChannel>;
 [[nodiscard]] Result<Peer> channel_to_coordinator(const std::string& address);
 [[nodiscard]] Result<Peer> channel_to_agent(const std::string& address);
 
+// The same two things for a caller with an event loop of its own.
+[[nodiscard]] Result<rpc::Address> coordinator_at(const std::string& address);
+[[nodiscard]] rpc::ChannelOptions greeting_of_coordinator();
+
 }  // namespace troth::recovery
