@@ -28,6 +28,8 @@ class Interrupts {
   [[nodiscard]] int fd() const { return fd_; }
   // What came since it was last asked; a wish to leave stays.
   [[nodiscard]] Interrupt take();
+  // A wish to leave was taken: it stays, though fd() has nothing more to say.
+  [[nodiscard]] bool is_leaving() const { return leaving_; }
 
   enum class Woken : std::uint8_t { kReadable, kInterrupted };
   // Until `fd` can be read (or has ended), or an interrupt is there to be taken.

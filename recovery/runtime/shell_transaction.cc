@@ -208,6 +208,11 @@ void ShellTransaction::forget() {
   state_ = None{};
 }
 
+void ShellTransaction::fail() {
+  CHECK(!is_open());
+  state_ = Failed{};
+}
+
 std::optional<Result<wire::StatusReply>> ShellTransaction::status() {
   wire::StatusRequest request;
   request.__set_transaction_id(id_);

@@ -89,8 +89,8 @@ class ShellTransaction {
   [[nodiscard]] Status roll_back();
   // Out of failed or unanswered; nothing is asked.
   void forget();
-  // Out of open into failed, after a rollback that the shell itself chose.
-  void fail_open() { state_ = Failed{}; }
+  // What follows is refused until ROLLBACK or BEGIN. While none is open.
+  void fail();
 
   [[nodiscard]] std::optional<Result<wire::StatusReply>> status();
 
