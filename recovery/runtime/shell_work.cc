@@ -182,6 +182,7 @@ ExitCode Shell::show_commit(const ShellTransaction::GoesOn& end) {
 ExitCode Shell::show_commit(const ShellTransaction::NotKnown& end) {
   if (end.interrupted) static_cast<void>(interrupts_.take());
   interrupted_ = end.interrupted;
+  interrupted_ = end.interrupted;
   return complain(end.error,
                   {.advice = fmt::format("COMMIT asks again (it commits at most once); or: troth status {}",
                                          transaction_.id()),

@@ -42,6 +42,23 @@ def locked_by_nobody(cluster: Cluster, resource: str, account: int) -> None:
     eventually(free, f"account {account} of {resource} is free", 20)
 
 
+def wait_until_it_sleeps(cluster: Cluster, resource: str, seconds: int) -> None:
+    """The statement that sleeps for so long runs in the database."""
+    vault = cluster.bank.vaults[resource]
+    if resource == "pg":
+        listed = "SELECT query FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+    else:
+        listed = "SELECT info FROM information_schema.processlist WHERE info IS NOT NULL"
+
+    def sleeps() -> bool:
+        with connected(vault.server, vault.database) as session:
+            running = [row[0] for row in rows(session, listed)]
+        assert any(f"sleep({seconds})" in each.lower() for each in running), running
+        return True
+
+    eventually(sleeps, f"sleep({seconds}) runs in {resource}", 20)
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path
@@ -95,20 +112,36 @@ def test_a_script_stops_at_the_first_error_with_its_exit_code(cluster):
 def test_with_keep_going_no_half_of_what_failed_is_committed(cluster):
     """Neither after an error that ended the transaction, nor after one that only refused a statement."""
     before = balances(cluster, 103)
-    for wrong in (
-        "pg: UPDATE account SET balance = -1 WHERE id = 103;",
-        "pg: SAVEPOINT a;",
-        "nowhere: SELECT 1;",
-    ):
-        script = "my: UPDATE account SET balance = balance + 5 WHERE id = 103;\n" + wrong
+    half = "my: UPDATE account SET balance = balance + 5 WHERE id = 103;\n"
+    cases = [(half, "pg: UPDATE account SET balance = -1 WHERE id = 103;"), (half, "pg: SAVEPOINT a;")]
+    cases += [(half, "nowhere: SELECT 1;"), ("", "nowhere: SELECT 1;"), ("", "\\on nowhere")]
+    for first, wrong in cases:
+        script = first + wrong
         script += "\nmy: UPDATE account SET balance = balance + 9 WHERE id = 103;\nCOMMIT;\n"
         script += "BEGIN;\nmy: UPDATE account SET balance = balance + 0 WHERE id = 103;\nCOMMIT;\n"
-        code = 2 if wrong.startswith("nowhere") else 1
+        code = 2 if "nowhere" in wrong else 1
         done = run_script(cluster, script, "--keep-going", exit_code=code)
         assert "the transaction has ended, and this would begin another one" in done.stderr
         assert "nothing was committed: the transaction had ended before" in done.stderr
         assert re.search(f"committed {ID}\n$", done.stdout), "the next transaction is one of its own"
     assert balances(cluster, 103) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--keep-going",)], ids=["", "keep-going"])
+def test_an_interrupted_script_stops_and_rolls_back(cluster, options):
+    before = balances(cluster, 106)
+    shell = start_script(cluster, *options)
+    shell.stdin.write(
+        "pg: UPDATE account SET balance = balance + 1 WHERE id = 106;\npg: SELECT pg_sleep(61);\n"
+    )
+    shell.stdin.write("ROLLBACK;\nmy: UPDATE account SET balance = 0 WHERE id = 106;\nCOMMIT;\n")
+    shell.stdin.close()
+    wait_until_it_sleeps(cluster, "pg", 61)
+    shell.send_signal(signal.SIGINT)
+    told = shell.stdout.read()
+    assert shell.wait(60) == 1 and "the statement was interrupted" in told and "committed" not in told, told
+    locked_by_nobody(cluster, "pg", 106)
+    assert balances(cluster, 106) == before
 
 
 def test_what_is_refused_before_it_runs_leaves_the_transaction(cluster):
@@ -338,15 +371,7 @@ def test_ctrl_c_while_a_statement_runs_rolls_back(cluster, state, resource):
     with Terminal(cluster, state, "--on", resource) as shell:
         shell.say("UPDATE account SET balance = balance + 1 WHERE id = 104;")
         shell.type(sleep + "\r")
-        with cluster.client() as other:
-
-            def runs() -> bool:
-                report = run_script(cluster, "\\resources\n").stdout
-                assert re.search(rf"^{resource} .* [1-9]\d*/\d+$", report, re.MULTILINE), report
-                return True
-
-            eventually(runs, "the statement runs", 20)
-            assert other
+        wait_until_it_sleeps(cluster, resource, 60)
         shell.interrupt()
         told = shell.wait_prompt()
         assert "the statement was interrupted" in told and "was rolled back in all resources" in told, told
@@ -355,6 +380,19 @@ def test_ctrl_c_while_a_statement_runs_rolls_back(cluster, state, resource):
         shell.say("rollback")
         assert shell.prompt == f"bank {resource}> "
     assert balances(cluster, 104, (resource,)) == before
+
+
+def test_a_terminal_that_goes_away_under_a_statement_leaves_nothing(cluster, state):
+    before = balances(cluster, 107)
+    with Terminal(cluster, state, "--on", "pg") as shell:
+        shell.say("UPDATE account SET balance = balance + 1 WHERE id = 107;")
+        shell.type("SELECT pg_sleep(62);\r")
+        wait_until_it_sleeps(cluster, "pg", 62)
+        shell.signal(signal.SIGHUP)
+        code, told = shell.end()
+        assert code == 0 and "was rolled back in all resources" in told, told
+    locked_by_nobody(cluster, "pg", 107)
+    assert balances(cluster, 107) == before
 
 
 @pytest.mark.parametrize("how", ["ctrl-d", "quit", "hang-up"])
