@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import ROOT, Cluster, connected, eventually, free_port, rows
+from harness import ROOT, Cluster, Proxy, connected, eventually, free_port, rows
 from harness.shell import Terminal, run_json, run_script, start_script
 
 TRANSFER = """
@@ -253,6 +253,23 @@ def test_a_coordinator_that_dies_in_the_commit_is_asked_until_it_knows(servers, 
                 assert code == 1 and "is not committed anywhere" in told, told
                 assert not re.search("^committed", told, re.MULTILINE)
                 assert cluster.bank.stands_in(name) == []
+
+
+def test_an_answer_that_is_lost_is_asked_for_again_and_nothing_runs_twice(cluster):
+    """[T10] Attack 64: the connection goes after the statement ran, and again after the commit was decided."""
+    before = balances(cluster, 108)
+    with Proxy(cluster.coordinator_port) as proxy:
+        query = proxy.cut_before("query", kind="reply")
+        commit = proxy.cut_before("commit", kind="reply")
+        script = "pg: UPDATE account SET balance = balance - 3 WHERE id = 108;\n"
+        script += "my: UPDATE account SET balance = balance + 3 WHERE id = 108;\nCOMMIT;\n"
+        done = run_script(cluster, script, address=f"127.0.0.1:{proxy.port}")
+        query.wait()
+        commit.wait()
+    assert re.fullmatch(f"begun {ID}\n1 row\n1 row\ncommitted {ID}\n", done.stdout), done.stdout
+    assert balances(cluster, 108) == [before[0] - 3, before[1] + 3]
+    undo = "pg: UPDATE account SET balance = balance + 3 WHERE id = 108;\n"
+    run_script(cluster, undo + "my: UPDATE account SET balance = balance - 3 WHERE id = 108;\nCOMMIT;\n")
 
 
 def test_a_coordinator_that_stays_away_leaves_the_outcome_open(servers, workspace):
