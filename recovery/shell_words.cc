@@ -78,6 +78,7 @@ Result<ShellWord> parse_command(std::string_view text) {
                                        &Known::name);
   if (known == kCommands.end()) {
     std::vector<std::string> names;
+    names.reserve(kCommands.size());
     for (const auto& each : kCommands)
       names.emplace_back(each.name);
     const auto nearest = name.empty() ? std::nullopt : nearest_name(name, names);

@@ -159,6 +159,7 @@ ExitCode Shell::learn_resources() {
 
 std::vector<std::string> Shell::names_of_resources() const {
   std::vector<std::string> names;
+  names.reserve(resources_.size());
   for (const auto& resource : resources_)
     names.push_back(resource.name);
   return names;

@@ -31,6 +31,7 @@ bool holds_numbers(const wire::StatementResult& result, std::size_t column) {
 
 TextTable table_of(const wire::StatementResult& result) {
   std::vector<std::string> headings;
+  headings.reserve(result.columns.size());
   for (const auto& column : result.columns)
     headings.push_back(printable(column.name));
   TextTable table(std::move(headings));
@@ -39,6 +40,7 @@ TextTable table_of(const wire::StatementResult& result) {
   }
   for (const auto& row : result.rows) {
     std::vector<std::string> cells;
+    cells.reserve(row.values.size());
     for (const auto& value : row.values)
       cells.push_back(value_text(value));
     cells.resize(result.columns.size());
