@@ -5,24 +5,36 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "recovery/display_width.h"
 
 namespace troth::recovery {
 namespace {
 
-// Code points, not bytes; close enough to columns for what databases hold.
-std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+constexpr std::string_view kBetween = " | ";
+// What a column keeps when a line is too wide.
+constexpr std::size_t kNarrowest = 8;
+
+// Takes from the widest column until a line fits.
+void fit(std::vector<std::size_t>& widths, std::size_t columns) {
+  std::size_t line = widths.empty() ? 0 : kBetween.size() * (widths.size() - 1);
+  for (auto& width : widths) {
+    width = std::min(width, std::max(columns, kNarrowest));
+    line += width;
+  }
+  while (line > columns && !widths.empty()) {
+    const auto widest = std::ranges::max_element(widths);
+    if (*widest <= kNarrowest) return;
+    --*widest;
+    --line;
+  }
 }
 
-std::string line_of(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths) {
-  std::string line;
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    if (i > 0) line += " | ";
-    line += cells[i];
-    if (i + 1 < cells.size()) line.append(widths[i] - width_of(cells[i]), ' ');
-  }
-  return line;
+bool turns_or_hides(char32_t code) {
+  const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+  const bool direction = code == 0x61c || code == 0x200e || code == 0x200f ||
+                         (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  const bool line_end = code == 0x2028 || code == 0x2029;
+  return control || direction || line_end;
 }
 
 }  // namespace
@@ -34,14 +46,29 @@ void TextTable::add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::string TextTable::text(std::string_view indent) const {
+std::string TextTable::line_of(const std::vector<std::string>& cells,
+                               const std::vector<std::size_t>& widths) const {
+  std::string line;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (i > 0) line += kBetween;
+    const auto cell = cut_to_width(cells[i], std::max<std::size_t>(widths[i], 1));
+    const auto room = widths[i] - std::min(widths[i], display_width(cell));
+    if (to_the_right_[i]) line.append(room, ' ');
+    line += cell;
+    if (!to_the_right_[i] && i + 1 < cells.size()) line.append(room, ' ');
+  }
+  return line;
+}
+
+std::string TextTable::text(std::string_view indent, std::size_t columns) const {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < headings_.size(); ++i) {
-    std::size_t width = width_of(headings_[i]);
+    std::size_t width = display_width(headings_[i]);
     for (const auto& row : rows_)
-      width = std::max(width, width_of(row[i]));
+      width = std::max(width, display_width(row[i]));
     widths.push_back(width);
   }
+  if (columns > 0) fit(widths, columns - std::min(columns, indent.size()));
   std::string rule;
   for (std::size_t i = 0; i < widths.size(); ++i) {
     if (i > 0) rule += "-+-";
@@ -53,19 +80,46 @@ std::string TextTable::text(std::string_view indent) const {
   return text;
 }
 
+std::string TextTable::expanded(std::size_t first_row, std::size_t columns) const {
+  std::size_t names = 0;
+  for (const auto& heading : headings_)
+    names = std::max(names, display_width(heading));
+  std::string text;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    text += fmt::format("-[ row {} ]\n", first_row + i);
+    for (std::size_t k = 0; k < headings_.size(); ++k) {
+      text += headings_[k];
+      text.append(names - display_width(headings_[k]), ' ');
+      text += kBetween;
+      const auto room = std::max(columns, names + kBetween.size() + kNarrowest) - names - kBetween.size();
+      text += columns > 0 ? cut_to_width(rows_[i][k], room) : rows_[i][k];
+      text += '\n';
+    }
+  }
+  return text;
+}
+
 std::string printable(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
+  while (!text.empty()) {
+    const auto character = first_character(text);
+    const auto here = text.substr(0, character.bytes);
+    if (here == "\n") {
       out += "\\n";
-    } else if (c == '\t') {
+    } else if (here == "\t") {
       out += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
+    } else if (!character.valid || character.code < 0x80) {
+      if (character.valid && !turns_or_hides(character.code)) {
+        out += here;
+      } else {
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(here[0]));
+      }
+    } else if (turns_or_hides(character.code)) {
+      out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(character.code));
     } else {
-      out += c;
+      out += here;
     }
+    text.remove_prefix(character.bytes);
   }
   return out;
 }

@@ -145,8 +145,8 @@ class Scanner {
     return {};
   }
 
-  // Postgres joins strings that only white space with a line break (and line comments) parts, and the second
-  // is read as the first was: E'a'<newline>'\'' is one string.
+  // Postgres joins strings that only white space with a line break (and line comments, before the break too)
+  // parts, and the second is read as the first was: E'a'<newline>'\'' is one string.
   bool continues_string() {
     std::size_t probe = at_;
     bool line_break = false;
@@ -154,7 +154,7 @@ class Scanner {
       if (is_space(sql_[probe])) {
         line_break = line_break || sql_[probe] == '\n' || sql_[probe] == '\r';
         ++probe;
-      } else if (line_break && sql_.substr(probe, 2) == "--") {
+      } else if (sql_.substr(probe, 2) == "--") {
         const auto end = sql_.find_first_of("\r\n", probe);
         if (end == std::string_view::npos) return false;
         probe = end;

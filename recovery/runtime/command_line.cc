@@ -108,6 +108,12 @@ IsolationWish isolation_named(std::string_view word) {
   return IsolationWish::kServer;
 }
 
+CLI::Option* add_isolation(CLI::App* command, std::string& choice) {
+  return command->add_option("--isolation", choice, "Of every branch")
+      ->check(CLI::IsMember({"server", "read-committed", "repeatable-read", "serializable"}))
+      ->type_name("server|read-committed|repeatable-read|serializable");
+}
+
 void add_execute(CLI::App& app, const Choose& choose) {
   auto* command = add_command(
       app, "execute", "Run statements in several resources: all of them commit, or none",
@@ -156,9 +162,7 @@ void add_execute(CLI::App& app, const Choose& choose) {
                    "Answer when every branch has committed (applied), or when commit is decided")
       ->check(CLI::IsMember({"applied", "decided"}))
       ->type_name("applied|decided");
-  command->add_option("--isolation", choices->second, "Of every branch")
-      ->check(CLI::IsMember({"server", "read-committed", "repeatable-read", "serializable"}))
-      ->type_name("server|read-committed|repeatable-read|serializable");
+  add_isolation(command, choices->second);
   command->add_option("--timeout-ms", spec->timeout_ms, "Of the whole transaction")
       ->check(CLI::PositiveNumber);
   command->add_option("--statement-timeout-ms", spec->statement_timeout_ms, "Of each statement")
@@ -169,6 +173,50 @@ void add_execute(CLI::App& app, const Choose& choose) {
     spec->branches = collect_work(*command, *work);
     spec->acknowledge = choices->first == "decided" ? Acknowledge::kDecided : Acknowledge::kApplied;
     spec->isolation = isolation_named(choices->second);
+    choose(*spec);
+  });
+}
+
+// ---- shell
+
+void add_shell(CLI::App& app, const Choose& choose) {
+  auto* command = add_command(
+      app, "shell",
+      "Work interactively in several resources: what is committed is committed in all, or in none",
+      "  troth shell --on accounts_pg\n"
+      "    bank accounts_pg> UPDATE account SET cents = cents - 700 WHERE id = 1;\n"
+      "    bank accounts_pg*> accounts_my: UPDATE account SET cents = cents + 700 WHERE id = 2;\n"
+      "    bank accounts_pg*> COMMIT;\n"
+      "  troth shell < transfer.sql            (stops at the first error, with its exit code)\n"
+      "  echo 'SELECT 1; ROLLBACK;' | troth shell --on accounts_pg --json   (one object a line)\n"
+      "\\help inside lists its commands. On a terminal each line that is typed is kept, as typed, in\n"
+      "$XDG_STATE_HOME/troth/shell_history (~/.local/state/troth/shell_history): the newest 1000, readable\n"
+      "by you alone. With --no-history nothing is kept.");
+  const auto spec = std::make_shared<ShellCommand>();
+  const auto isolation = std::make_shared<std::string>("server");
+  const auto no_history = std::make_shared<bool>(false);
+  command->add_option("--client-name", spec->client_name, "Whose transactions they are")
+      ->capture_default_str();
+  add_isolation(command, *isolation);
+  command->add_flag("--read-only", spec->read_only, "Nothing is written; the databases enforce it");
+  command
+      ->add_option(
+          "--timeout-ms", spec->timeout_ms,
+          "Of each transaction, from its begin to its end; on a terminal 1800000 when left out, else the "
+          "coordinator's")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--idle-timeout-ms", spec->idle_timeout_ms,
+                   "The longest pause between two statements; on a terminal 300000 when left out, else the "
+                   "coordinator's")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--on", spec->on, "The resource of statements that name none")->type_name("RESOURCE");
+  command->add_flag("--keep-going", spec->keep_going,
+                    "Not a terminal: after an error roll back, and go on with the next transaction");
+  command->add_flag("--no-history", *no_history, "Keep nothing of what is typed");
+  command->final_callback([=] {
+    spec->isolation = isolation_named(*isolation);
+    spec->history = !*no_history;
     choose(*spec);
   });
 }
@@ -374,6 +422,7 @@ std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::strin
   std::optional<Command> chosen;
   const Choose choose = [&chosen](Command command) { chosen = std::move(command); };
   add_execute(app, choose);
+  add_shell(app, choose);
   add_status(app, choose);
   add_in_doubt(app, choose);
   add_resources(app, choose);

@@ -57,6 +57,18 @@ struct ExecuteCommand {
   std::optional<std::int64_t> max_rows;
 };
 
+// troth shell
+struct ShellCommand {
+  std::string client_name;  // empty: see Surroundings
+  IsolationWish isolation = IsolationWish::kServer;
+  bool read_only = false;
+  std::optional<std::int64_t> timeout_ms;
+  std::optional<std::int64_t> idle_timeout_ms;
+  std::string on;  // the resource that is chosen at first; may be empty
+  bool keep_going = false;
+  bool history = true;
+};
+
 // troth status
 struct StatusCommand {
   std::string transaction;  // or:
@@ -121,10 +133,11 @@ struct InstallCommand {
   SecretSource admin_password;
 };
 
-using Command = std::variant<ExecuteCommand, StatusCommand, InDoubtCommand, ResourcesCommand, ResolveCommand,
-                             TakeOverCommand, NewReignCommand, LogCommand, InstallCommand>;
+using Command = std::variant<ExecuteCommand, ShellCommand, StatusCommand, InDoubtCommand, ResourcesCommand,
+                             ResolveCommand, TakeOverCommand, NewReignCommand, LogCommand, InstallCommand>;
 
 [[nodiscard]] ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const ShellCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const StatusCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const InDoubtCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const ResourcesCommand& command, const Surroundings& around, Console& console);

@@ -65,6 +65,10 @@ void Console::print_json_line(const Json& document) {
   output_ << document.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
+void Console::flush() {
+  output_.flush();
+}
+
 Json json_of(const Error& error) {
   Json json{{"code", name_of(error.code)},
             {"effect", name_of(error.effect)},
@@ -92,9 +96,12 @@ ExitCode Console::complain(const Error& error, const Beside& beside) {
   const auto line = [&](std::string_view name, std::string_view value) {
     if (!value.empty()) text += fmt::format("  {}: {}\n", name, value);
   };
-  line("where", place_of(error));
+  const auto place = place_of(error);
+  line("where", beside.place + (beside.place.empty() || place.empty() ? "" : ", ") + place);
   line("database", database_words(error));
-  line("effect", fmt::format("{}: {}", name_of(error.effect), meaning_of(error.effect)));
+  line("effect", fmt::format("{}: {}", name_of(error.effect),
+                             beside.effect.empty() ? meaning_of(error.effect) : beside.effect));
+  line("transaction", beside.transaction);
   line("retry", retry_words(error));
   line("next", beside.advice.empty() ? usual_advice(error) : beside.advice);
   errors_ << text;

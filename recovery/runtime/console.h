@@ -38,11 +38,16 @@ class Console {
   void print_json(const Json& document);
   // One document per line, for output without an end.
   void print_json_line(const Json& document);
+  // What was printed reaches whoever reads it, now.
+  void flush();
 
   // What stands beside an error.
   struct Beside {
-    std::string advice{};      // for people: what to do; empty: the usual
-    std::string request_id{};  // in JSON: the key to ask again with; may be empty
+    std::string advice{};       // for people: what to do; empty: the usual
+    std::string request_id{};   // in JSON: the key to ask again with; may be empty
+    std::string place{};        // for people: before the place that the error names; may be empty
+    std::string effect{};       // for people: in place of the usual words; may be empty
+    std::string transaction{};  // for people: what became of the transaction around the call; may be empty
   };
   // Tells the error with its place, effect and what to do, and returns its exit code.
   [[nodiscard]] ExitCode complain(const Error& error, const Beside& beside);

@@ -10,8 +10,8 @@
 #include "recovery/runtime/commands.h"
 #include "recovery/runtime/console.h"
 #include "recovery/runtime/peers.h"
+#include "recovery/runtime/statement_results.h"
 #include "recovery/runtime/values.h"
-#include "recovery/text_table.h"
 #include "thrift/gen/transactions_methods.h"
 #include "thrift/runtime/wire_error.h"
 
@@ -22,16 +22,6 @@ namespace {
 constexpr Duration kLongWait = std::chrono::minutes(10);
 // On top of a named timeout: the coordinator's own answer comes first.
 constexpr Duration kAnswerSlack = std::chrono::seconds(10);
-
-wire::Isolation::type isolation_of(IsolationWish wish) {
-  switch (wish) {
-    case IsolationWish::kServer: return wire::Isolation::SERVER_DEFAULT;
-    case IsolationWish::kReadCommitted: return wire::Isolation::READ_COMMITTED;
-    case IsolationWish::kRepeatableRead: return wire::Isolation::REPEATABLE_READ;
-    case IsolationWish::kSerializable: return wire::Isolation::SERIALIZABLE;
-  }
-  return wire::Isolation::SERVER_DEFAULT;
-}
 
 Result<wire::Statement> statement_of(const StatementSpec& spec) {
   wire::Statement statement;
@@ -84,28 +74,7 @@ Result<wire::ExecuteRequest> request_of(const ExecuteCommand& command, const Sur
   return request;
 }
 
-std::string text_of(const wire::StatementResult& result) {
-  if (result.columns.empty()) {
-    auto text = fmt::format("  {}\n", counted(result.affected_rows, "row"));
-    if (result.__isset.generated_key) text += fmt::format("  generated key {}\n", result.generated_key);
-    return text;
-  }
-  std::vector<std::string> headings;
-  for (const auto& column : result.columns)
-    headings.push_back(printable(column.name));
-  TextTable table(std::move(headings));
-  for (const auto& row : result.rows) {
-    std::vector<std::string> cells;
-    for (const auto& value : row.values)
-      cells.push_back(value_text(value));
-    cells.resize(result.columns.size());
-    table.add(std::move(cells));
-  }
-  return table.text("  ") +
-         fmt::format("  ({})\n", counted(static_cast<std::int64_t>(result.rows.size()), "row"));
-}
-
-std::string text_of(const wire::ExecuteResult& result, const std::string& request_id) {
+std::string answer_text(const wire::ExecuteResult& result, const std::string& request_id) {
   std::string text = fmt::format(
       "committed {}{}\nrequest_id {}\n", result.transaction_id,
       result.already_committed ? " (by an earlier attempt; its rows are not kept)" : "", request_id);
@@ -114,30 +83,13 @@ std::string text_of(const wire::ExecuteResult& result, const std::string& reques
   for (const auto& branch : result.branches) {
     for (std::size_t i = 0; i < branch.statements.size(); ++i) {
       text += fmt::format("\n{}, statement {}:\n", branch.resource, i + 1);
-      text += text_of(branch.statements[i]);
+      text += text_of(branch.statements[i], "  ");
     }
   }
   return text;
 }
 
-Json json_of(const wire::StatementResult& result) {
-  Json columns = Json::array();
-  for (const auto& column : result.columns)
-    columns.push_back({{"name", column.name}, {"type", column.type}});
-  Json rows = Json::array();
-  for (const auto& row : result.rows) {
-    Json values = Json::array();
-    for (const auto& value : row.values)
-      values.push_back(value_json(value));
-    rows.push_back(std::move(values));
-  }
-  Json json{
-      {"affected_rows", result.affected_rows}, {"columns", std::move(columns)}, {"rows", std::move(rows)}};
-  if (result.__isset.generated_key) json["generated_key"] = result.generated_key;
-  return json;
-}
-
-Json json_of(const wire::ExecuteResult& result, const std::string& request_id) {
+Json answer_json(const wire::ExecuteResult& result, const std::string& request_id) {
   Json branches = Json::array();
   for (const auto& branch : result.branches) {
     Json statements = Json::array();
@@ -177,8 +129,8 @@ ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console&
   if (!result)
     return console.complain(
         result.error(), {.advice = advice_for(result.error(), *request), .request_id = request->request_id});
-  console.answer([&] { return text_of(*result, request->request_id); },
-                 [&] { return json_of(*result, request->request_id); });
+  console.answer([&] { return answer_text(*result, request->request_id); },
+                 [&] { return answer_json(*result, request->request_id); });
   return ExitCode::kDone;
 }
 

@@ -47,13 +47,6 @@ rpc::ChannelOptions greeting(const Surroundings& around, rpc::Role server) {
   return options;
 }
 
-template <typename HelloMethod>
-Result<Peer> channel_to(const std::string& text, const Surroundings& around, rpc::Role server) {
-  auto address = rpc::Address::parse(text);
-  if (!address) return std::unexpected(std::move(address.error()));
-  return std::make_unique<rpc::BlockingChannel>(std::move(*address), greeting<HelloMethod>(around, server));
-}
-
 }  // namespace
 
 std::string Surroundings::client_name(const std::string& given) const {
@@ -61,16 +54,29 @@ std::string Surroundings::client_name(const std::string& given) const {
   return tls ? tls->own().name : "troth";
 }
 
-Result<Peer> channel_to_coordinator(const Surroundings& around) {
+Result<rpc::Address> coordinator_at(const Surroundings& around) {
   if (around.coordinator.empty()) {
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
                 "no coordinator was named: give --coordinator HOST:PORT, or set TROTH_COORDINATOR");
   }
-  return channel_to<wire::Transactions_hello>(around.coordinator, around, rpc::Role::kCoordinator);
+  return rpc::Address::parse(around.coordinator);
 }
 
-Result<Peer> channel_to_agent(const std::string& address, const Surroundings& around) {
-  return channel_to<wire::Agent_agent_hello>(address, around, rpc::Role::kAgent);
+rpc::ChannelOptions greeting_of_coordinator(const Surroundings& around) {
+  return greeting<wire::Transactions_hello>(around, rpc::Role::kCoordinator);
+}
+
+Result<Peer> channel_to_coordinator(const Surroundings& around) {
+  auto coordinator = coordinator_at(around);
+  if (!coordinator) return std::unexpected(std::move(coordinator.error()));
+  return std::make_unique<rpc::BlockingChannel>(std::move(*coordinator), greeting_of_coordinator(around));
+}
+
+Result<Peer> channel_to_agent(const std::string& text, const Surroundings& around) {
+  auto address = rpc::Address::parse(text);
+  if (!address) return std::unexpected(std::move(address.error()));
+  return std::make_unique<rpc::BlockingChannel>(std::move(*address),
+                                                greeting<wire::Agent_agent_hello>(around, rpc::Role::kAgent));
 }
 
 }  // namespace troth::recovery

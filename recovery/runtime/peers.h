@@ -27,4 +27,8 @@ using Peer = std::unique_ptr<rpc::BlockingChannel>;
 [[nodiscard]] Result<Peer> channel_to_coordinator(const Surroundings& around);
 [[nodiscard]] Result<Peer> channel_to_agent(const std::string& address, const Surroundings& around);
 
+// The same two things for a caller with an event loop of its own.
+[[nodiscard]] Result<rpc::Address> coordinator_at(const Surroundings& around);
+[[nodiscard]] rpc::ChannelOptions greeting_of_coordinator(const Surroundings& around);
+
 }  // namespace troth::recovery

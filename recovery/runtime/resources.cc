@@ -7,6 +7,7 @@
 #include "recovery/runtime/commands.h"
 #include "recovery/runtime/console.h"
 #include "recovery/runtime/peers.h"
+#include "recovery/runtime/reports.h"
 #include "recovery/text_table.h"
 #include "thrift/gen/administration_methods.h"
 #include "thrift/runtime/wire_error.h"
@@ -17,6 +18,8 @@ namespace {
 bool serves(const wire::ResourceStatus& resource) {
   return resource.connected && resource.health.state == "serving";
 }
+
+}  // namespace
 
 std::string text_of(const wire::ClusterStatus& status) {
   std::string text = fmt::format(
@@ -71,8 +74,6 @@ Json json_of(const wire::ClusterStatus& status) {
           {"log_syncs", status.log_syncs},
           {"resources", std::move(resources)}};
 }
-
-}  // namespace
 
 ExitCode run(const ResourcesCommand&, const Surroundings& around, Console& console) {
   const auto coordinator = channel_to_coordinator(around);

@@ -6,6 +6,7 @@
 #include "recovery/runtime/console.h"
 #include "recovery/runtime/facts.h"
 #include "recovery/runtime/peers.h"
+#include "recovery/runtime/reports.h"
 #include "recovery/text_table.h"
 #include "thrift/gen/transactions_methods.h"
 #include "thrift/runtime/wire_error.h"
@@ -37,6 +38,8 @@ ExitCode exit_code_of(wire::TransactionState::type state) {
   return ExitCode::kUnknown;
 }
 
+}  // namespace
+
 std::string text_of(const wire::StatusReply& reply) {
   std::string text = fmt::format("{}{}{}\n", name_of_state(reply.state),
                                  reply.transaction_id.empty() ? "" : " ", reply.transaction_id);
@@ -61,8 +64,6 @@ Json json_of(const wire::StatusReply& reply) {
   }
   return json;
 }
-
-}  // namespace
 
 ExitCode run(const StatusCommand& command, const Surroundings& around, Console& console) {
   const auto coordinator = channel_to_coordinator(around);

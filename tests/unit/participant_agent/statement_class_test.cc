@@ -150,6 +150,10 @@ TEST(StatementClass, SeveralStatementsInOneTextAreForbidden) {
   }
   EXPECT_EQ(kind_of(kPg, "SELECT E'a'\n'b\\'; COMMIT; --'"), "read")
       << "one string in two lines, as Postgres reads it";
+  // A comment may stand before the line break. Read as two strings, the second would end behind the last
+  // quote here, and hide what Postgres runs.
+  EXPECT_EQ(kind_of(kPg, "SELECT E'a' -- c\n'\\'' , 'x'"), "read");
+  EXPECT_NE(kind_of(kPg, "SELECT E'a' -- c\n'\\'' ; COMMIT; --'"), "read");
   EXPECT_EQ(kind_of(kPg, "SELECT 'a\\'; COMMIT; --'"), "forbidden") << "a backslash is no escape in '...'";
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "recovery/display_width.h"
+
 namespace troth::recovery {
 namespace {
 
@@ -14,6 +16,65 @@ TEST(TextTable, AlignsColumnsByCharactersNotBytes) {
             "  ---+------\n"
             "  1  | Žofie\n"
             "  22 | x\n");
+}
+
+TEST(TextTable, AlignsWideCharactersByTheColumnsThatTheyTake) {
+  TextTable table({"name", "n"});
+  table.align_right(1);
+  table.add({"東京", "1"});
+  table.add({"e\u0301", "22"});
+  table.add({"🙂!", "333"});
+  EXPECT_EQ(table.text(),
+            "name |   n\n"
+            "-----+----\n"
+            "東京 |   1\n"
+            "e\u0301    |  22\n"
+            "🙂!  | 333\n");
+}
+
+TEST(TextTable, CutsTheWidestColumnsToFitAndMarksIt) {
+  TextTable table({"id", "note", "more"});
+  table.add({"1", "0123456789abcdefghij", "0123456789"});
+  EXPECT_EQ(table.text("", 30),
+            "id | note         | more\n"
+            "---+--------------+-----------\n"
+            "1  | 0123456789a… | 0123456789\n");
+  // Without a limit nothing is cut.
+  EXPECT_NE(table.text().find("abcdefghij | 0123456789\n"), std::string::npos);
+  // And something of each column stays, however narrow the screen.
+  EXPECT_NE(table.text("", 3).find("1  | 0123456… | 0123456…\n"), std::string::npos);
+}
+
+TEST(TextTable, ExpandsRowsIntoOneLineForEachValue) {
+  TextTable table({"id", "note"});
+  table.add({"1", "0123456789abcdefghij"});
+  table.add({"2", "NULL"});
+  EXPECT_EQ(table.expanded(7, 18),
+            "-[ row 7 ]\n"
+            "id   | 1\n"
+            "note | 0123456789…\n"
+            "-[ row 8 ]\n"
+            "id   | 2\n"
+            "note | NULL\n");
+  EXPECT_NE(table.expanded().find("abcdefghij\n"), std::string::npos);
+}
+
+TEST(DisplayWidth, CutsAtCharactersAndNeverInsideOne) {
+  EXPECT_EQ(display_width("東京"), 4);
+  EXPECT_EQ(display_width("e\u0301"), 1);
+  EXPECT_EQ(display_width("\xff\xfe"), 2);
+  EXPECT_EQ(cut_to_width("東京都", 6), "東京都");
+  EXPECT_EQ(cut_to_width("東京都", 5), "東京…");
+  EXPECT_EQ(cut_to_width("東京都", 4), "東…");
+  EXPECT_EQ(cut_to_width("東京都", 1), "…");
+  EXPECT_EQ(cut_to_width("abc", 3), "abc");
+  EXPECT_EQ(cut_to_width("abcd", 3), "ab…");
+}
+
+TEST(TextTable, ShowsWhatTurnsTheWritingAndWhatIsNoText) {
+  EXPECT_EQ(printable("a\u202eb\u0085c\u2028"), "a\\u202eb\\u0085c\\u2028");
+  EXPECT_EQ(printable("a\xff\xc3"), "a\\xff\\xc3");
+  EXPECT_EQ(printable("Žofie 東京"), "Žofie 東京");
 }
 
 TEST(TextTable, ShowsControlCharactersInsteadOfObeyingThem) {
