@@ -24,6 +24,8 @@ from harness.thrift_api import Client, Remote
 from harness.waiting import eventually
 
 RESOURCES = {"pg": "postgres", "my": "mysql", "ma": "mariadb"}
+# As the documents call them.
+DOCUMENTED = {"accounts_pg": "postgres", "accounts_my": "mysql"}
 
 
 def install(vault: Vault, agent_configuration: Path) -> None:
@@ -79,7 +81,7 @@ class Cluster:
         `harness` may use everything, and the operator is alice."""
         self.directory = directory
         self.authority = authority
-        self.vaults = [Vault(name, servers[RESOURCES[name]], "") for name in resources]
+        self.vaults = [Vault(name, servers[(RESOURCES | DOCUMENTED)[name]], "") for name in resources]
         if twins:
             self.vaults += [dataclasses.replace(v, resource=f"{v.resource}2") for v in self.vaults]
         self.vaults = [dataclasses.replace(v, database=fresh_database(v.server)) for v in self.vaults]
