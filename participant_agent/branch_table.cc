@@ -151,7 +151,9 @@ void BranchTable::on(const PrepareArrived& input, Context& context) {
   if (auto error = overloaded(size_of(work))) return refuse_work(work, *std::move(error), context);
   const auto planned = plan_work(resources_.at(work.resource).kind, work);
   if (!planned) return refuse_work(work, planned.error(), context);
-  if (const auto bytes = size_of(work); bytes > options_.limits.redo_bytes) {
+  // Of what the database keeps from writing there is no redo.
+  const bool has_redo = !planned->read_only || planned->may_turn_to_write;
+  if (const auto bytes = size_of(work); has_redo && bytes > options_.limits.redo_bytes) {
     return refuse_work(work,
                        refusal(ErrorCode::kInvalidArgument, Effect::kNone,
                                fmt::format("the branch's work has {} KiB; the journal takes up to {}: split it",

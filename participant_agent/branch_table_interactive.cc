@@ -28,8 +28,10 @@ void BranchTable::on(const StatementArrived& input, Context& context) {
     const auto room = [&](const Branch& branch) {
       return branch.check_redo(*input.statement.statement, options_.limits.redo_bytes);
     };
-    if (auto enough = entry == nullptr ? room(Branch(work, WorkPlan{}, options_.times)) : room(entry->branch); !enough)
-      return refuse(enough.error());
+    if (*marks) {
+      const auto enough = entry == nullptr ? room(Branch(work, WorkPlan{}, options_.times)) : room(entry->branch);
+      if (!enough) return refuse(enough.error());
+    }
     if (auto error = overloaded(size_of(*input.statement.statement))) return refuse(*std::move(error));
     if (auto error = overloaded_with_answers(entry)) return refuse(*std::move(error));
     asked.marks = *marks;

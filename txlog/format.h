@@ -31,9 +31,9 @@ inline constexpr std::size_t kFrameBytes = 64;
 inline constexpr std::size_t kRecordHeaderBytes = 24;
 
 inline constexpr std::size_t kMaxOwnerLength = 63;
-inline constexpr std::size_t kMaxPayloadBytes = std::size_t{16} << 20;
+inline constexpr std::size_t kMaxPayloadBytes = std::size_t{48} << 20;
 // A batch is never longer, so a damaged length is refused before anything is allocated for it.
-inline constexpr std::size_t kMaxBatchBytes = std::size_t{32} << 20;
+inline constexpr std::size_t kMaxBatchBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMinSegmentBytes = 4 * kBlockBytes;
 inline constexpr std::size_t kMaxSegmentBytes = std::size_t{1} << 30;
 

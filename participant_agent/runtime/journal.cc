@@ -14,6 +14,8 @@
 namespace troth::agent {
 namespace {
 
+constexpr std::uint64_t kMaxPendingBytes = std::uint64_t{1} << 30;
+
 constexpr std::uint64_t kAppendsPerLook = 256;
 
 }  // namespace
@@ -67,6 +69,8 @@ Result<std::unique_ptr<Journal>> Journal::open(asio::io_context& loop, const Jou
   log.identity = {options.cluster, "agent/" + options.agent.value};
   log.segment_bytes = options.segment_bytes;
   log.on_synced = options.on_synced;
+  // The branch table's limits bound what is appended; a record that the log refused would end the agent.
+  log.max_pending_bytes = kMaxPendingBytes;
   log.replay = [&state](const txlog::RecordView& view) -> Status {
     auto record = decode(view);
     if (!record) return std::unexpected(std::move(record.error()));
