@@ -1,9 +1,17 @@
-# cmake -DPROGRAM=... -DPAGE=... -P ComparePage.cmake: is the committed page what the program prints?
-execute_process(COMMAND ${PROGRAM} --settings-reference OUTPUT_VARIABLE made RESULT_VARIABLE code)
-if(NOT code EQUAL 0)
-  message(FATAL_ERROR "${PROGRAM} --settings-reference ended with ${code}")
-endif()
+# cmake -DPROGRAMS=a,b -DFLAG=--settings-reference -DPAGE=... -P ComparePage.cmake: is the committed page what the
+# programs print, one behind the other?
+string(REPLACE "," ";" programs "${PROGRAMS}")
+set(made "")
+set(remedy "")
+foreach(program IN LISTS programs)
+  execute_process(COMMAND ${program} ${FLAG} OUTPUT_VARIABLE part RESULT_VARIABLE code)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "${program} ${FLAG} ended with ${code}")
+  endif()
+  string(APPEND made "${part}")
+  string(APPEND remedy "${program} ${FLAG}; ")
+endforeach()
 file(READ ${PAGE} committed)
 if(NOT made STREQUAL committed)
-  message(FATAL_ERROR "${PAGE} is not what the code says: run ${PROGRAM} --settings-reference > ${PAGE}")
+  message(FATAL_ERROR "${PAGE} is not what the code says: run { ${remedy}} > ${PAGE}")
 endif()

@@ -115,6 +115,10 @@ TableCounts TransactionTable::Reign::counts() const {
   auto counts = counts_;
   counts.undecided = admission_.taken();
   counts.open = open_.size();
+  counts.last_sequence = last_sequence_;
+  counts.draining = draining_;
+  const auto oldest = std::ranges::find_if(open_, [](const auto& each) { return !each.second.ending; });
+  if (oldest != open_.end()) counts.oldest_open = oldest->second.begun;
   return counts;
 }
 
@@ -136,6 +140,37 @@ std::vector<ResourceReport> TransactionTable::Reign::resources() const {
   for (const auto& [name, record] : registry_.records())
     reports.push_back({record, registry_.connected(record.agent)});
   return reports;
+}
+
+std::map<ResourceName, ResourceBacklog> TransactionTable::Reign::backlogs(Clocks clocks,
+                                                                          std::size_t limit) const {
+  std::map<ResourceName, ResourceBacklog> backlogs;
+  for (const auto& [name, record] : registry_.records())
+    backlogs.try_emplace(name);
+  for (const auto& [position, open] : open_) {
+    if (limit-- == 0) break;
+    const auto* machine = std::get_if<TwoPhaseCommit>(&open.protocol);
+    if (machine == nullptr || open.ending) continue;
+    for (const auto& branch : open.recorded) {
+      if (!machine->awaits_acknowledgement(branch.branch)) continue;
+      auto& backlog = backlogs[registry_.name_of(branch.resource)];
+      ++backlog.branches;
+      backlog.oldest = std::max(backlog.oldest, clocks.wall - open.begun);
+    }
+  }
+  return backlogs;
+}
+
+std::optional<OpenTransactionNames> TransactionTable::Reign::names_of(const TransactionId& id) const {
+  const auto at = open_.find(position_of(id));
+  if (at == open_.end() || at->second.id != id) return std::nullopt;
+  const auto& open = at->second;
+  OpenTransactionNames names{open.client, std::nullopt, open.label};
+  if (open.request) {
+    names.client = open.request->client;
+    names.request = open.request->id;
+  }
+  return names;
 }
 
 // ---- the table itself
@@ -179,6 +214,13 @@ std::vector<OpenTransactionReport> TransactionTable::open_transactions(Clocks cl
 }
 std::vector<ResourceReport> TransactionTable::resources() const {
   return reign_->resources();
+}
+
+std::map<ResourceName, ResourceBacklog> TransactionTable::backlogs(Clocks clocks, std::size_t limit) const {
+  return reign_->backlogs(clocks, limit);
+}
+std::optional<OpenTransactionNames> TransactionTable::names_of(const TransactionId& id) const {
+  return reign_->names_of(id);
 }
 
 }  // namespace troth::coordinator

@@ -52,10 +52,11 @@ class TransactionTable::Reign {
   [[nodiscard]] TableCounts counts() const;
   [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;
   [[nodiscard]] std::vector<ResourceReport> resources() const;
+  [[nodiscard]] std::map<ResourceName, ResourceBacklog> backlogs(Clocks clocks, std::size_t limit) const;
+  [[nodiscard]] std::optional<OpenTransactionNames> names_of(const TransactionId& id) const;
 
  private:
   // ---- what there is
-
   struct Place {  // a branch's, as it was when its work was sent
     ResourceName resource;
     ResourceNumber number;
@@ -96,7 +97,6 @@ class TransactionTable::Reign {
 
   enum class Upkeep : std::uint8_t { kEnds, kRetention, kRedrive, kDrain };
   using TimerKey = std::variant<Position, CallId, Upkeep>;
-
   // ---- reign.cc
   void take(const TimePassed&);
   void take(StoreAnswered& answered);

@@ -16,8 +16,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
@@ -48,6 +50,22 @@ struct TableCounts {
   std::uint64_t undecided = 0;  // now
   std::uint64_t open = 0;       // now: undecided, and decided but not ended
   std::uint64_t refused = 0;    // calls that admission turned away
+  Sequence last_sequence;       // of this reign; zero: it has begun nothing
+  bool draining = false;
+  std::optional<WallTime> oldest_open;  // when it was begun; of a redriven one, when it was decided
+};
+
+// What of a resource's branches waits for the acknowledgement of a commit that was decided.
+struct ResourceBacklog {
+  std::size_t branches = 0;
+  Duration oldest{};  // since its transaction was begun, or, for a redriven one, since its decision
+};
+
+// What an open transaction is called, for lines about it.
+struct OpenTransactionNames {
+  std::string client;
+  std::optional<RequestId> request;
+  std::string label;
 };
 
 struct ResourceReport {
@@ -81,6 +99,10 @@ class TransactionTable {
   [[nodiscard]] TableCounts counts() const;
   [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;
   [[nodiscard]] std::vector<ResourceReport> resources() const;
+  // By resource; looks at the `limit` oldest open transactions.
+  [[nodiscard]] std::map<ResourceName, ResourceBacklog> backlogs(Clocks clocks, std::size_t limit) const;
+  // Nothing: it is not open here.
+  [[nodiscard]] std::optional<OpenTransactionNames> names_of(const TransactionId& id) const;
 
  private:
   class Reign;

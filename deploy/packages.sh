@@ -15,7 +15,7 @@ set -euo pipefail
 readonly build_set=(
   g++ cmake ninja-build make ccache mold pkg-config thrift-compiler
   libpqxx-dev libmysqlcppconn-dev libthrift-dev libfmt-dev libasio-dev libspdlog-dev libcli11-dev libtoml11-dev
-  nlohmann-json3-dev libisal-dev libsystemd-dev libssl-dev
+  nlohmann-json3-dev libisal-dev libsystemd-dev libssl-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev librapidcheck-dev
 )
 readonly demo_set=(
@@ -28,6 +28,8 @@ readonly test_set=(
   pgbouncer
   # Debian's python3-thrift imports six without depending on it.
   python3-thrift python3-six thrift-compiler
+  # What reads /metrics strictly, and the alert rules.
+  python3-prometheus-client python3-yaml
 )
 readonly check_set=(git clang-format-19 clang-tidy-19 black shellcheck)
 readonly fuzz_set=(clang-19 libclang-rt-19-dev)

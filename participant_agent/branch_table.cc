@@ -455,6 +455,22 @@ void BranchTable::drop(std::map<BranchId, Entry>::iterator at) {
   branches_.erase(at);
 }
 
+std::map<ResourceName, BranchLoad> BranchTable::loads(Instant now) const {
+  std::map<ResourceName, BranchLoad> loads;
+  for (const auto& [name, resource] : resources_)
+    loads.try_emplace(name);
+  for (const auto& id : live_) {
+    const auto& entry = branches_.at(id);
+    auto& load = loads[entry.branch.resource()];
+    ++load.live;
+    const auto phase = entry.branch.phase();
+    if (phase != Branch::Phase::kInDoubt && phase != Branch::Phase::kFinishing) continue;
+    ++load.in_doubt;
+    load.oldest_in_doubt = std::max(load.oldest_in_doubt, now - entry.since);
+  }
+  return loads;
+}
+
 bool BranchTable::is_working() const {
   return std::ranges::any_of(live_, [this](const BranchId& id) {
     const auto phase = branches_.at(id).branch.phase();

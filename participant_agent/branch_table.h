@@ -60,6 +60,13 @@ struct OpenBranch {
   Instant since;
 };
 
+// What of a resource's branches has not ended.
+struct BranchLoad {
+  std::size_t live = 0;
+  std::size_t in_doubt = 0;    // prepared, or being finished
+  Duration oldest_in_doubt{};  // how long it is known here
+};
+
 class BranchTable {
  public:
   BranchTable(TableOptions options, const JournalState& journal, Instant now);
@@ -73,6 +80,9 @@ class BranchTable {
   [[nodiscard]] const std::optional<Epoch>& epoch() const { return fence_.newest(); }
   [[nodiscard]] const Branch* find(const BranchId& id) const;
   [[nodiscard]] std::vector<OpenBranch> open_branches() const;
+  // By resource, also where there are none; cheaper than looking through open_branches().
+  [[nodiscard]] std::map<ResourceName, BranchLoad> loads(Instant now) const;
+  [[nodiscard]] std::size_t live_bytes() const { return live_bytes_; }
   // Every branch of this resource that has not ended.
   [[nodiscard]] std::set<BranchId> live_in(const ResourceName& resource) const;
   // Some branch still runs statements, or holds its snapshot.

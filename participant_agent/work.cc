@@ -81,7 +81,8 @@ Result<WorkPlan> plan_work(DatabaseKind kind, const Work& work) {
 }
 
 std::size_t size_of(const Work& work) {
-  return sizeof(Work) + size_of(work.statements) + (work.request ? work.request->client.size() : 0);
+  return sizeof(Work) + size_of(work.statements) + (work.request ? work.request->client.size() : 0) +
+         work.label.size() + work.traceparent.size();
 }
 
 }  // namespace troth::agent

@@ -34,6 +34,8 @@ struct Work {
   Duration timeout{0};  // of the whole branch, from receipt
   Duration statement_timeout{0};
   std::uint64_t max_rows = 0;
+  std::string label;        // for people
+  std::string traceparent;  // W3C trace context
   // Its statements come one by one, and the prepare last; `statements` are those that may have written.
   bool interactive = false;
   Duration idle_timeout{0};  // between two of them

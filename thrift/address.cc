@@ -40,4 +40,8 @@ Result<Address> Address::parse(std::string_view text) {
   return Address{std::string(host), port};
 }
 
+Result<Address> Address::parse_local(std::string_view text) {
+  return text.starts_with(':') ? parse(fmt::format("127.0.0.1{}", text)) : parse(text);
+}
+
 }  // namespace troth::rpc

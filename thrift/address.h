@@ -18,6 +18,8 @@ struct Address {
   [[nodiscard]] std::string text() const;
   // Refuses what is not `host:port` (invalid_argument, effect none).
   [[nodiscard]] static Result<Address> parse(std::string_view text);
+  // The same, but `:port` is on loopback.
+  [[nodiscard]] static Result<Address> parse_local(std::string_view text);
   auto operator<=>(const Address&) const = default;
 };
 

@@ -39,7 +39,8 @@ struct PrepareRequest {
   12: i32 statement_count,              // must equal the size of work.statements [T12]
   13: bool one_phase,                   // commit at once; the answer is `committed` or `no`
   14: optional string traceparent,
-  15: bool interactive                  // the branch is open; `statement_count` of its statements were answered [T12]
+  15: bool interactive,                 // the branch is open; `statement_count` of its statements were answered [T12]
+  16: optional string label             // for people: in lines and, where the resource asks for it, in SQL comments
 }
 
 enum Vote {
@@ -80,7 +81,8 @@ struct StatementRequest {
   15: i64 max_rows,
   16: i64 from_row,
   17: i64 page_rows,                    // 0: all
-  18: optional string traceparent
+  18: optional string traceparent,
+  19: optional string label
 }
 
 struct StatementReply {

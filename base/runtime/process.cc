@@ -20,13 +20,18 @@ void describe(Schema& schema, ProcessSettings& settings) {
               "Where this process keeps its identity and its log; made by `init`.");
   schema.duration_ms("shutdown_timeout_ms", settings.shutdown_timeout, {.min = 100, .max = 600'000},
                      "How long a clean shutdown may take after SIGTERM; then the process ends at once.");
-  schema.section("log", "What is written to standard error, one logfmt line per event.", [&] {
-    schema.choice<LogLevel>("level", settings.log_level,
+  schema.section("log", "What is written to standard error, one line per event.", [&] {
+    schema.choice<LogFormat>("format", settings.log.format,
+                             {{"logfmt", LogFormat::kLogfmt}, {"json", LogFormat::kJson}},
+                             "How a line is written: `key=value`, or one JSON object.");
+    schema.choice<LogLevel>("level", settings.log.level,
                             {{"debug", LogLevel::kDebug},
                              {"info", LogLevel::kInfo},
                              {"warning", LogLevel::kWarning},
                              {"error", LogLevel::kError}},
                             "Lines below this level are dropped.");
+    schema.integer("lines_per_second", settings.log.lines_per_second, {.min = 1, .max = 100'000},
+                   "Of each kind of line that a client can cause at will; what is held back is counted.");
   });
   schema.section("testing", "For tests of crashes only. Leave it out in production.", [&] {
     schema.text("crash_point", settings.crash.point, {.max_bytes = 100},
@@ -113,8 +118,10 @@ void Process::ready(std::string_view address, std::initializer_list<LogField> mo
   std::string line = "ready";
   append_logfmt(line, {"address", address});
   append_logfmt(line, {"program", program_});
-  for (const auto& field : more)
-    append_logfmt(line, field);
+  for (const auto& field : more) {
+    const auto* text = std::get_if<std::string_view>(&field.value);
+    if (text == nullptr || !text->empty()) append_logfmt(line, field);
+  }
   line += '\n';
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);

@@ -33,6 +33,7 @@
 #include "base/runtime/crash_points.h"
 #include "base/runtime/data_directory.h"
 #include "base/runtime/log.h"
+#include "base/runtime/metrics.h"
 #include "base/settings.h"
 
 namespace asio {
@@ -45,7 +46,7 @@ namespace troth {
 struct ProcessSettings {
   std::string data_directory;
   std::chrono::milliseconds shutdown_timeout{10'000};
-  LogLevel log_level = LogLevel::kInfo;
+  LogSettings log;
   CrashSettings crash;
 };
 
@@ -65,7 +66,7 @@ class Process {
   void on_stop(std::function<void()> stop);
 
   // Says that this process serves: a line `ready address=127.0.0.1:40123 program=troth-agent ...` on standard
-  // output, and READY to systemd.
+  // output, and READY to systemd. What is empty of `more` is left out.
   void ready(std::string_view address, std::initializer_list<LogField> more = {});
 
   // Runs the loop on this thread until finish(). Returns what finish() was given.
@@ -87,6 +88,7 @@ struct Program {
   std::string_view purpose;  // one line, for --help
   OwnerKind kind;
   std::span<const std::string_view> crash_points;
+  MetricTables metrics;
   std::function<void(Schema&)> describe;
   std::function<Status(Process&)> run;
 };

@@ -58,7 +58,7 @@ int init(const Program& program, const ProcessSettings& settings, const std::str
 }
 
 int serve(const Program& program, const ProcessSettings& settings) {
-  start_log(program.name, settings.log_level);
+  start_log(program.name, settings.log);
   auto data = DataDirectory::open(settings.data_directory, program.kind);
   if (!data) {
     data.error().message += fmt::format(" (`{} init --config FILE --name NAME`)", program.name);
@@ -97,9 +97,11 @@ int run_program(const Program& program, int argc, char** argv) {
   Wish wish;
   bool reference = false;
   bool list_points = false;
+  bool metrics = false;
   app.add_option("--config", wish.config, "Configuration file (TOML)")->type_name("FILE");
   app.add_flag("--check-config", wish.check_config, "Print the settings in force, or what is wrong, and end");
   app.add_flag("--settings-reference", reference, "Print the page that describes every setting, and end");
+  app.add_flag("--metrics-reference", metrics, "Print the page that describes every metric, and end");
   app.add_flag("--list-crash-points", list_points, "Print the names that testing.crash_point takes, and end");
   auto* init_command = app.add_subcommand("init", "Make the data directory, once");
   init_command->add_option("--name", wish.init_name, "Short name; six random characters are added")
@@ -119,6 +121,10 @@ int run_program(const Program& program, int argc, char** argv) {
     return kUsage;
   }
   if (reference) return print_reference(program);
+  if (metrics) {
+    fmt::print("{}", metrics_reference(program.name, program.metrics));
+    return kStopped;
+  }
   if (list_points) return print_crash_points(program);
   if (wish.config.empty()) {
     fmt::print(stderr, "{}: --config FILE is missing; --help shows how to begin\n", program.name);

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/time.h"
 #include "coordinator/runtime/interactive_wire.h"
 #include "coordinator/table_messages.h"
 #include "coordinator/transaction.h"
@@ -38,10 +39,11 @@ class WaitingCalls {
   std::unordered_map<std::uint64_t, Answer> waiting_;
 };
 
-// An execute call also keeps its work, for the prepares that are made of it; a begin has none.
+// An execute call also keeps its work, for the prepares that are made of it. A begin's request has names only.
 struct ExecuteCall {
   std::shared_ptr<const wire::ExecuteRequest> request;
   std::function<void(Answer)> answer;
+  Instant called;
 };
 
 // A commit or a rollback may come after its transaction has ended: the table then answers with how it did.
@@ -49,12 +51,14 @@ struct EndingCall {
   TransactionId transaction;
   bool commits = false;
   std::function<void(Answer)> answer;
+  Instant called;
 };
 
 // A statement call keeps its statement, or which rows it asks for, for the message that is made of it.
 struct StatementCall {
   std::shared_ptr<const StatementPart> part;
   std::function<void(AnswerStatement)> answer;
+  Instant called;
 };
 
 }  // namespace troth::coordinator

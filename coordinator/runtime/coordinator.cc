@@ -29,11 +29,13 @@ Clocks clocks_now() {
 }  // namespace
 
 Coordinator::Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings,
-                         Events events)
+                         Events events, std::shared_ptr<Metrics> metrics)
     : loop_(loop),
       cluster_(std::move(cluster)),
       settings_(settings),
       events_(std::move(events)),
+      metrics_(std::move(metrics)),
+      watch_(*metrics_, settings.slow_transaction),
       timer_(loop) {}
 
 Coordinator::~Coordinator() = default;
@@ -44,6 +46,7 @@ void Coordinator::start(store::DecisionStore& store, Nonce nonce) {
 }
 
 void Coordinator::store_answered(store::Answered answered) {
+  watch_.store_answered(answered);
   if (table_) {
     const bool chosen = std::holds_alternative<store::Won>(answered.answer);
     const bool ended = std::holds_alternative<store::EndRecorded>(answered.answer);
@@ -86,31 +89,33 @@ void Coordinator::shut_down(Duration grace) {
 void Coordinator::execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
                           std::function<void(Answer)> answer) {
   const auto call = next_call();
-  executes_.emplace(call.value, ExecuteCall{std::move(request), std::move(answer)});
+  executes_.emplace(call.value, ExecuteCall{std::move(request), std::move(answer), boot_now()});
   step(ExecuteRequested{call, std::move(work)});
 }
 
-void Coordinator::begin(Work work, std::function<void(Answer)> answer) {
-  execute(nullptr, std::move(work), std::move(answer));
+void Coordinator::begin(std::shared_ptr<const wire::ExecuteRequest> names, Work work,
+                        std::function<void(Answer)> answer) {
+  watch_.forget_ended(*table_);
+  execute(std::move(names), std::move(work), std::move(answer));
 }
 
 void Coordinator::run_statement(StatementRequested request, StatementPart part,
                                 std::function<void(AnswerStatement)> answer) {
   request.call = next_call();
   statements_.emplace(request.call.value, StatementCall{std::make_shared<const StatementPart>(std::move(part)),
-                                                        std::move(answer)});
+                                                        std::move(answer), boot_now()});
   step(std::move(request));
 }
 
 void Coordinator::commit(CommitRequested request, std::function<void(Answer)> answer) {
   request.call = next_call();
-  endings_.emplace(request.call.value, EndingCall{request.transaction, true, std::move(answer)});
+  endings_.emplace(request.call.value, EndingCall{request.transaction, true, std::move(answer), boot_now()});
   step(std::move(request));
 }
 
 void Coordinator::roll_back(RollbackRequested request, std::function<void(Answer)> answer) {
   request.call = next_call();
-  endings_.emplace(request.call.value, EndingCall{request.transaction, false, std::move(answer)});
+  endings_.emplace(request.call.value, EndingCall{request.transaction, false, std::move(answer), boot_now()});
   step(std::move(request));
 }
 
@@ -269,6 +274,8 @@ void Coordinator::set_timer() {
 void Coordinator::carry_out_one(SendPrepare& send) {
   reach(CrashPoint::kAfterAdmission);
   const auto branch = send.to.branch;
+  const auto call = executes_.find(send.work_of.value);
+  watch_.preparing(send, call == executes_.end() ? nullptr : &call->second);
   auto* agent = link(send.to.agent);
   CHECK(agent != nullptr, "work for agent {}, which was never linked", send.to.agent.value);
   agent->prepare(prepare_message(send), send.timeout,
@@ -284,7 +291,6 @@ void Coordinator::carry_out_one(SendPrepare& send) {
                  });
   if (send.one_phase) return reach(CrashPoint::kAfterOnePhaseSent);
   if (branch.branch.value == 1) reach(CrashPoint::kAfterFirstPrepareSent);
-  const auto call = executes_.find(send.work_of.value);
   if (call != executes_.end() && branch.branch.value == call->second.request->branches.size())
     reach(CrashPoint::kAfterPreparesSent);
 }
@@ -317,12 +323,15 @@ void Coordinator::carry_out_one(SendStatement& send) {
 void Coordinator::carry_out_one(SendCommit& send) {
   auto* agent = link(send.to.agent);
   if (agent == nullptr) return;  // not registered since this start: the table sends it again
-  agent->commit(finish_of(send.to, header(send.to.watermark)),
-                [this, branch = send.to.branch](Result<wire::FinishReply> reply) {
-                  if (!reply) return;
-                  reach(CrashPoint::kAfterFirstAcknowledgement);
-                  step(CommitReplied{branch, end_of(reply->outcome), reply->detail});
-                });
+  agent->commit(
+      finish_of(send.to, header(send.to.watermark)),
+      [this, branch = send.to.branch, resource = send.to.resource](Result<wire::FinishReply> reply) {
+        if (!reply) return;
+        reach(CrashPoint::kAfterFirstAcknowledgement);
+        CommitReplied replied{branch, end_of(reply->outcome), reply->detail};
+        watch_.commit_replied(replied, resource, *table_);
+        step(std::move(replied));
+      });
   reach(send.to.branch.branch.value == 1 ? CrashPoint::kAfterFirstCommitSent : CrashPoint::kAfterCommitsSent);
 }
 
@@ -366,6 +375,7 @@ void Coordinator::carry_out_one(SendSettle& send) {
 }
 
 void Coordinator::carry_out_one(AskStore& ask) {
+  watch_.asking(ask);
   asked_.push_back({ask.ticket, std::move(ask.request)});
 }
 
@@ -373,6 +383,7 @@ void Coordinator::carry_out_one(AnswerExecute& answer) {
   if (const auto ending = endings_.find(answer.call.value); ending != endings_.end()) {
     const auto call = std::move(ending->second);
     endings_.erase(ending);
+    watch_.answering(answer.answer, call);
     return call.answer(std::move(answer.answer));
   }
   const auto found = executes_.find(answer.call.value);
@@ -385,6 +396,7 @@ void Coordinator::carry_out_one(AnswerExecute& answer) {
   }
   const auto call = std::move(found->second);
   executes_.erase(found);
+  watch_.answering(answer.answer, call);
   call.answer(std::move(answer.answer));
   // The answer is on its way when the loop turns next.
   asio::post(loop_, [] { reach(CrashPoint::kAfterAnswer); });
@@ -395,6 +407,7 @@ void Coordinator::carry_out_one(AnswerStatement& answer) {
   CHECK(found != statements_.end(), "statement call {} is answered twice", answer.call.value);
   const auto call = std::move(found->second);
   statements_.erase(found);
+  watch_.answering(answer, call);
   call.answer(std::move(answer));
 }
 
@@ -402,8 +415,10 @@ void Coordinator::carry_out_one(AnswerStatus& answer) {
   if (const auto ending = endings_.find(answer.call.value); ending != endings_.end()) {
     const auto call = std::move(ending->second);
     endings_.erase(ending);
-    return call.answer(call.commits ? commit_answer_of(call.transaction, answer.report)
-                                    : rollback_answer_of(call.transaction, answer.report));
+    auto said = call.commits ? commit_answer_of(call.transaction, answer.report)
+                             : rollback_answer_of(call.transaction, answer.report);
+    watch_.answering(said, call);
+    return call.answer(std::move(said));
   }
   statuses_.answer(answer.call, std::move(answer.report));
 }

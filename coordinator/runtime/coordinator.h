@@ -18,7 +18,9 @@
 #include "coordinator/decision_store/decision_store.h"
 #include "coordinator/runtime/agent_link.h"
 #include "coordinator/runtime/calls.h"
+#include "coordinator/runtime/metrics_table.h"
 #include "coordinator/runtime/settings.h"
+#include "coordinator/runtime/transaction_watch.h"
 #include "coordinator/transaction_table.h"
 #include "thrift/gen/administration_types.h"
 
@@ -32,7 +34,8 @@ class Coordinator {
     std::function<void()> on_drained;
   };
 
-  Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings, Events events);
+  Coordinator(asio::io_context& loop, ClusterId cluster, const CoordinatorSettings& settings, Events events,
+              std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>(coordinator_metrics()));
   ~Coordinator();
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
@@ -44,7 +47,8 @@ class Coordinator {
 
   void execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
                std::function<void(Answer)> answer);
-  void begin(Work work, std::function<void(Answer)> answer);
+  // `names`: a request without work, for lines about the transaction.
+  void begin(std::shared_ptr<const wire::ExecuteRequest> names, Work work, std::function<void(Answer)> answer);
   void run_statement(StatementRequested request, StatementPart part,
                      std::function<void(AnswerStatement)> answer);
   void commit(CommitRequested request, std::function<void(Answer)> answer);
@@ -54,6 +58,12 @@ class Coordinator {
                       std::function<void(Result<std::map<ResourceName, ResourceNumber>>)> answer);
   void inquire(BranchId branch, std::function<void(InquiryDecision)> answer);
   void resolve(ResolveRequested request, std::function<void(Result<ResolveReport>)> answer);
+
+  // A call that was refused before it came here.
+  void refused(const wire::ExecuteRequest& request, const Error& error) { watch_.refused(request, error); }
+  [[nodiscard]] bool rules() const { return table_.has_value(); }
+  [[nodiscard]] const TransactionWatch& watch() const { return watch_; }
+  [[nodiscard]] std::size_t waiting_calls() const { return executes_.size(); }
 
   [[nodiscard]] const ClusterId& cluster() const { return cluster_; }
   [[nodiscard]] const TransactionTable& table() const { return *table_; }
@@ -94,6 +104,8 @@ class Coordinator {
   ClusterId cluster_;
   CoordinatorSettings settings_;
   Events events_;
+  std::shared_ptr<Metrics> metrics_;
+  TransactionWatch watch_;
   store::DecisionStore* store_ = nullptr;
   std::optional<TransactionTable> table_;
   std::vector<store::Asked> asked_;  // of the running step, submitted together

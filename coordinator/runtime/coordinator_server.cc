@@ -25,7 +25,11 @@ constexpr Duration kLastAnswers = std::chrono::seconds(2);  // to reach their cl
 }  // namespace
 
 CoordinatorServer::CoordinatorServer(asio::io_context& loop, Options options)
-    : loop_(loop), options_(std::move(options)) {}
+    : loop_(loop),
+      options_(std::move(options)),
+      metrics_(std::make_shared<Metrics>(coordinator_metrics())),
+      log_meter_(*metrics_),
+      view_(*metrics_, options_.settings) {}
 
 CoordinatorServer::~CoordinatorServer() = default;
 
@@ -38,7 +42,9 @@ Status CoordinatorServer::start() {
   events.on_serving = [this] { serve(); };
   events.on_stop = [this](const Error& error) { end(std::unexpected(error)); };
   events.on_drained = [this] { drain(); };
-  coordinator_ = std::make_unique<Coordinator>(loop_, options_.cluster, options_.settings, std::move(events));
+  coordinator_ =
+      std::make_unique<Coordinator>(loop_, options_.cluster, options_.settings, std::move(events), metrics_);
+  if (auto open = open_monitor(); !open) return open;
 
   auto store = open_store();
   if (!store) return std::unexpected(std::move(store.error()));
@@ -49,6 +55,34 @@ Status CoordinatorServer::start() {
   }
   coordinator_->start(*store_, Nonce{random_nonce()});
   return {};
+}
+
+// Before the log is opened, which may take long: until then /healthz and /readyz say that it starts.
+Status CoordinatorServer::open_monitor() {
+  if (options_.settings.http_listen.empty()) return {};
+  auto address = rpc::Address::parse_local(options_.settings.http_listen);
+  if (!address) return std::unexpected(std::move(address.error()));
+  Monitor::Options options;
+  options.host = address->host;
+  options.port = address->port;
+  options.refresh = [this] { refresh_metrics(); };
+  options.readiness = [this] { return view_.readiness(*coordinator_); };
+  auto monitor = Monitor::open(loop_, *metrics_, std::move(options));
+  if (!monitor) return std::unexpected(std::move(monitor.error()));
+  monitor_ = *std::move(monitor);
+  return {};
+}
+
+void CoordinatorServer::refresh_metrics() {
+  if (store_) {
+    view_.refresh(*coordinator_, *store_);
+    log_meter_.refresh(store_->counters(), store_->segments());
+  }
+  if (server_) rpc::refresh_server_metrics(*metrics_, server_->counts(), server_options_);
+}
+
+std::string CoordinatorServer::http_address() const {
+  return monitor_ ? monitor_->address() : std::string();
 }
 
 Result<std::unique_ptr<store::LocalStore>> CoordinatorServer::open_store() {
@@ -65,13 +99,14 @@ Result<std::unique_ptr<store::LocalStore>> CoordinatorServer::open_store() {
       coordinator_->store_answered(std::move(answer));
   };
   options.on_failure = [this](const Error& error) { end(std::unexpected(error)); };
+  options.on_synced = [this](const txlog::SyncedBatch& batch) { log_meter_.synced(batch); };
   options.on_warning = [](const Error& error) { log_warning("decision log", {{"why", error.message}}); };
   return store::LocalStore::open(std::move(options));
 }
 
 void CoordinatorServer::serve() {
   const auto& settings = options_.settings;
-  rpc::ServerOptions options;
+  auto& options = server_options_;
   options.max_connections = settings.max_connections;
   options.max_calls = settings.max_calls;
   options.max_calls_per_connection = settings.max_calls_per_connection;
@@ -80,8 +115,11 @@ void CoordinatorServer::serve() {
     wire::from_error(error).write(&out);
   };
   options.effect_of_refusal = effect_of_refused_call;
-  options.on_trouble = [](const std::string& line) { log_warning("client trouble", {{"what", line}}); };
-  server_ = std::make_unique<rpc::Server>(loop_, std::move(options));
+  options.on_trouble = [](const std::string& line) {
+    static LogLimit limit;
+    log_limited(limit, LogLevel::kWarning, "client trouble", {{"what", line}});
+  };
+  server_ = std::make_unique<rpc::Server>(loop_, options);
   server_->add_service<wire::TransactionsAsyncProcessor>(
       std::make_shared<TransactionsService>(*coordinator_));
   server_->add_service<wire::DirectoryAsyncProcessor>(std::make_shared<DirectoryService>(*coordinator_));

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "coordinator/decision_store/runtime/local_store.h"
 #include "coordinator/runtime/coordinator.h"
+#include "coordinator/runtime/coordinator_view.h"
 #include "coordinator/runtime/settings.h"
 #include "thrift/address.h"
 #include "thrift/runtime/server.h"
@@ -45,6 +46,8 @@ class CoordinatorServer {
 
   // Opens the log. Serving begins later, at on_ready. An error is the end, and on_end is not called.
   [[nodiscard]] Status start();
+  // Where it is looked at over HTTP, from start() on; empty: nowhere.
+  [[nodiscard]] std::string http_address() const;
   // Takes no new work, lets what runs come to its answer within settings.shutdown_grace, then ends.
   void stop();
 
@@ -54,13 +57,21 @@ class CoordinatorServer {
   void drain();
   void end(Status outcome);
 
+  [[nodiscard]] Status open_monitor();
+  void refresh_metrics();
+
   asio::io_context& loop_;
   Options options_;
+  std::shared_ptr<Metrics> metrics_;  // before everything that counts
+  txlog::LogMeter log_meter_;
+  CoordinatorView view_;
   rpc::Address address_;
+  rpc::ServerOptions server_options_;
   bool ended_ = false;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<store::LocalStore> store_;
   std::unique_ptr<rpc::Server> server_;  // goes before the coordinator that its services call
+  std::unique_ptr<Monitor> monitor_;     // goes first: it looks at all of them
 };
 
 }  // namespace troth::coordinator

@@ -38,6 +38,7 @@ Result<wire::StatementRequest> shared_part(const wire::BeginRequest& request) {
   wire::StatementRequest shared;
   shared.isolation = wire::Isolation::SERVER_DEFAULT;
   if (request.__isset.traceparent) shared.__set_traceparent(request.traceparent);
+  if (request.__isset.label) shared.__set_label(request.label);
   if (!request.__isset.options) return shared;
   const auto& options = request.options;
   if (options.__isset.isolation) {

@@ -17,11 +17,14 @@ Status serve(Process& process, const CoordinatorSettings& settings) {
   options.cluster = cluster;
   options.log_directory = process.data().log_path();
   options.audit_path = process.data().audit_path();
+  CoordinatorServer* running = nullptr;
   options.on_ready = [&](const rpc::Address& address, const Epoch& epoch) {
-    process.ready(address.text(), {{"cluster", cluster}, {"epoch", epoch.number}});
+    process.ready(address.text(),
+                  {{"cluster", cluster}, {"epoch", epoch.number}, {"http", running->http_address()}});
   };
   options.on_end = [&](Status outcome) { process.finish(std::move(outcome)); };
   CoordinatorServer server(process.loop(), std::move(options));
+  running = &server;
   if (auto started = server.start(); !started) return started;
   process.on_stop([&] { server.stop(); });
   return process.run_loop();
@@ -37,6 +40,7 @@ int main(int argc, char** argv) {
        .purpose = "Decides transactions over several databases, and drives every branch to the decided end.",
        .kind = troth::OwnerKind::kCoordinator,
        .crash_points = troth::coordinator::kCrashPoints,
+       .metrics = troth::coordinator::coordinator_metrics(),
        .describe = [&](troth::Schema& schema) { troth::coordinator::describe(schema, settings); },
        .run = [&](troth::Process& process) { return troth::coordinator::serve(process, settings); }},
       argc, argv);

@@ -52,6 +52,8 @@ void describe_times(Schema& schema, CoordinatorSettings& settings) {
                  "must be at least redrive_first_ms");
   schema.duration_ms("shutdown_grace_ms", settings.shutdown_grace, {.min = 0, .max = 3'600'000},
                      "After SIGTERM: how long running transactions may go on before they are answered.");
+  schema.duration_ms("slow_transaction_ms", settings.slow_transaction, {.min = 0, .max = kDayMs},
+                     "A call that takes longer gets a line with the time of each step; 0: none does.");
 }
 
 void describe_retention(Schema& schema, CoordinatorSettings& settings) {
@@ -70,6 +72,9 @@ void describe_retention(Schema& schema, CoordinatorSettings& settings) {
 void describe(Schema& schema, CoordinatorSettings& settings) {
   schema.text("listen", settings.listen, {.max_bytes = 280},
               "host:port where services, agents and the tool call; port 0 takes any free one.");
+  schema.text(
+      "http_listen", settings.http_listen, {.max_bytes = 280},
+      "host:port of /metrics, /healthz and /readyz, in plain HTTP; `:9464` is on loopback only; empty: off.");
   schema.section("limits", "What the coordinator refuses to exceed.",
                  [&] { describe_limits(schema, settings); });
   schema.section("times", "How long it waits.", [&] { describe_times(schema, settings); });

@@ -14,6 +14,7 @@ namespace troth::coordinator {
 
 struct CoordinatorSettings {
   std::string listen = "127.0.0.1:7710";
+  std::string http_listen;  // empty: nothing is shown over HTTP
   TableLimits table;
 
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
@@ -28,6 +29,7 @@ struct CoordinatorSettings {
   std::chrono::milliseconds heartbeat_interval{1000};
   std::chrono::milliseconds agent_call_timeout{10'000};  // of heartbeats, commits, settles
   std::chrono::milliseconds shutdown_grace{5000};
+  std::chrono::milliseconds slow_transaction{1000};
 };
 
 void describe(Schema& schema, CoordinatorSettings& settings);

@@ -9,6 +9,18 @@
 #include "thrift/runtime/refusal.h"
 
 namespace troth::coordinator {
+namespace {
+
+std::shared_ptr<const wire::ExecuteRequest> names_of(const wire::BeginRequest& request) {
+  auto names = std::make_shared<wire::ExecuteRequest>();
+  names->client_name = request.client_name;
+  if (request.__isset.request_id) names->__set_request_id(request.request_id);
+  if (request.__isset.label) names->__set_label(request.label);
+  if (request.__isset.traceparent) names->__set_traceparent(request.traceparent);
+  return names;
+}
+
+}  // namespace
 
 void TransactionsService::hello(Answer<wire::Hello> answer, Refusal refuse, const wire::Hello& hello) {
   if (const auto fits = rpc::check_hello(hello, coordinator_.cluster()); !fits) {
@@ -20,7 +32,10 @@ void TransactionsService::hello(Answer<wire::Hello> answer, Refusal refuse, cons
 void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal refuse,
                                   const wire::ExecuteRequest& request) {
   auto work = work_of(request);
-  if (!work) return rpc::refuse_with(refuse, work.error());
+  if (!work) {
+    coordinator_.refused(request, work.error());
+    return rpc::refuse_with(refuse, work.error());
+  }
   coordinator_.execute(
       std::make_shared<wire::ExecuteRequest>(request), *std::move(work),
       [answer = std::move(answer), refuse = std::move(refuse)](const coordinator::Answer& outcome) {
@@ -34,9 +49,13 @@ void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal re
 
 void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse,
                                 const wire::BeginRequest& request) {
+  const auto names = names_of(request);
   auto work = work_of(request);
-  if (!work) return rpc::refuse_with(refuse, work.error());
-  coordinator_.begin(*std::move(work), [answer = std::move(answer), refuse = std::move(refuse)](
+  if (!work) {
+    coordinator_.refused(*names, work.error());
+    return rpc::refuse_with(refuse, work.error());
+  }
+  coordinator_.begin(names, *std::move(work), [answer = std::move(answer), refuse = std::move(refuse)](
                                            const coordinator::Answer& outcome) {
     wire::BeginResult result;
     if (const auto* failed = std::get_if<Failed>(&outcome)) return rpc::refuse_with(refuse, error_of(*failed));

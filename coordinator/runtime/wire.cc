@@ -251,6 +251,7 @@ wire::PrepareRequest prepare_of(const wire::ExecuteRequest& request, const SendP
     if (options.__isset.max_rows) prepare.max_rows = options.max_rows;
   }
   if (request.__isset.traceparent) prepare.__set_traceparent(request.traceparent);
+  if (request.__isset.label) prepare.__set_label(request.label);
   return prepare;
 }
 

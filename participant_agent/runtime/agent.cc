@@ -12,6 +12,7 @@
 #include "base/runtime/clock.h"
 #include "base/runtime/log.h"
 #include "participant_agent/refusal.h"
+#include "participant_agent/runtime/branch_lines.h"
 #include "participant_agent/runtime/crash_points.h"
 
 namespace troth::agent {
@@ -68,6 +69,7 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
       table_(table_options(options_, incarnation_), state, started_),
       timer_(loop),
       shutdown_timer_(loop) {
+  begin_codes(*options_.metrics, "troth_agent_refused_total");
   Journal::Events events;
   events.on_durable = [this](JournalTicket through) { journal_durable(through); };
   events.on_failure = [this](const Error& error) { options_.on_failure(error); };
@@ -84,6 +86,8 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
     owner.append = [this](const AppendJournal& record) { append(record); };
     owner.journal = [this]() -> JournalSequence& { return table_.journal(); };
     owner.live_branches = [this, name] { return table_.live_in(name); };
+    owner.branch = [this](const BranchId& id) { return table_.find(id); };
+    resource.metrics = options_.metrics;
     owner.ask_decision = [this, name](const BranchId& id, std::function<void(GroupDecision)> done) {
       coordinators_.inquire(
           id, name, [done = std::move(done)](const InquiryAnswered& answer) { done(answer.decision); });
@@ -333,6 +337,59 @@ Status Agent::take_over(const ResourceName& resource, const OperatorWord& word) 
   return {};
 }
 
+// ---- what it shows
+
+void Agent::refresh_metrics() {
+  auto& metrics = *options_.metrics;
+  const auto now = boot_now();
+  for (const auto& [name, load] : table_.loads(now))
+    if (const auto found = resources_.find(name); found != resources_.end())
+      found->second->meter().show(load);
+  for (const auto& [name, resource] : resources_) {
+    resource->meter().show(health_of(*resource));
+    resource->refresh_metrics();
+  }
+  const auto set = [&metrics](const char* name, auto value) {
+    metrics.gauge(name).Set(static_cast<double>(value));
+  };
+  set("troth_agent_live_branches_limit", options_.settings.branches);
+  set("troth_agent_live_bytes", table_.live_bytes());
+  set("troth_agent_remembered_branches", table_.remembered());
+  set("troth_agent_answers_waiting", held_.size());
+  set("troth_agent_epoch", table_.epoch() ? table_.epoch()->number.value : 0);
+  set("troth_agent_incarnation", incarnation_.value);
+  set("troth_agent_leader_silence_seconds", seconds_of(now - leader_heard_.value_or(started_)));
+}
+
+Readiness Agent::readiness() const {
+  if (shut_down_done_) return {false, "the agent is shutting down", ""};
+  if (const auto stopped = table_.stopped()) {
+    return {false, stopped->message, agent::health_of(ResourceState::kStopped, {}, {}).remedy};
+  }
+  const auto silence = boot_now() - leader_heard_.value_or(started_);
+  if (!leader_heard_ || silence > options_.settings.leader_silence) {
+    const auto& trouble = coordinators_.registration_trouble();
+    return {false,
+            fmt::format("no coordinator was heard for {:.1f} s{}{}", seconds_of(silence), trouble ? ": " : "",
+                        trouble ? trouble->message : std::string()),
+            fmt::format("see that a coordinator of `coordinators` runs and can call {}",
+                        options_.address.text())};
+  }
+  Readiness readiness{true, {}, {}};
+  for (const auto& [name, resource] : resources_) {
+    const auto health = health_of(*resource);
+    if (health.state == ResourceState::kServing) continue;
+    readiness.ready = false;
+    readiness.reason +=
+        fmt::format("{}resource {} is {}{}{}", readiness.reason.empty() ? "" : "; ", name.value,
+                    name_of(health.state), health.reason.empty() ? "" : ": ", health.reason);
+    if (!health.remedy.empty())
+      readiness.remedy +=
+          fmt::format("{}{}: {}", readiness.remedy.empty() ? "" : "; ", name.value, health.remedy);
+  }
+  return readiness;
+}
+
 // ---- the table's step and what it says
 
 void Agent::step(TableInput input) {
@@ -461,8 +518,12 @@ void Agent::carry_out_branch(const BranchId& id, Resource& resource, const Branc
     const auto& epoch = table_.epoch();
     resource.insert_barrier(*branch, epoch ? epoch->number : EpochNumber{});
   } else if (std::holds_alternative<Inquire>(effect)) {
+    resource.meter().inquired();
+    if (branch != nullptr) tell_inquiry(*branch);
     inquire(id, resource.name());
   } else if (const auto* vote = std::get_if<AnswerVote>(&effect)) {
+    resource.meter().voted(vote->answer);
+    if (branch != nullptr) tell_vote(*branch, vote->answer);
     after(vote->after, [this, id, answer = vote->answer] {
       if (answer.vote == Vote::kNo) reach(CrashPoint::kAfterNo);
       if (answer.vote == Vote::kYes) reach(CrashPoint::kAfterVoteDurable);
@@ -472,6 +533,8 @@ void Agent::carry_out_branch(const BranchId& id, Resource& resource, const Branc
   } else if (const auto* answered = std::get_if<AnswerStatement>(&effect)) {
     after(answered->after, [this, id, answer = answered->answer] { answer_all(statements_, id, answer); });
   } else if (const auto* end = std::get_if<AnswerFinish>(&effect)) {
+    resource.meter().ended(end->answer.end);
+    tell_end(id, resource.name(), branch, end->answer);
     after(end->after, [this, id, answer = end->answer] {
       if (answer.end == BranchEnd::kCommitted) reach(CrashPoint::kAfterCommitDurable);
       answer_all(finishes_, id, answer);
@@ -487,6 +550,8 @@ void Agent::carry_out(const AppendJournal& effect) {
 
 void Agent::carry_out(const RefuseCall& effect) {
   if (!current_.refuse) return;
+  options_.metrics->counter("troth_agent_refused_total", {{"code", std::string(name_of(effect.error.code))}})
+      .Increment();
   after(effect.after, [this, call = current_.number, id = current_.branch,
                        refuse = std::exchange(current_.refuse, nullptr), error = effect.error] {
     forget_call(prepares_, id, call);
@@ -497,6 +562,7 @@ void Agent::carry_out(const RefuseCall& effect) {
 }
 
 void Agent::carry_out(const AnswerHeartbeat& effect) {
+  leader_heard_ = boot_now();
   if (!current_.heartbeat) return;
   after(effect.after,
         [answer = std::move(current_.heartbeat), taken = effect.ended_taken] { answer(taken); });

@@ -15,6 +15,7 @@
 
 #include <asio/steady_timer.hpp>
 
+#include "base/runtime/monitor.h"
 #include "participant_agent/branch_table.h"
 #include "participant_agent/runtime/coordinators.h"
 #include "participant_agent/runtime/journal.h"
@@ -38,6 +39,7 @@ class Agent {
     rpc::Address address;  // where coordinators are told to call
     std::vector<Resource::Options> resources;
     std::string audit_path;
+    std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>(agent_metrics());
     std::function<void(const Error&)> on_failure;  // the journal is lost: the process must end
   };
   using Refusal = std::function<void(const Error&)>;
@@ -71,10 +73,16 @@ class Agent {
                std::function<void(FinishAnswer)> answer, Refusal refuse);
   [[nodiscard]] Status take_over(const ResourceName& resource, const OperatorWord& word);
 
+  // Brings gauges up to date.
+  void refresh_metrics();
+  // Heard by a leader, and every resource serves.
+  [[nodiscard]] Readiness readiness() const;
+
   [[nodiscard]] const AgentId& id() const { return options_.agent; }
   [[nodiscard]] Incarnation incarnation() const { return incarnation_; }
   [[nodiscard]] const ClusterId& cluster() const { return options_.cluster; }
   [[nodiscard]] const BranchTable& table() const { return table_; }
+  [[nodiscard]] const Journal& journal() const { return *journal_; }
   [[nodiscard]] ResourceHealth health_of(const Resource& resource) const;
   [[nodiscard]] const std::map<ResourceName, std::unique_ptr<Resource>>& resources() const {
     return resources_;
@@ -133,6 +141,7 @@ class Agent {
   Options options_;
   Incarnation incarnation_;
   Instant started_;
+  std::optional<Instant> leader_heard_;  // last
   std::unique_ptr<Journal> journal_;
   Coordinators& coordinators_;
   BranchTable table_;

@@ -14,11 +14,15 @@
 namespace troth::agent {
 
 AgentServer::AgentServer(asio::io_context& loop, Options options)
-    : loop_(loop), options_(std::move(options)) {}
+    : loop_(loop),
+      options_(std::move(options)),
+      metrics_(std::make_shared<Metrics>(agent_metrics())),
+      log_meter_(*metrics_) {}
 
 AgentServer::~AgentServer() = default;
 
 Status AgentServer::start() {
+  if (auto open = open_monitor(); !open) return open;
   for (const auto& text : options_.settings.coordinators) {
     auto address = rpc::Address::parse(text);
     if (!address) return std::unexpected(std::move(address.error()));
@@ -28,6 +32,40 @@ Status AgentServer::start() {
   if (!options_.cluster.value.empty()) return begin();
   learn_cluster();
   return {};
+}
+
+// Before the journal is opened, which may take long: until then /healthz and /readyz say that it starts.
+Status AgentServer::open_monitor() {
+  if (options_.settings.http_listen.empty()) return {};
+  auto address = rpc::Address::parse_local(options_.settings.http_listen);
+  if (!address) return std::unexpected(std::move(address.error()));
+  Monitor::Options options;
+  options.host = address->host;
+  options.port = address->port;
+  options.refresh = [this] { refresh_metrics(); };
+  options.readiness = [this] { return readiness(); };
+  auto monitor = Monitor::open(loop_, *metrics_, std::move(options));
+  if (!monitor) return std::unexpected(std::move(monitor.error()));
+  monitor_ = *std::move(monitor);
+  return {};
+}
+
+void AgentServer::refresh_metrics() {
+  if (agent_) {
+    agent_->refresh_metrics();
+    log_meter_.refresh(agent_->journal().counters(), agent_->journal().segments());
+  }
+  if (server_) rpc::refresh_server_metrics(*metrics_, server_->counts(), server_options_);
+}
+
+Readiness AgentServer::readiness() const {
+  if (agent_) return agent_->readiness();
+  return {false, "no coordinator has told yet which cluster this agent belongs to",
+          "see that a coordinator of `coordinators` runs and can be reached from here"};
+}
+
+std::string AgentServer::http_address() const {
+  return monitor_ ? monitor_->address() : std::string();
 }
 
 // The very first start: whose agent this is, for ever.
@@ -49,13 +87,14 @@ Status AgentServer::begin() {
   journal_options.agent = options_.agent;
   journal_options.segment_bytes = settings.segment_bytes;
   journal_options.journal_bytes = settings.journal_bytes;
+  journal_options.on_synced = [this](const txlog::SyncedBatch& batch) { log_meter_.synced(batch); };
   JournalState state;
   auto journal = Journal::open(loop_, journal_options, state);
   if (!journal) return std::unexpected(std::move(journal.error()));
 
   auto listen = rpc::Address::parse(settings.listen);
   if (!listen) return std::unexpected(std::move(listen.error()));
-  rpc::ServerOptions server_options;
+  auto& server_options = server_options_;
   server_options.max_connections = settings.max_connections;
   server_options.max_calls = settings.branches * 2;
   server_options.max_calls_per_connection = settings.branches * 2;
@@ -64,9 +103,10 @@ Status AgentServer::begin() {
     wire::from_error(error).write(&out);
   };
   server_options.on_trouble = [](const std::string& line) {
-    log_warning("client trouble", {{"what", line}});
+    static LogLimit limit;
+    log_limited(limit, LogLevel::kWarning, "client trouble", {{"what", line}});
   };
-  server_ = std::make_unique<rpc::Server>(loop_, std::move(server_options));
+  server_ = std::make_unique<rpc::Server>(loop_, server_options);
   auto bound = server_->listen(*listen);
   if (!bound) return std::unexpected(std::move(bound.error()));
 
@@ -86,6 +126,7 @@ Result<Agent::Options> AgentServer::agent_options(const rpc::Address& bound) {
   options.cluster = options_.cluster;
   options.address = bound;
   options.audit_path = options_.audit_path;
+  options.metrics = metrics_;
   if (!options_.settings.advertise.empty()) {
     auto advertised = rpc::Address::parse(options_.settings.advertise);
     if (!advertised) return std::unexpected(std::move(advertised.error()));
@@ -114,6 +155,7 @@ Result<Resource::Options> AgentServer::resource_options(const ResourceSettings& 
   options.barrier_wait = options_.settings.barrier_wait;
   options.statement_timeout = options_.settings.statement_timeout;
   options.list_interval = options_.settings.list_interval;
+  options.slow_branch = options_.settings.slow_branch;
   options.limits.rows_per_statement = options_.settings.max_rows;
   options.limits.bytes_per_branch = options_.settings.max_result_bytes;
   options.open = std::move(openers->open);

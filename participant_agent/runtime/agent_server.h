@@ -51,6 +51,8 @@ class AgentServer {
 
   // An error is the end, and on_end is not called.
   [[nodiscard]] Status start();
+  // Where it is looked at over HTTP, from start() on; empty: nowhere.
+  [[nodiscard]] std::string http_address() const;
   // Takes no new connections, lets running branches end within settings.shutdown_grace, then ends.
   void stop();
 
@@ -60,14 +62,21 @@ class AgentServer {
   [[nodiscard]] Result<Agent::Options> agent_options(const rpc::Address& bound);
   [[nodiscard]] Result<Resource::Options> resource_options(const ResourceSettings& settings) const;
   void end(Status outcome);
+  [[nodiscard]] Status open_monitor();
+  void refresh_metrics();
+  [[nodiscard]] Readiness readiness() const;
 
   asio::io_context& loop_;
   Options options_;
+  std::shared_ptr<Metrics> metrics_;  // before everything that counts
+  txlog::LogMeter log_meter_;
+  rpc::ServerOptions server_options_;
   std::vector<rpc::Address> addresses_;
   bool ended_ = false;
   std::unique_ptr<Coordinators> coordinators_;
   std::unique_ptr<Agent> agent_;
   std::unique_ptr<rpc::Server> server_;  // goes before the agent that its services call
+  std::unique_ptr<Monitor> monitor_;     // goes first: it looks at all of them
 };
 
 }  // namespace troth::agent

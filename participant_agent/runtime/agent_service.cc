@@ -181,18 +181,16 @@ void AgentService::heartbeat(Send<wire::HeartbeatReply> send, Refuse refuse,
       refusing(refuse));
 }
 
-wire::ResourceHealth AgentService::health_of(const Resource& resource) const {
+wire::ResourceHealth AgentService::health_of(const Resource& resource, const BranchLoad& load) const {
   wire::ResourceHealth health;
   health.resource = resource.name().value;
   auto now = agent_.health_of(resource);
   health.state = name_of(now.state);
   health.detail = std::move(now.reason);
   health.remedy = std::move(now.remedy);
-  for (const auto& branch : agent_.table().open_branches()) {
-    if (branch.resource != resource.name() || !is_in_doubt(branch)) continue;
-    ++health.in_doubt;
-    health.oldest_in_doubt_ms = std::max(health.oldest_in_doubt_ms, ms_since(branch.since));
-  }
+  health.in_doubt = static_cast<std::int32_t>(load.in_doubt);
+  health.oldest_in_doubt_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(load.oldest_in_doubt).count();
   const auto sessions = resource.sessions();
   health.sessions = static_cast<std::int32_t>(sessions.sessions);
   health.sessions_busy = static_cast<std::int32_t>(sessions.busy);
@@ -201,8 +199,9 @@ wire::ResourceHealth AgentService::health_of(const Resource& resource) const {
 
 std::vector<wire::ResourceHealth> AgentService::health() const {
   std::vector<wire::ResourceHealth> all;
+  const auto loads = agent_.table().loads(boot_now());
   for (const auto& [name, resource] : agent_.resources())
-    all.push_back(health_of(*resource));
+    all.push_back(health_of(*resource, loads.at(name)));
   return all;
 }
 
@@ -259,7 +258,7 @@ void AgentService::take_over_resource(Send<wire::ResourceHealth> send, Refuse re
   if (const auto taken = agent_.take_over(name, {request.operator_name, request.reason}); !taken) {
     return refuse_with(refuse, taken.error());
   }
-  send(health_of(*agent_.resources().at(name)));
+  send(health_of(*agent_.resources().at(name), agent_.table().loads(boot_now()).at(name)));
 }
 
 }  // namespace troth::agent

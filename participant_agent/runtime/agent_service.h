@@ -41,7 +41,7 @@ class AgentService : public wire::AgentCobSvIf {
     ResourceName resource;
   };
   [[nodiscard]] static Result<Finish> finish_of(const wire::FinishRequest& request);
-  [[nodiscard]] wire::ResourceHealth health_of(const Resource& resource) const;
+  [[nodiscard]] wire::ResourceHealth health_of(const Resource& resource, const BranchLoad& load) const;
   [[nodiscard]] std::vector<wire::ResourceHealth> health() const;
 
   Agent& agent_;

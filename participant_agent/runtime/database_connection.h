@@ -21,6 +21,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "participant_agent/dialect/database_error.h"
 #include "participant_agent/dialect/dialect.h"
 #include "participant_agent/dialect/resource_rows.h"
@@ -73,6 +74,7 @@ struct BranchWork {
   OwnerRow mine;
   bool durability_required = true;
   ResultLimits limits;
+  std::string comment;             // in front of each text; statements then are not kept prepared
   DeadlineWatch* watch = nullptr;  // keeps the statements' timeout where the server does not
 
   [[nodiscard]] bool writes() const {
@@ -111,10 +113,18 @@ struct Lost {
   bool ending_sent = false;
 };
 
+// How long each step took that came to its good end.
+struct WorkTimes {
+  std::optional<Duration> begin;       // with the marker and the checks
+  std::optional<Duration> statements;  // all of them
+  std::optional<Duration> ending;      // prepare, commit, or the end of a transaction that only read
+};
+
 struct WorkResult {
   std::variant<Refused, Prepared, ReadOnlyDone, CommittedOnePhase, StatementDone, MarkerTaken, Lost> outcome;
   std::vector<StatementResult> results;  // only with the four good outcomes
   SessionIdentity session;               // where it ran; journalled for a tied branch
+  WorkTimes times;
 };
 
 // What was answered, or what the database's refusal means.

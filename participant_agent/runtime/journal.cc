@@ -66,6 +66,7 @@ Result<std::unique_ptr<Journal>> Journal::open(asio::io_context& loop, const Jou
   log.directory = options.directory;
   log.identity = {options.cluster, "agent/" + options.agent.value};
   log.segment_bytes = options.segment_bytes;
+  log.on_synced = options.on_synced;
   log.replay = [&state](const txlog::RecordView& view) -> Status {
     auto record = decode(view);
     if (!record) return std::unexpected(std::move(record.error()));

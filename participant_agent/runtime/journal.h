@@ -31,6 +31,7 @@ struct JournalOptions {
   AgentId agent;
   std::uint64_t segment_bytes = 0;
   std::uint64_t journal_bytes = 0;
+  std::function<void(const txlog::SyncedBatch&)> on_synced;  // on the log's thread
 };
 
 class Journal {
@@ -61,6 +62,7 @@ class Journal {
   [[nodiscard]] bool tail_was_cut() const { return tail_was_cut_; }
   [[nodiscard]] JournalTicket durable() const { return durable_; }
   [[nodiscard]] txlog::LogCounters counters() const { return log_->counters(); }
+  [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const { return log_->segments(); }
 
  private:
   Journal(asio::io_context& loop, const JournalOptions& options) : loop_(loop), options_(options) {}

@@ -48,11 +48,14 @@ Status serve(Process& process, const AgentSettings& settings) {
     return openers_of(resource, agent, settings.barrier_wait);
   };
   options.record_cluster = [&](const ClusterId& cluster) { return process.data().record_cluster(cluster); };
+  AgentServer* running = nullptr;
   options.on_ready = [&](const rpc::Address& address, Incarnation incarnation) {
-    process.ready(address.text(), {{"agent", agent}, {"incarnation", incarnation}});
+    process.ready(address.text(),
+                  {{"agent", agent}, {"incarnation", incarnation}, {"http", running->http_address()}});
   };
   options.on_end = [&](Status outcome) { process.finish(std::move(outcome)); };
   AgentServer server(process.loop(), std::move(options));
+  running = &server;
   process.on_stop([&] { server.stop(); });
   if (auto started = server.start(); !started) return started;
   return process.run_loop();
@@ -68,6 +71,7 @@ int main(int argc, char** argv) {
        .purpose = "Stands in front of databases and makes their work branches of Troth's transactions.",
        .kind = troth::OwnerKind::kAgent,
        .crash_points = troth::agent::kCrashPoints,
+       .metrics = troth::agent::agent_metrics(),
        .describe = [&](troth::Schema& schema) { troth::agent::describe(schema, settings); },
        .run = [&](troth::Process& process) { return troth::agent::serve(process, settings); }},
       argc, argv);

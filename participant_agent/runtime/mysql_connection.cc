@@ -172,7 +172,10 @@ class MysqlConnection final : public SqlConnection {
   Answer<StatementResult> execute(const Statement& statement, ResultBudget& budget) override {
     try {
       const std::string sql = cast_decimals(kind(), statement.sql, statement.parameters);
-      PreparedText& prepared = prepare(sql);
+      // A text with a comment of its branch comes once: what was prepared of it goes with this call.
+      std::optional<PreparedText> once;
+      if (!comment().empty()) once = new_prepared(sql);
+      PreparedText& prepared = once.has_value() ? *once : prepare(sql);
       if (prepared.parameters != statement.parameters.size()) {
         return driver_failed(Speaker::kClient, "HY000", 0,
                              fmt::format("the server counts {} parameters in the text, {} were given",
@@ -184,7 +187,7 @@ class MysqlConnection final : public SqlConnection {
       }
       const std::size_t number = executed_++;
       if (prepared.may_generate_key) key_wanted_of_ = number;
-      if (prepared.as_text) return execute_as_text(statement.sql, statement.parameters, budget);
+      if (prepared.as_text) return execute_as_text(comment() + statement.sql, statement.parameters, budget);
       const BoundParameters bound(*prepared.statement, statement.parameters);
       StatementResult read;
       if (prepared.counts_rows) {
@@ -257,8 +260,13 @@ class MysqlConnection final : public SqlConnection {
 
   PreparedText& prepare(const std::string& sql) {
     if (PreparedText* known = prepared_.find(sql); known != nullptr) return *known;
+    static_cast<void>(prepared_.insert(sql, new_prepared(sql)));
+    return *prepared_.find(sql);
+  }
+
+  PreparedText new_prepared(const std::string& sql) {
     PreparedText prepared;
-    prepared.statement.reset(connection_->prepareStatement(sql));
+    prepared.statement.reset(connection_->prepareStatement(comment() + sql));
     prepared.parameters = prepared.statement->getParameterMetaData()->getParameterCount();
     sql::ResultSetMetaData* columns = prepared.statement->getMetaData();
     for (unsigned column = 1; columns != nullptr && column <= columns->getColumnCount(); ++column)
@@ -272,8 +280,7 @@ class MysqlConnection final : public SqlConnection {
       prepared.touches_session = true;
     }
     prepared.may_generate_key = begins_with(sql, "INSERT") || begins_with(sql, "REPLACE");
-    static_cast<void>(prepared_.insert(sql, std::move(prepared)));
-    return *prepared_.find(sql);
+    return prepared;
   }
 
   // For the rare result that the driver cannot read in the binary protocol: the server itself prepares, the

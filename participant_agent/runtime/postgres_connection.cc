@@ -202,7 +202,10 @@ class PostgresConnection final : public SqlConnection {
   }
 
   Answer<StatementResult> execute(const Statement& statement, ResultBudget& budget) override {
-    const Answer<std::string> name = prepare(statement.sql);
+    // A text with a comment of its branch comes once: planned, run and forgotten in the same trip.
+    const bool once = !comment().empty();
+    const Answer<std::string> name =
+        once ? Answer<std::string>(comment() + statement.sql) : prepare(statement.sql);
     if (!name.has_value()) return std::unexpected(name.error());
     std::vector<std::optional<std::string>> texts;
     std::vector<const char*> values;
@@ -211,10 +214,11 @@ class PostgresConnection final : public SqlConnection {
       texts.push_back(to_postgres(parameter));
       values.push_back(texts.back().has_value() ? texts.back()->c_str() : nullptr);
     }
-    if (PQsendQueryPrepared(libpq(), name->c_str(), static_cast<int>(values.size()), values.data(), nullptr,
-                            nullptr, 0) == 0 ||
-        PQsetSingleRowMode(libpq()) == 0)
-      return libpq_failed();
+    const int count = static_cast<int>(values.size());
+    const int sent =
+        once ? PQsendQueryParams(libpq(), name->c_str(), count, nullptr, values.data(), nullptr, nullptr, 0)
+             : PQsendQueryPrepared(libpq(), name->c_str(), count, values.data(), nullptr, nullptr, 0);
+    if (sent == 0 || PQsetSingleRowMode(libpq()) == 0) return libpq_failed();
     return read_results(budget);
   }
 

@@ -44,6 +44,7 @@ Resource::Resource(asio::io_context& loop, Options options, Owner owner)
       options_(std::move(options)),
       owner_(std::move(owner)),
       ownership_(options_.ownership, options_.memory),
+      meter_(*options_.metrics, name_),
       timer_(loop),
       work_(pool_options(options_.settings, options_.settings.sessions),
             tracked(options_.open, own_sessions_), [&loop](auto done) { asio::post(loop, std::move(done)); }),
@@ -92,6 +93,12 @@ ResourceHealth Resource::health() const {
   return ownership_.health();
 }
 
+void Resource::refresh_metrics() {
+  meter_.show("work", work_.counts(), work_.options());
+  meter_.show("finishing", finishing_.counts(), finishing_.options());
+  meter_.show("control", control_.counts(), control_.options());
+}
+
 void Resource::note_durability(std::string why_not) {
   if (!options_.settings.require_durability) why_not.clear();
   if (why_not == not_durable_) return;
@@ -115,7 +122,9 @@ std::string Resource::identity() const {
 
 // A connection was lost: the server that the next one reaches may be another, or the same one set back.
 void Resource::noticed(BackendFate fate) {
-  if (fate != BackendFate::kAlive) step(Disconnected{"a connection to it was lost"});
+  if (fate == BackendFate::kAlive) return;
+  meter_.session_lost();
+  step(Disconnected{"a connection to it was lost"});
 }
 
 void Resource::later(Duration delay, std::function<void()> action) {

@@ -22,8 +22,10 @@
 #include "participant_agent/branch.h"
 #include "participant_agent/ownership.h"
 #include "participant_agent/resource_health.h"
+#include "participant_agent/runtime/metrics_table.h"
 #include "participant_agent/runtime/orphan_watch.h"
 #include "participant_agent/runtime/own_sessions.h"
+#include "participant_agent/runtime/resource_meter.h"
 #include "participant_agent/runtime/running_work.h"
 #include "participant_agent/runtime/session_pool.h"
 #include "participant_agent/runtime/settings.h"
@@ -41,7 +43,8 @@ class Resource {
     std::function<void(TableInput)> table;  // feeds the branch table
     std::function<void(const AppendJournal&)> append;
     std::function<JournalSequence&()> journal;
-    std::function<std::set<BranchId>()> live_branches;  // of this resource
+    std::function<std::set<BranchId>()> live_branches;     // of this resource
+    std::function<const Branch*(const BranchId&)> branch;  // null: not known; for lines about it
     std::function<void(const BranchId&, std::function<void(GroupDecision)>)> ask_decision;
     std::function<void()> on_standing;  // it serves, or is another's by now: what is registered has changed
   };
@@ -58,6 +61,8 @@ class Resource {
     // A tied session that has not ended its branch by then is taken for half-open.
     Duration tied_patience = std::chrono::seconds(10);
     ResultLimits limits;
+    Duration slow_branch{};  // a branch that takes longer to its vote gets a line; zero: none does
+    std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>(agent_metrics());
     Opener open;            // sessions for branches
     Opener open_finishing;  // the same with the barrier's lock wait
   };
@@ -106,6 +111,8 @@ class Resource {
   // Empty until it has been served once, by this or an earlier start.
   [[nodiscard]] std::string identity() const;
   [[nodiscard]] SessionPoolCounts sessions() const { return work_.counts(); }
+  [[nodiscard]] ResourceMeter& meter() { return meter_; }
+  void refresh_metrics();
 
  private:
   template <typename T>
@@ -141,6 +148,7 @@ class Resource {
   void end_silent_session(const BranchId& id, const SessionIdentity& session,
                           const std::shared_ptr<bool>& answered);
   void end_holder_of(const BranchId& id, const std::optional<SessionIdentity>& journalled, Instant give_up);
+  void measure_work(const BranchId& id, RunningWork& running, const WorkResult& result);
   void work_done(const BranchId& id, const std::shared_ptr<RunningWork>& running, Status status,
                  BackendFate fate);
 
@@ -151,6 +159,7 @@ class Resource {
   std::shared_ptr<OwnSessions> own_sessions_ = std::make_shared<OwnSessions>();
   Ownership ownership_;
   OwnerRow mine_;
+  ResourceMeter meter_;
 
   std::map<BranchId, std::shared_ptr<RunningWork>> running_;
   std::set<BranchId> tied_;  // prepared, and held by the session that prepared them

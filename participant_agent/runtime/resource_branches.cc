@@ -9,6 +9,8 @@
 #include "base/runtime/clock.h"
 #include "base/runtime/log.h"
 #include "participant_agent/dialect/dialect.h"
+#include "participant_agent/dialect/sql_comment.h"
+#include "participant_agent/runtime/branch_lines.h"
 #include "participant_agent/runtime/crash_points.h"
 #include "participant_agent/runtime/resource.h"
 #include "participant_agent/server_identity.h"
@@ -141,6 +143,10 @@ BranchWork Resource::task_of(const Branch& branch) {
   task.ending = work.declared_read_only ? BranchEnding::kReadOnly : BranchEnding::kPrepare;
   task.mine = mine_;
   task.durability_required = options_.settings.require_durability;
+  const auto transaction = branch.id().transaction.text();
+  task.comment =
+      sql_comment(options_.settings.comment_parts(),
+                  {.label = work.label, .traceparent = work.traceparent, .transaction = transaction});
   task.watch = &cancels_;
   task.limits = options_.limits;
   if (work.max_rows > 0)
@@ -181,6 +187,7 @@ void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>&
   if (!status) return report(id, WorkFinished{WorkFailed{std::move(status.error())}});
 
   auto result = running->take_result();
+  measure_work(id, *running, result);
   if (std::holds_alternative<StatementDone>(result.outcome)) {
     reach(CrashPoint::kAfterStatementRan);
     return report(id, StatementRan{std::move(result.results.front())});
@@ -212,6 +219,16 @@ void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>&
     }
   }
   report(id, WorkFinished{std::move(outcome)});
+}
+
+void Resource::measure_work(const BranchId& id, RunningWork& running, const WorkResult& result) {
+  const auto& times = result.times;
+  const auto queued = running.queued();
+  meter_.worked(queued, result);
+  const auto took = queued + times.begin.value_or(Duration{}) + times.statements.value_or(Duration{}) +
+                    times.ending.value_or(Duration{});
+  if (options_.slow_branch != Duration{} && took >= options_.slow_branch)
+    tell_slow_work(id, name_, owner_.branch ? owner_.branch(id) : nullptr, queued, times);
 }
 
 void Resource::cancel_work(const BranchId& id) {
@@ -262,13 +279,14 @@ void Resource::finish_prepared(const Branch& branch, bool commit) {
   const auto id = branch.id();
   if (commit) reach(CrashPoint::kAfterCommitStarted);
   const auto answered = std::make_shared<bool>(false);
+  const auto began = boot_now();
   if (tied_.contains(id) && branch.session()) {
     later(options_.tied_patience,
           [this, id, session = *branch.session(), answered] { end_silent_session(id, session, answered); });
   }
   on_finishing<FinishAttempted>(
       id, [id, commit](DatabaseConnection& connection) { return finish(connection, id, commit); },
-      [this, id, commit, answered](Result<FinishAttempted> attempted) {
+      [this, id, commit, answered, began](Result<FinishAttempted> attempted) {
         if (std::exchange(*answered, true)) return;
         if (!attempted) {
           return report(
@@ -277,6 +295,7 @@ void Resource::finish_prepared(const Branch& branch, bool commit) {
         // Whatever became of it, the session that held the branch does so no more.
         tied_.erase(id);
         if (attempted->outcome == FinishAttempted::Outcome::kDone) {
+          meter_.finished(commit, boot_now() - began);
           reach(commit ? CrashPoint::kAfterCommitApplied : CrashPoint::kAfterRollbackApplied);
         }
         report(id, *std::move(attempted));

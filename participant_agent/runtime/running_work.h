@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/runtime/clock.h"
 #include "participant_agent/runtime/database_connection.h"
 #include "participant_agent/runtime/deadline_watch.h"
 
@@ -17,12 +18,13 @@ namespace troth::agent {
 class RunningWork {
  public:
   using Run = std::function<WorkResult(DatabaseConnection&)>;
-  explicit RunningWork(Run run) : run_(std::move(run)) {}
+  explicit RunningWork(Run run) : run_(std::move(run)), submitted_(boot_now()) {}
 
   // On the session's thread.
   void run(DatabaseConnection& connection) {
     {
       const std::lock_guard lock(mutex_);
+      queued_ = boot_now() - submitted_;
       if (cancelled_) {
         result_ = WorkResult{Refused{cancelled_before_start()}, {}, connection.session_identity()};
         return;
@@ -49,6 +51,12 @@ class RunningWork {
     return std::move(*result_);
   }
 
+  // How long it waited for its session; once it has ended.
+  [[nodiscard]] Duration queued() {
+    const std::lock_guard lock(mutex_);
+    return queued_;
+  }
+
   std::optional<DeadlineWatch::Ticket> cancel_ticket;  // the loop's
 
  private:
@@ -62,7 +70,9 @@ class RunningWork {
   }
 
   const Run run_;
+  const Instant submitted_;
   std::mutex mutex_;
+  Duration queued_{};
   bool cancelled_ = false;
   std::shared_ptr<Cancellation> cancellation_;
   std::optional<WorkResult> result_;

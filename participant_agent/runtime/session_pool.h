@@ -77,6 +77,7 @@ class SessionPool final : public Session::Owner {
   void refuse_expired();
 
   [[nodiscard]] SessionPoolCounts counts() const;
+  [[nodiscard]] const SessionPoolOptions& options() const { return options_; }
 
  private:
   enum class Use { kFree, kBusy, kTied };

@@ -1,5 +1,6 @@
 #include "participant_agent/runtime/settings.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -43,6 +44,15 @@ void describe_resource(Schema& schema, ResourceSettings& resource) {
                  "Take the resource from the agent that owns it now. Ends that agent's sessions.");
   schema.boolean("require_durability", resource.require_durability,
                  "Refuse to vote while the server's settings could lose what it acknowledges.");
+  schema.text_list(
+      "comment", resource.comment, {.min = 0, .max = 3},
+      "Of `label`, `traceparent` and `transaction`: what stands as a comment in front of each text "
+      "of a branch, so that the database's own views name it. Its statements then are not kept "
+      "prepared; see docs/monitoring.md for the price.");
+  for (const auto& part : resource.comment) {
+    schema.require(part == "label" || part == "traceparent" || part == "transaction", "comment",
+                   "takes label, traceparent and transaction");
+  }
 }
 
 void describe_times(Schema& schema, AgentSettings& settings) {
@@ -67,13 +77,28 @@ void describe_times(Schema& schema, AgentSettings& settings) {
                      "How long a barrier waits for a lock before the answer is `undecided`.");
   schema.duration_ms("shutdown_grace_ms", settings.shutdown_grace, {.min = 0, .max = kHourMs},
                      "After SIGTERM: how long running branches may go on before they are rolled back.");
+  schema.duration_ms(
+      "slow_branch_ms", settings.slow_branch, {.min = 0, .max = 24 * kHourMs},
+      "A branch that takes longer to its vote gets a line with the time of each step; 0: none does.");
+  schema.duration_ms("leader_silence_ms", settings.leader_silence, {.min = 100, .max = kHourMs},
+                     "When no coordinator was heard for so long, /readyz says that this agent cannot work.");
 }
 
 }  // namespace
 
+CommentParts ResourceSettings::comment_parts() const {
+  const auto wants = [this](std::string_view part) {
+    return std::ranges::find(comment, part) != comment.end();
+  };
+  return {.label = wants("label"), .traceparent = wants("traceparent"), .transaction = wants("transaction")};
+}
+
 void describe(Schema& schema, AgentSettings& settings) {
   schema.text("listen", settings.listen, {.max_bytes = 280},
               "host:port where coordinators call; port 0 takes any free one.");
+  schema.text(
+      "http_listen", settings.http_listen, {.max_bytes = 280},
+      "host:port of /metrics, /healthz and /readyz, in plain HTTP; `:9465` is on loopback only; empty: off.");
   schema.text("advertise", settings.advertise, {.max_bytes = 280},
               "host:port that coordinators are told to call; where it listens, when empty.");
   schema.text_list("coordinators", settings.coordinators, {.min = 1, .max = 7},

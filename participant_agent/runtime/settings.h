@@ -10,6 +10,7 @@
 
 #include "base/settings.h"
 #include "participant_agent/dialect/database_kind.h"
+#include "participant_agent/dialect/sql_comment.h"
 
 namespace troth::agent {
 
@@ -28,11 +29,15 @@ struct ResourceSettings {
   bool take_over = false;
   bool require_durability = true;
   std::chrono::milliseconds lock_timeout{5000};
+  std::vector<std::string> comment;  // of CommentParts
+
+  [[nodiscard]] CommentParts comment_parts() const;
 };
 
 struct AgentSettings {
   std::string listen = "127.0.0.1:7720";
-  std::string advertise;  // empty: where it listens
+  std::string http_listen;  // empty: nothing is shown over HTTP
+  std::string advertise;    // empty: where it listens
   std::vector<std::string> coordinators{"127.0.0.1:7710"};
   std::vector<ResourceSettings> resources;
 
@@ -52,6 +57,8 @@ struct AgentSettings {
   std::chrono::milliseconds floor_interval{60'000};
   std::chrono::milliseconds barrier_wait{1000};
   std::chrono::milliseconds shutdown_grace{5000};
+  std::chrono::milliseconds slow_branch{1000};
+  std::chrono::milliseconds leader_silence{10'000};
 
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
   std::uint64_t journal_bytes = std::uint64_t{1} << 30;

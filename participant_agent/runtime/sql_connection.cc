@@ -135,7 +135,24 @@ std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const Da
 
 // -- A branch ----------------------------------------------------------------------------------------------
 
+WorkResult SqlConnection::measured(const BranchWork& work, const std::function<WorkResult()>& steps) {
+  comment_ = work.comment;
+  times_ = {};
+  WorkResult result = steps();
+  result.times = times_;
+  comment_.clear();
+  return result;
+}
+
+void SqlConnection::took(std::optional<Duration>& step, Instant since) {
+  step = step.value_or(Duration{}) + (boot_now() - since);
+}
+
 WorkResult SqlConnection::run_branch(const BranchWork& work) {
+  return measured(work, [&] { return run_steps(work); });
+}
+
+WorkResult SqlConnection::run_steps(const BranchWork& work) {
   if (condition_ == ConnectionCondition::kTied) {
     Error busy;
     busy.code = ErrorCode::kBusy;
@@ -163,8 +180,10 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
       return {.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   }
   if (work.ending == BranchEnding::kCommitOnePhase) reach(CrashPoint::kBeforeOnePhaseCommit);
+  const Instant ending_began = boot_now();
   if (const Answer<void> ended = end_branch(texts, work.ending, results); !ended.has_value())
     return refuse(work, ended.error().error, /*ending_sent=*/true);
+  took(times_.ending, ending_began);
 
   WorkResult result{.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   if (work.ending == BranchEnding::kCommitOnePhase) result.outcome = CommittedOnePhase{};
@@ -176,6 +195,7 @@ WorkResult SqlConnection::run_branch(const BranchWork& work) {
 }
 
 std::optional<WorkResult> SqlConnection::begin(const BranchWork& work, Beginning beginning) {
+  const Instant began = boot_now();
   const bool marks = beginning == Beginning::kMarked;
   if (work.writes() && !prepared_for_branches_) {
     const Texts own = dialect_.prepare_for_branches();
@@ -191,13 +211,23 @@ std::optional<WorkResult> SqlConnection::begin(const BranchWork& work, Beginning
     if (auto ended = begin_once(work, texts); ended.has_value()) return ended;
     const bool waited = marks && dialect_.begins_again_after_wait() && boot_now() - sent > kBeginHadToWait;
     if (marks) reach(CrashPoint::kAfterMarker);
-    if (!waited || attempt == kMostBegins) return std::nullopt;
+    if (!waited || attempt == kMostBegins) {
+      took(times_.begin, began);
+      return std::nullopt;
+    }
     if (!roll_back(work)) return refuse(work, {});
   }
 }
 
+Texts SqlConnection::commented(const Texts& texts) const {
+  Texts all;
+  for (const std::string& text : texts)
+    all.push_back(comment_ + text);
+  return all;
+}
+
 std::optional<WorkResult> SqlConnection::begin_once(const BranchWork& work, const Texts& texts) {
-  const Answer<TextAnswer> begun = call(texts);
+  const Answer<TextAnswer> begun = comment_.empty() ? call(texts) : call(commented(texts));
   if (!begun.has_value()) {
     // Only the marker can meet a duplicate key here.
     if (begun.error().meaning == Meaning::kDuplicateKey) return marker_taken(work, begun.error());
@@ -213,6 +243,7 @@ std::optional<WorkResult> SqlConnection::begin_once(const BranchWork& work, cons
 
 std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
                                                    std::vector<StatementResult>& results) {
+  const Instant began = boot_now();
   begin_statements();
   ResultBudget budget(work.limits);
   std::uint32_t number = 0;
@@ -221,6 +252,7 @@ std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
     if (!ran.has_value()) return std::move(ran.error());
     results.push_back(std::move(*ran));
   }
+  took(times_.statements, began);
   return std::nullopt;
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -96,6 +97,8 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] virtual bool take_away_traces();
 
   [[nodiscard]] const Dialect& dialect() const { return dialect_; }
+  // Of the branch that runs: in front of a client's statement, which is new to the server then each time.
+  [[nodiscard]] const std::string& comment() const { return comment_; }
   // After the login: sets the session up and reads its identity.
   [[nodiscard]] Answer<void> set_up();
   // What the driver caught, in Troth's words; notes when the connection went.
@@ -107,6 +110,14 @@ class SqlConnection : public DatabaseConnection {
   }
 
  private:
+  [[nodiscard]] WorkResult run_steps(const BranchWork& work);
+  [[nodiscard]] WorkResult statement_steps(const BranchWork& work, const OpenStatement& statement);
+  [[nodiscard]] WorkResult prepare_steps(const BranchWork& work, bool marked, bool hold);
+  // Runs the steps with the branch's comment, and with their times in the result.
+  [[nodiscard]] Texts commented(const Texts& texts) const;
+  // A step that came to its good end.
+  static void took(std::optional<Duration>& step, Instant since);
+  [[nodiscard]] WorkResult measured(const BranchWork& work, const std::function<WorkResult()>& steps);
   enum class Beginning : std::uint8_t { kMarked, kUnmarked, kReadOnly };
   // The marker stands where there is one, and the guard is passed, or how the branch ended.
   [[nodiscard]] std::optional<WorkResult> begin(const BranchWork& work, Beginning beginning);
@@ -137,6 +148,8 @@ class SqlConnection : public DatabaseConnection {
   bool doubted_ = false;
   bool prepared_for_branches_ = false;
   bool ran_clients_statements_ = false;  // since it was last clean
+  std::string comment_;
+  WorkTimes times_;  // of the branch that runs
 };
 
 }  // namespace troth::agent

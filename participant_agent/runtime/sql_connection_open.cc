@@ -17,6 +17,10 @@ constexpr Duration kMarkerHadToWait = 1s;
 }  // namespace
 
 WorkResult SqlConnection::run_statement(const BranchWork& work, const OpenStatement& statement) {
+  return measured(work, [&] { return statement_steps(work, statement); });
+}
+
+WorkResult SqlConnection::statement_steps(const BranchWork& work, const OpenStatement& statement) {
   if (statement.first) {
     if (condition_ == ConnectionCondition::kTied) return session_is_lost(work);
     const auto beginning = !work.writes()    ? Beginning::kReadOnly
@@ -31,12 +35,14 @@ WorkResult SqlConnection::run_statement(const BranchWork& work, const OpenStatem
       if (auto ended = mark(work); ended.has_value()) return std::move(*ended);
     }
   }
+  const Instant began = boot_now();
   begin_statements();
   ResultBudget budget(work.limits);
   auto ran = run_one(work, statement.statement, statement.number, budget);
   if (!ran.has_value()) return refuse(work, std::move(ran.error()));
   if (const Answer<void> completed = complete(*ran); !completed.has_value())
     return refuse(work, completed.error().error);
+  took(times_.statements, began);
   WorkResult result{.outcome = StatementDone{}, .results = {}, .session = identity_};
   result.results.push_back(std::move(*ran));
   return result;
@@ -71,6 +77,10 @@ WorkResult SqlConnection::session_is_lost(const BranchWork& work) const {
 }
 
 WorkResult SqlConnection::prepare_open(const BranchWork& work, bool marked, bool hold) {
+  return measured(work, [&] { return prepare_steps(work, marked, hold); });
+}
+
+WorkResult SqlConnection::prepare_steps(const BranchWork& work, bool marked, bool hold) {
   if (!is_open(work)) return session_is_lost(work);
   bool reads = !work.writes();
   if (!reads && !marked) {
@@ -92,8 +102,10 @@ WorkResult SqlConnection::prepare_open(const BranchWork& work, bool marked, bool
   std::vector<StatementResult> none;
   const auto ending = reads ? BranchEnding::kReadOnly : BranchEnding::kPrepare;
   const Texts texts = reads ? dialect_.end_read_only() : dialect_.prepare(work.start.id);
+  const Instant ending_began = boot_now();
   if (const Answer<void> ended = end_branch(texts, ending, none); !ended.has_value())
     return refuse(work, ended.error().error, /*ending_sent=*/!reads);
+  took(times_.ending, ending_began);
   open_.reset();
   const bool stays_tied = !reads && dialect_.ties_prepared_branches();
   if (!stays_tied) untie(true);

@@ -308,6 +308,8 @@ Status read_branch(const Request& request, const std::string& resource, Work& wo
   if (!statement_timeout) return std::unexpected(std::move(statement_timeout.error()));
   work.statement_timeout = *statement_timeout;
   work.max_rows = static_cast<std::uint64_t>(std::max<std::int64_t>(0, request.max_rows));
+  work.label = request.label;
+  work.traceparent = request.traceparent;
   return {};
 }
 

@@ -87,6 +87,7 @@ class Cluster:
             directory / "coordinator",
             {
                 "listen": f"127.0.0.1:{coordinator_port}",
+                "http_listen": ":0",
                 "times": {
                     "heartbeat_interval_ms": 100,
                     "agent_call_timeout_ms": 1000,
@@ -107,6 +108,7 @@ class Cluster:
             self.directory / name,
             {
                 "listen": listen,
+                "http_listen": ":0",
                 "advertise": advertise,
                 "coordinators": [self.coordinator.settings["listen"]],
                 "resource": [self._resource(vault) for vault in self.vaults],

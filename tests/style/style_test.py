@@ -29,7 +29,7 @@ RUNTIME_SEES = {
 IMPURE_INCLUDES = re.compile(
     r"#include\s+<(thread|mutex|shared_mutex|atomic|condition_variable|future|semaphore|latch|barrier|fstream|"
     r"iostream|filesystem|random|unistd\.h|fcntl\.h|sys/.*|netinet/.*|poll\.h|signal\.h|csignal|ctime|time\.h|"
-    r"asio.*|thrift/.*|pqxx.*|libpq.*|mysql.*|cppconn.*|spdlog.*|toml.*|CLI.*|openssl/.*|nlohmann.*)>"
+    r"asio.*|prometheus.*|thrift/.*|pqxx.*|libpq.*|mysql.*|cppconn.*|spdlog.*|toml.*|CLI.*|openssl/.*|nlohmann.*)>"
 )
 IMPURE_WORDS = re.compile(
     r"\b(_clock::now|random_device|\w+_distribution\b|this_thread|getenv|std::unordered_(map|set))"

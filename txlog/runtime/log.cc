@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/runtime/clock.h"
 #include "txlog/runtime/log_opening.h"
 
 namespace troth::txlog {
@@ -346,10 +347,12 @@ void Log::Core::commit(PendingBatch& batch) {
   const auto records_bytes = batch.builder.bytes() - kFrameBytes;
   const auto segment_before = writer->segment().number;
   const auto first_sequence = writer->next_sequence();
+  const auto began = boot_now();
   if (auto done = writer->write(batch.builder, standing); !done) {
     fail_for_good(batch, std::move(done.error()));
     return;
   }
+  if (options.on_synced) options.on_synced({batch.builder.records(), boot_now() - began});
   {
     const std::lock_guard guard(mutex);
     pending_bytes -= records_bytes;

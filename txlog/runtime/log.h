@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "txlog/format.h"
 #include "txlog/position.h"
 #include "txlog/runtime/files.h"
@@ -30,6 +31,11 @@
 #include "txlog/verdict.h"
 
 namespace troth::txlog {
+
+struct SyncedBatch {
+  std::size_t records = 0;
+  Duration took{};  // to write and to sync it
+};
 
 struct LogOptions {
   std::string directory;  // made if it is not there; its parent must be
@@ -45,6 +51,8 @@ struct LogOptions {
   std::function<Status(const RecordView&)> replay;
   // Once, when the log has failed for good, after the completions of what was pending.
   std::function<void(const Error&)> on_failure;
+  // After each batch that became durable, before its completions: to measure by. Must be quick.
+  std::function<void(const SyncedBatch&)> on_synced;
   // The next segment could not be prepared, or a cut one not deleted: the log works on, for now.
   std::function<void(const Error&)> on_warning;
 

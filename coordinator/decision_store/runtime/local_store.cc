@@ -22,6 +22,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
     log.segment_bytes = options_.segment_bytes;
     log.max_pending_bytes = options_.max_pending_bytes;
     log.files = options_.files;
+    log.on_synced = options_.on_synced;
     log.replay = [this](const txlog::RecordView& record) -> Status {
       auto decoded = decode(record.type, record.payload);
       if (!decoded) return std::unexpected(std::move(decoded.error()));
@@ -59,6 +60,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
 
   [[nodiscard]] const std::optional<txlog::CutTail>& cut_tail() const { return cut_tail_; }
   [[nodiscard]] txlog::LogCounters counters() const { return log_->counters(); }
+  [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const { return log_->segments(); }
   [[nodiscard]] Counts record_counts() const { return engine_.records().counts(); }
 
  private:
@@ -233,6 +235,10 @@ const std::optional<txlog::CutTail>& LocalStore::cut_tail() const {
 
 txlog::LogCounters LocalStore::counters() const {
   return core_->counters();
+}
+
+std::vector<txlog::SegmentInfo> LocalStore::segments() const {
+  return core_->segments();
 }
 
 Counts LocalStore::record_counts() const {

@@ -38,6 +38,8 @@ struct LocalStoreOptions {
   // Once, on the owner's loop: the log can no longer be written. Every answer from then on is `Unknown`;
   // stop, and let a new start find out what became durable.
   std::function<void(const Error&)> on_failure;
+  // Of the log's; on its thread.
+  std::function<void(const txlog::SyncedBatch&)> on_synced;
   // The log goes on, for now; see txlog.
   std::function<void(const Error&)> on_warning;
 
@@ -61,6 +63,7 @@ class LocalStore final : public DecisionStore {
   // else can know, so it goes on; tell the operator.
   [[nodiscard]] const std::optional<txlog::CutTail>& cut_tail() const;
   [[nodiscard]] txlog::LogCounters counters() const;
+  [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const;
   [[nodiscard]] Counts record_counts() const;
 
  private:

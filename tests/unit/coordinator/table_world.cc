@@ -215,10 +215,13 @@ void TableWorld::answer_statement(Words& words) {
   if (words.accept("lost")) {
     step(StatementFailed{branch, call, false, refusal(ErrorCode::kUnavailable, Effect::kUnknown, "reset")});
   } else if (words.accept("not sent")) {
-    step(StatementFailed{branch, call, true, refusal(ErrorCode::kUnavailable, Effect::kNone, "not connected")});
+    step(StatementFailed{branch, call, true,
+                         refusal(ErrorCode::kUnavailable, Effect::kNone, "not connected")});
   } else if (words.accept("refused")) {
     step(StatementReplied{
-        branch, call, {"", refusal(ErrorCode::kForbiddenStatement, Effect::kNone, "transaction control"), false}});
+        branch,
+        call,
+        {"", refusal(ErrorCode::kForbiddenStatement, Effect::kNone, "transaction control"), false}});
   } else if (words.accept("failed")) {
     step(StatementReplied{
         branch, call, {"", refusal(ErrorCode::kStatementFailed, Effect::kNone, "balance below zero"), true}});
@@ -369,6 +372,15 @@ void TableWorld::show(Words& words) {
         line += fmt::format(" {} {}", branch.resource.value, branch.state);
       lines_.push_back(line);
     }
+  } else if (words.accept("backlogs")) {
+    for (const auto& [resource, backlog] : table_->backlogs(clocks(), 100)) {
+      lines_.push_back(fmt::format("{}: {} branches, oldest {} s", resource.value, backlog.branches,
+                                   std::chrono::duration_cast<std::chrono::seconds>(backlog.oldest).count()));
+    }
+    const auto oldest = table_->counts().oldest_open;
+    const auto age = oldest ? wall_ - *oldest : Duration{};
+    lines_.push_back(
+        fmt::format("oldest open {} s", std::chrono::duration_cast<std::chrono::seconds>(age).count()));
   } else if (words.accept("kept records")) {
     const auto counts = engine_.records().counts();
     lines_.push_back(fmt::format("open {}, ended {}, barred {}", counts.open, counts.ended, counts.barred));
@@ -405,7 +417,8 @@ void TableWorld::carry_out(TableEffect effect) {
   if (!line.empty()) lines_.push_back(line);
   if (auto* ask = std::get_if<AskStore>(&effect)) asked_.push_back(std::move(*ask));
   if (auto* settle = std::get_if<SendSettle>(&effect)) settles_[settle->resource].push_back(settle->ticket);
-  if (auto* statement = std::get_if<SendStatement>(&effect)) statements_[statement->call] = statement->to.branch;
+  if (auto* statement = std::get_if<SendStatement>(&effect))
+    statements_[statement->call] = statement->to.branch;
 }
 
 void TableWorld::run_store() {
@@ -499,13 +512,12 @@ std::string TableWorld::write(const TableEffect& effect) {
                              e.request ? ", " + write_request(*e.request) : "", e.incarnation.value,
                              e.statements ? fmt::format(", {} statements", *e.statements) : "");
         } else if constexpr (std::is_same_v<E, SendStatement>) {
-          return fmt::format("{} <- statement {} of call {}, {}{}, for incarnation {}", e.to.agent.value, e.number,
-                             e.call.value, write_to(e.to), e.request ? ", " + write_request(*e.request) : "",
-                             e.incarnation.value);
+          return fmt::format("{} <- statement {} of call {}, {}{}, for incarnation {}", e.to.agent.value,
+                             e.number, e.call.value, write_to(e.to),
+                             e.request ? ", " + write_request(*e.request) : "", e.incarnation.value);
         } else if constexpr (std::is_same_v<E, AnswerStatement>) {
           return fmt::format("answer statement {}: {}{}", e.call.value,
-                             e.result ? *e.result : write_error(e.result.error()),
-                             e.over ? ", over" : "");
+                             e.result ? *e.result : write_error(e.result.error()), e.over ? ", over" : "");
         } else if constexpr (std::is_same_v<E, SendCommit>) {
           return fmt::format("{} <- commit {}", e.to.agent.value, write_to(e.to));
         } else if constexpr (std::is_same_v<E, SendRollback>) {

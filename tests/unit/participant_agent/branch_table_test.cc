@@ -50,6 +50,17 @@ TEST(BranchTable, ShowsWhatIsOpen) {
   EXPECT_EQ(open[0].resource, kPg);
 }
 
+TEST(BranchTable, CountsWhatIsInDoubtAndHowLong) {
+  auto two = options();
+  two.resources.emplace(ResourceName{"idle"}, DatabaseKind::kPostgres);
+  BranchTable table(two, with_one_in_doubt(), kStart);
+  const auto loads = table.loads(kStart + std::chrono::seconds(9));
+  EXPECT_EQ(loads.at(kPg).live, 1U);
+  EXPECT_EQ(loads.at(kPg).in_doubt, 1U);
+  EXPECT_EQ(loads.at(kPg).oldest_in_doubt, std::chrono::seconds(9));
+  EXPECT_EQ(loads.at({"idle"}).live, 0U);
+}
+
 std::vector<TableEffect> too_old(BranchTable& table) {
   const LeaderStamp stamp{{"bank-x7k2p9"}, {{5}, {1}}, {{5}, {1}}, {}};
   return table.step(InquiryAnswered{stamp, {transaction(5, 7), {1}}, GroupDecision::kTooOld}, kStart);

@@ -30,5 +30,12 @@ TEST(Address, RefusesEverythingElseByName) {
   }
 }
 
+TEST(Address, AnAddressWithoutHostIsOnLoopbackWhereThatIsMeant) {
+  EXPECT_EQ(Address::parse_local(":9464"), (Address{"127.0.0.1", 9464}));
+  EXPECT_EQ(Address::parse_local("0.0.0.0:9464"), (Address{"0.0.0.0", 9464}));
+  EXPECT_FALSE(Address::parse(":9464").has_value());
+  EXPECT_FALSE(Address::parse_local("9464").has_value());
+}
+
 }  // namespace
 }  // namespace troth::rpc
