@@ -13,7 +13,7 @@ namespace troth::recovery {
 namespace {
 
 constexpr std::int64_t kNoteAheadMs = 1000;
-constexpr std::int64_t kErrorAheadMs = 5 * 60'000;  // request_ids from further ahead are refused
+constexpr std::int64_t kErrorAheadMs = 300'000;  // request_ids from further ahead are refused
 constexpr std::size_t kListed = 8;
 
 void judge_clock(std::optional<std::int64_t> ahead_ms, const std::string& where,

@@ -21,6 +21,12 @@ struct Patience {
 [[nodiscard]] std::vector<Finding> examine(const MachineFacts& facts);
 [[nodiscard]] std::vector<Finding> examine(const ClusterFacts& facts, const Patience& patience);
 
+// What was seen where nothing need be wrong: one line for people.
+[[nodiscard]] std::string summary_of(const ResourceFacts& facts);
+[[nodiscard]] std::string summary_of(const DirectoryFacts& facts);
+[[nodiscard]] std::string summary_of(const MachineFacts& facts);
+[[nodiscard]] std::string summary_of(const ClusterFacts& facts);
+
 // Parts of a resource's, each in a file of its own.
 [[nodiscard]] std::vector<Finding> examine_postgres(const ResourceFacts& facts, const PostgresFacts& server);
 [[nodiscard]] std::vector<Finding> examine_innodb(const ResourceFacts& facts, const InnodbFacts& server);

@@ -33,6 +33,8 @@ enum class Remedy : std::uint8_t {
   kAdvice,               // no statement can do it
 };
 
+// In the order in which the table is read.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct FindingKind {
   std::string_view id;  // stable: scripts may look for it
   Severity severity = Severity::kNote;

@@ -10,8 +10,8 @@
 namespace troth::recovery {
 namespace {
 
-constexpr std::int64_t kSlowSync_us = 10'000;
-constexpr std::int64_t kSuspiciousSync_us = 15;
+constexpr std::int64_t kSlowSyncUs = 10'000;
+constexpr std::int64_t kSuspiciousSyncUs = 15;
 
 template <std::size_t N>
 bool is_one_of(const std::array<std::string_view, N>& names, std::string_view name) {
@@ -85,8 +85,8 @@ class Directory {
     if (!facts_.sync_median_us || is_one_of(kVolatile, facts_.file_system)) return;
     const auto seen = fmt::format("of 100 syncs the median took {} us, the 99th {} us",
                                   *facts_.sync_median_us, facts_.sync_99th_us);
-    if (*facts_.sync_median_us > kSlowSync_us) tell("sync-slow", seen);
-    if (*facts_.sync_median_us < kSuspiciousSync_us) tell("sync-suspicious", seen);
+    if (*facts_.sync_median_us > kSlowSyncUs) tell("sync-slow", seen);
+    if (*facts_.sync_median_us < kSuspiciousSyncUs) tell("sync-suspicious", seen);
   }
 
   void judge_room() {

@@ -14,7 +14,7 @@ namespace {
 
 using agent::DatabaseKind;
 
-constexpr std::int64_t kShortWaitTimeout_s = 600;
+constexpr std::int64_t kShortWaitTimeoutSeconds = 600;
 
 using Version = std::array<int, 3>;
 
@@ -129,7 +129,7 @@ class Innodb {
 
   void judge_session_settings() {
     if (is_off(setting("autocommit"))) tell("autocommit-off", "autocommit is OFF");
-    if (const auto wait = number("wait_timeout"); wait && *wait < kShortWaitTimeout_s)
+    if (const auto wait = number("wait_timeout"); wait && *wait < kShortWaitTimeoutSeconds)
       tell("wait-timeout", fmt::format("wait_timeout is {} s", *wait));
     for (const auto* name : {"idle_transaction_timeout", "idle_write_transaction_timeout"}) {
       if (const auto idle = number(name); idle && *idle > 0)

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "base/nearest_name.h"
@@ -47,7 +46,8 @@ class Examination {
       DirectoryFacts known{.path = command_.log, .log = command_.log};
       take_directory(look_at(std::move(known), std::nullopt));
     }
-    take("this machine", examine(look_at_machine()));
+    const auto machine = look_at_machine();
+    take("this machine", summary_of(machine), examine(machine));
     if (!around_.coordinator.empty()) {
       if (Status done = examine_cluster(); !done) return done;
     }
@@ -56,15 +56,22 @@ class Examination {
   }
 
   [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
-  [[nodiscard]] const std::vector<std::string>& examined() const { return examined_; }
+
+  struct Examined {
+    std::string where;
+    std::string seen;
+  };
+  [[nodiscard]] const std::vector<Examined>& examined() const { return examined_; }
 
  private:
-  void take(std::string where, std::vector<Finding> findings) {
-    examined_.push_back(std::move(where));
+  void take(std::string where, std::string seen, std::vector<Finding> findings) {
+    examined_.push_back({std::move(where), std::move(seen)});
     std::ranges::move(findings, std::back_inserter(findings_));
   }
 
-  void take_directory(const DirectoryFacts& facts) { take("directory " + facts.path, examine(facts)); }
+  void take_directory(const DirectoryFacts& facts) {
+    take("directory " + facts.path, summary_of(facts), examine(facts));
+  }
 
   // An agent's configuration has resources, a coordinator's has none.
   Status examine_configuration() {
@@ -106,6 +113,7 @@ class Examination {
 
   Status examine_agent(const ProcessSettings& process, const agent::AgentSettings& settings) {
     std::vector<std::string> names;
+    names.reserve(settings.resources.size());
     for (const auto& resource : settings.resources)
       names.push_back(resource.name);
     for (const auto& wanted : command_.resources) {
@@ -155,7 +163,7 @@ class Examination {
       DatabaseAsker asker(resource.kind, std::move(options));
       facts = gather(facts.configured, asker);
     }
-    take(where_of(facts.configured), examine(facts, patience()));
+    take(where_of(facts.configured), summary_of(facts), examine(facts, patience()));
   }
 
   Status examine_cluster() {
@@ -188,7 +196,7 @@ class Examination {
     } else {
       facts.not_reached = status.error().message;
     }
-    take("coordinator " + around_.coordinator, examine(facts, patience()));
+    take("coordinator " + around_.coordinator, summary_of(facts), examine(facts, patience()));
     return {};
   }
 
@@ -197,7 +205,7 @@ class Examination {
   const DoctorCommand& command_;
   const Surroundings& around_;
   std::vector<Finding> findings_;
-  std::vector<std::string> examined_;
+  std::vector<Examined> examined_;
 };
 
 std::int64_t count_of(const std::vector<Finding>& findings, Severity severity) {
@@ -206,9 +214,11 @@ std::int64_t count_of(const std::vector<Finding>& findings, Severity severity) {
 
 std::string text_of(const Examination& examination) {
   const auto& findings = examination.findings();
-  std::string text = fmt::format("looked at: {}\n", fmt::join(examination.examined(), ", "));
-  if (findings.empty()) return text + "nothing to mend\n";
-  text += fmt::format("{}, {}, {}\n\n", counted(count_of(findings, Severity::kError), "error"),
+  std::string text;
+  for (const auto& [where, seen] : examination.examined())
+    text += fmt::format("{}: {}\n", printable(where), printable(seen));
+  if (findings.empty()) return text + "\nnothing to mend\n";
+  text += fmt::format("\n{}, {}, {}\n\n", counted(count_of(findings, Severity::kError), "error"),
                       counted(count_of(findings, Severity::kWarning), "warning"),
                       counted(count_of(findings, Severity::kNote), "note"));
   TextTable table({"", "severity", "finding", "where"});
@@ -237,7 +247,10 @@ Json json_of(const Examination& examination) {
                         {"remedy", name_of(finding.remedy)},
                         {"mend", finding.mend}});
   }
-  return {{"examined", examination.examined()},
+  Json examined = Json::array();
+  for (const auto& [where, seen] : examination.examined())
+    examined.push_back({{"where", where}, {"seen", seen}});
+  return {{"examined", std::move(examined)},
           {"errors", count_of(examination.findings(), Severity::kError)},
           {"warnings", count_of(examination.findings(), Severity::kWarning)},
           {"notes", count_of(examination.findings(), Severity::kNote)},

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -40,6 +41,9 @@ class Report:
             for each in self.document["findings"]
             if severity in (None, each["severity"])
         ]  # fmt: skip
+
+    def examined(self) -> list[str]:
+        return [each["where"] for each in self.document["examined"]]
 
     def find(self, finding: str) -> dict | None:
         found = [each for each in self.document["findings"] if each["finding"] == finding]
@@ -126,7 +130,7 @@ def test_a_healthy_cluster_has_no_error(clinic: Clinic):
     address = f"127.0.0.1:{clinic.cluster.coordinator_port}"
     report = doctor("--config", clinic.cluster.agent.configuration, "--coordinator", address)
     assert report.ids("error") == []
-    assert report.document["examined"] == [
+    assert report.examined() == [
         "resource pg", "resource my", "resource ma",
         f"directory {clinic.cluster.agent.settings['data_directory']}", "this machine", f"coordinator {address}",
     ]  # fmt: skip
@@ -142,7 +146,11 @@ def test_a_healthy_cluster_has_no_error(clinic: Clinic):
 def test_people_get_a_table_with_the_most_severe_first(clinic: Clinic):
     command = [programs_directory() / "troth", "doctor", "--config", clinic.cluster.agent.configuration, "my"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.startswith("looked at: resource my, directory ")
+    assert re.match(r"resource my: MySQL .*, \d+ tables, 0 prepared, clock \S+ ms\n", done.stdout)
+    syncs = r"sync \d+ us \(median of 100\), \d+ us \(99th percentile\)"
+    assert re.search(
+        rf"\ndirectory .*: log whole and in use, \S+ on /\S*, \d+ MiB free, {syncs}\n", done.stdout
+    )
     assert "severity | finding" in done.stdout
     assert "   why   " in done.stdout and "   mend  " in done.stdout
 
@@ -181,6 +189,7 @@ class Illness:
     finding: str
     made: str = ""
     restarts: bool = False
+    leaves: str = ""  # what takes away that which illness and medicine leave
 
 
 def role_setting(name: str, value: str) -> str:
@@ -199,14 +208,18 @@ ILLNESSES = [
     Illness(PG, "role-superuser", "ALTER ROLE <role> SUPERUSER"),
     Illness(PG, "connections-few", "ALTER ROLE <role> CONNECTION LIMIT 50"),
     Illness(PG, "connections-few", "ALTER DATABASE <database> CONNECTION LIMIT 50"),
-    Illness(PG, "table-without-key", "CREATE TABLE keyless (a int)"),
+    Illness(PG, "table-without-key", "CREATE TABLE keyless (a int)", leaves="DROP TABLE keyless"),
     Illness(
         PG,
         "deferred-constraint",
         "CREATE TABLE late (id int PRIMARY KEY, a int, CONSTRAINT once UNIQUE (a) DEFERRABLE INITIALLY DEFERRED)",
+        leaves="DROP TABLE late",
     ),
     Illness(
-        PG, "table-privileges", 'CREATE SCHEMA shut; CREATE TABLE shut."of strangers" (id serial PRIMARY KEY)'
+        PG,
+        "table-privileges",
+        'CREATE SCHEMA shut; CREATE TABLE shut."of strangers" (id serial PRIMARY KEY)',
+        leaves="DROP SCHEMA shut CASCADE",
     ),
     Illness(PG, "troth-privileges", "REVOKE INSERT ON troth.troth_branch FROM <role>"),
     Illness(PG, "troth-privileges", "REVOKE USAGE ON SCHEMA troth FROM <role>"),
@@ -237,21 +250,30 @@ ILLNESSES = [
     Illness(MA, "connections-few", "SET GLOBAL max_connections = 60"),
     Illness(MY, "connections-few", "ALTER USER <role> WITH MAX_USER_CONNECTIONS 60"),
     Illness(MA, "connections-few", "ALTER USER <role> WITH MAX_USER_CONNECTIONS 60"),
-    Illness(MY, "table-without-key", "CREATE TABLE keyless (a INT)"),
-    Illness(MA, "table-without-key", "CREATE TABLE keyless (a INT)"),
-    Illness(MY, "table-engine", "CREATE TABLE loose (a INT PRIMARY KEY) ENGINE = MyISAM"),
-    Illness(MA, "table-engine", "CREATE TABLE loose (a INT PRIMARY KEY) ENGINE = Aria"),
+    Illness(MY, "table-without-key", "CREATE TABLE keyless (a INT)", leaves="DROP TABLE keyless"),
+    Illness(MA, "table-without-key", "CREATE TABLE keyless (a INT)", leaves="DROP TABLE keyless"),
+    Illness(
+        MY,
+        "table-engine",
+        "CREATE TABLE loose (a INT PRIMARY KEY) ENGINE = MyISAM",
+        leaves="DROP TABLE loose",
+    ),
+    Illness(
+        MA, "table-engine", "CREATE TABLE loose (a INT PRIMARY KEY) ENGINE = Aria", leaves="DROP TABLE loose"
+    ),
     Illness(
         MY,
         "trigger-engine",
         "CREATE TABLE noted (a INT PRIMARY KEY) ENGINE = MyISAM; "
         "CREATE TRIGGER noting AFTER DELETE ON account FOR EACH ROW INSERT INTO noted VALUES (OLD.id)",
+        leaves="DROP TRIGGER noting; DROP TABLE noted",
     ),
     Illness(
         MA,
         "trigger-engine",
         "CREATE TABLE noted (a INT PRIMARY KEY) ENGINE = MyISAM; "
         "CREATE TRIGGER noting AFTER DELETE ON account FOR EACH ROW INSERT INTO noted VALUES (OLD.id)",
+        leaves="DROP TRIGGER noting; DROP TABLE noted",
     ),
     Illness(MY, "character-set", "ALTER DATABASE <database> CHARACTER SET latin1"),
     Illness(MA, "character-set", "ALTER DATABASE <database> CHARACTER SET latin1"),
@@ -286,6 +308,8 @@ def test_an_illness_is_found_and_its_medicine_works(clinic: Clinic, illness: Ill
         server.stop()
         server.restart()
     clinic.await_gone(illness.resource, illness.finding)
+    if illness.leaves:
+        clinic.sql(illness.resource, illness.leaves)
 
 
 def test_connections_of_the_whole_server_are_counted(clinic: Clinic):
@@ -299,15 +323,6 @@ def test_connections_of_the_whole_server_are_counted(clinic: Clinic):
     server.stop()
     server.restart()
     clinic.await_gone(PG, "connections-few")
-
-
-def restart_with(clinic: Clinic, resource: str, settings: dict[str, str]) -> None:
-    """As if written into the server's configuration file."""
-    server = clinic.vault(resource).server
-    server.stop()
-    server.settings = settings
-    server._write_configuration()
-    server.restart()
 
 
 FILE_ILLNESSES = [
@@ -324,16 +339,17 @@ def test_settings_of_a_configuration_file_are_judged(
     clinic: Clinic, resource: str, finding: str, settings: dict
 ):
     assert clinic.look(resource).find(finding) is None
-    restart_with(clinic, resource, settings)
+    server = clinic.vault(resource).server
+    server.reconfigure(settings)
     try:
         found = clinic.await_found(resource, finding)
         assert found["remedy"] == "the database's configuration, then restart it"
         medicine = dict(each.split(" = ") for each in found["mend"].split(" and "))
         assert medicine.keys() == settings.keys()
-        restart_with(clinic, resource, medicine)
+        server.reconfigure(medicine)
         clinic.await_gone(resource, finding)
     finally:
-        restart_with(clinic, resource, {})
+        server.reconfigure({})
 
 
 def test_a_standby_is_told(clinic: Clinic):
@@ -389,7 +405,7 @@ def test_an_unreachable_database_does_not_hide_the_others(clinic: Clinic, resour
     report = doctor("--config", clinic.agent_configuration("unreachable", resource=settings))
     assert report.find("unreachable")["where"] == f"resource {resource}"
     assert report.ids("error") == ["unreachable"] and report.code == 5
-    assert [each for each in report.document["examined"] if each.startswith("resource ")] == [
+    assert [each for each in report.examined() if each.startswith("resource ")] == [
         "resource pg", "resource my", "resource ma",
     ]  # fmt: skip
 

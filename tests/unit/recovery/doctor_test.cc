@@ -427,6 +427,16 @@ TEST(Doctor, TheExitCodeIsTheSeverestFindings) {
   EXPECT_EQ(findings, (std::vector{error, warning, note, note}));
 }
 
+TEST(Doctor, SumsUpWhatItLookedAt) {
+  EXPECT_EQ(summary_of(with(healthy_postgres())), "PostgreSQL 15.18, 0 prepared, clock +3 ms");
+  EXPECT_EQ(summary_of(with(healthy_innodb())), "MySQL 9.7.4, 2 tables, 0 prepared, clock +3 ms");
+  EXPECT_EQ(summary_of(healthy_directory()),
+            "log whole, ext4 on /, 2048 MiB free, sync 100 us (median of 100), 900 us (99th percentile)");
+  EXPECT_EQ(summary_of(MachineFacts{.clock_synchronised = true}), "its clock is kept right");
+  EXPECT_EQ(summary_of(ClusterFacts{.version = "1", .clock_ahead_ms = -2}),
+            "version 1, 0 resources, clock -2 ms");
+}
+
 TEST(DoctorCatalogue, NamesEachFindingOnce) {
   std::set<std::string_view> seen;
   for (const auto& kind : finding_kinds()) {
