@@ -65,7 +65,8 @@ class Directory {
 
   void judge_log() {
     switch (facts_.verdict) {
-      case LogVerdict::kWhole: return;
+      case LogVerdict::kWhole:
+      case LogVerdict::kUnseen: return;  // why not is told by itself
       case LogVerdict::kCutTail:
         return tell("log-cut-tail", facts_.verdict_text, {{"log", shell_word(facts_.log)}});
       case LogVerdict::kDamaged:

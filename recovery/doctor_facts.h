@@ -126,7 +126,7 @@ struct ResourceFacts {
 
 // ---- a directory, and this machine
 
-enum class LogVerdict : std::uint8_t { kWhole, kCutTail, kDamaged };
+enum class LogVerdict : std::uint8_t { kWhole, kCutTail, kDamaged, kUnseen };
 
 struct DirectoryFacts {
   std::string path;  // the data directory, or with --log the log's

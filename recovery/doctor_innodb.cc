@@ -92,6 +92,7 @@ class Innodb {
   }
 
   void judge_version() {
+    if (server_.version.empty()) return;
     const Version first = is_mysql_ ? Version{8, 0, 30} : Version{10, 5, 2};
     if (version_of(server_.version) < first)
       tell("version-xa-defects", "it is " + server_.version,
@@ -135,6 +136,7 @@ class Innodb {
       if (const auto idle = number(name); idle && *idle > 0)
         tell("transaction-timeout", fmt::format("{} is {} s", name, *idle), {{"setting", name}});
     }
+    if (!server_.settings.contains("sql_mode")) return;
     const auto mode = setting("sql_mode");
     if (names(mode, "STRICT_TRANS_TABLES") || names(mode, "STRICT_ALL_TABLES")) return;
     tell("sql-mode-not-strict", fmt::format("sql_mode is '{}'", mode),

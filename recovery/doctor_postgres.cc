@@ -51,7 +51,7 @@ class Postgres {
   }
 
   void judge_version() {
-    if (server_.version >= 130'000) return;
+    if (server_.version == 0 || server_.version >= 130'000) return;
     tell("version-unsupported", fmt::format("it is version {}", server_.version / 10'000));
   }
 

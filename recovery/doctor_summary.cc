@@ -16,6 +16,7 @@ std::string_view verdict_words(const DirectoryFacts& facts) {
     case LogVerdict::kWhole: return "whole";
     case LogVerdict::kCutTail: return "with a bad tail";
     case LogVerdict::kDamaged: return "damaged";
+    case LogVerdict::kUnseen: return "not read";
   }
   return "";
 }

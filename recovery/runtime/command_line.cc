@@ -354,12 +354,7 @@ void add_doctor(CLI::App& app, const Choose& choose) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_flag("--list", spec->list, "Print everything that can be found, as docs/doctor.md has it");
-  command->final_callback([=, &app] {
-    const bool asks = !spec->config.empty() || !spec->log.empty() || spec->list ||
-                      app.get_option("--coordinator")->count() > 0;
-    if (!asks) throw CLI::RequiredError("--config, --log or --coordinator");
-    choose(*spec);
-  });
+  command->final_callback([=] { choose(*spec); });
 }
 
 // $USER, or who the process runs as where nothing logged in.

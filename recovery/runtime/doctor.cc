@@ -278,6 +278,8 @@ ExitCode run(const DoctorCommand& command, const Surroundings& around, Console& 
     console.answer(findings_page, json_of_kinds);
     return ExitCode::kDone;
   }
+  if (command.config.empty() && command.log.empty() && around.coordinator.empty())
+    return console.refuse_usage("nothing is named to look at: give --config, --log or --coordinator");
   Examination examination(command, around);
   if (const Status done = examination.run(); !done) return console.complain(done.error());
   console.answer([&] { return text_of(examination); }, [&] { return json_of(examination); });

@@ -141,13 +141,14 @@ void see_owner(DirectoryFacts& facts) {
   if (failed) facts.unseen.push_back({"what is in it", failed.message()});
 }
 
-void verify_log(DirectoryFacts& facts) {
+void verify_log(DirectoryFacts& facts, bool must_hold_one) {
   std::error_code failed;
   // Made by `init`, and never started.
-  if (!fs::exists(facts.log, failed) || fs::is_empty(facts.log, failed)) return;
+  if (!must_hold_one && (!fs::exists(facts.log, failed) || fs::is_empty(facts.log, failed))) return;
   const auto report = txlog::verify(facts.log);
   if (!report) {
     if (report.error().code != ErrorCode::kCorrupt) {
+      facts.verdict = LogVerdict::kUnseen;
       facts.unseen.push_back({"the log", report.error().message});
     } else {
       facts.verdict = LogVerdict::kDamaged;
@@ -178,7 +179,7 @@ DirectoryFacts look_at(DirectoryFacts known, std::optional<OwnerKind> kind) {
   DirectoryFacts facts = std::move(known);
   facts.missing = why_unusable(facts, kind);
   if (!facts.missing.empty()) return facts;
-  verify_log(facts);
+  verify_log(facts, /*must_hold_one=*/!kind.has_value());
   name_file_system(facts);
   time_syncs(facts);
   measure_room(facts);

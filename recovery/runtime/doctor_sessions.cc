@@ -72,17 +72,24 @@ class Experiment {
                                              token_));
   }
 
+  bool serves_statements() {
+    const auto session = asker_.open();
+    return session && run_text(*session, "SELECT 1");
+  }
+
   void try_transaction() {
     const auto session = asker_.open();
     if (!session) return;
     const auto begun = asker_.ask(**session, "BEGIN");
     const auto first = begun ? backend_of(*session) : "";
     const auto second = begun ? backend_of(*session) : "";
-    if (!begun) {
-      facts_.transaction_refused = fmt::format("BEGIN: {}", begun.error().error.message);
-    } else if (first.empty() || second.empty()) {
-      facts_.transaction_refused = "the session was lost inside a transaction";
-    } else if (first != second) {
+    // Lost or refused here only: a server that just went away refuses everything.
+    const bool lost = (*session)->condition() == agent::ConnectionCondition::kLost;
+    if (!begun || lost) {
+      if (!serves_statements()) return;
+      facts_.transaction_refused = begun ? "the session was lost inside a transaction"
+                                         : fmt::format("BEGIN: {}", begun.error().error.message);
+    } else if (!first.empty() && !second.empty() && first != second) {
       facts_.transaction_refused =
           fmt::format("one transaction ran in two backends, {} and {}", first, second);
     } else {
@@ -147,7 +154,8 @@ class Experiment {
       sessions.push_back(std::move(*other));
     }
     if (const auto now = backend_of(sessions.front()); !now.empty()) {
-      if (now != first) facts_.moved = fmt::format("one session had the backends {} and {}", first, now);
+      if (!first.empty() && now != first)
+        facts_.moved = fmt::format("one session had the backends {} and {}", first, now);
       see_what_is_lost(sessions.front());
     }
     // On each of them: whoever has the backend that holds the traces takes them away.

@@ -565,6 +565,7 @@ def test_a_file_system_in_memory_is_told():
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         report = doctor("--log", directory)
         assert report.ids("error") == ["file-system-volatile"]
+        assert report.find("directory-unseen")["seen"].startswith("the log: "), "there is none"
         assert report.code == 5
         assert list(Path(directory).iterdir()) == [], "what timed the syncs has no name"
 

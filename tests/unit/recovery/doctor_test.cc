@@ -331,6 +331,13 @@ TEST(Doctor, TellsWhatCouldNotBeExamined) {
   EXPECT_EQ(only(examine(facts, {})).seen, "settings: permission denied");
 }
 
+// A session that was lost half way leaves questions without an answer: that is what is told then.
+TEST(Doctor, JudgesNothingThatWasNotAnswered) {
+  EXPECT_THAT(examine(with(PostgresFacts{}), {}), IsEmpty());
+  EXPECT_THAT(examine(with(InnodbFacts{}), {}), IsEmpty());
+  EXPECT_THAT(examine(with(InnodbFacts{}, DatabaseKind::kMariadb), {}), IsEmpty());
+}
+
 DirectoryFacts healthy_directory() {
   return {.path = "/d",
           .log = "/d/log",
