@@ -20,6 +20,7 @@ using testing::IsEmpty;
 
 std::vector<std::string> ids_of(const std::vector<Finding>& findings) {
   std::vector<std::string> ids;
+  ids.reserve(findings.size());
   for (const auto& finding : findings)
     ids.push_back(finding.id);
   return ids;
