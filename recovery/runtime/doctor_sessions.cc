@@ -63,13 +63,14 @@ class Experiment {
   }
 
   std::string backend_of(const Session& session) {
-    return answer_to(session,
-                     postgres_ ? "SELECT pid || ' of ' || to_char(backend_start, 'HH24:MI:SS.US') FROM "
-                                 "pg_stat_activity WHERE pid = pg_backend_pid()"
-                               // The server's own list shows this very statement.
-                               : fmt::format("SELECT id FROM information_schema.processlist WHERE info LIKE "
-                                             "'%troth-doctor-{}%'",
-                                             token_));
+    return answer_to(
+        session, postgres_ ? "SELECT pid || ' of ' || to_char(backend_start, 'HH24:MI:SS.US') FROM "
+                             "pg_stat_activity WHERE pid = pg_backend_pid()"
+                           // The server's own list shows this very statement. Each has a number of its own:
+                           // another session's last one may be listed for a moment after it was answered.
+                           : fmt::format("SELECT id FROM information_schema.processlist WHERE info LIKE "
+                                         "'%troth-doctor-{}-{}-%'",
+                                         token_, ++asked_));
   }
 
   bool serves_statements() {
@@ -225,6 +226,7 @@ class Experiment {
   DatabaseAsker& asker_;
   const bool postgres_;
   const std::string token_;
+  int asked_ = 0;
   SessionFacts facts_;
 };
 

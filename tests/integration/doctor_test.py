@@ -18,6 +18,7 @@ from harness import (
     Cluster,
     Fleet,
     PgBouncer,
+    Relay,
     Vault,
     connected,
     create_account,
@@ -495,6 +496,27 @@ def test_the_experiment_leaves_nothing_behind(clinic: Clinic, workspace: Path):
         doctor("--config", clinic.configuration("pooled", PG, port=pooler.port))
         with connected(server) as session:
             assert rows(session, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+
+@pytest.mark.parametrize("resource", [PG, MY, MA])
+def test_a_relay_in_between_is_no_pooler(clinic: Clinic, resource: str):
+    with Relay(clinic.vault(resource).server.port) as relay:
+        configuration = clinic.configuration("relayed", resource, port=relay.port)
+        # Several times: what another session said last once stood for what this one says.
+        for _ in range(5):
+            report = doctor("--config", configuration)
+            assert not [each for each in report.ids() if each.startswith(("pooler-", "proxy-"))]
+
+
+@pytest.mark.parametrize("resource", [MY, MA])
+def test_a_proxy_that_counts_for_itself_is_found(clinic: Clinic, resource: str):
+    """As ProxySQL answers CONNECTION_ID() itself."""
+    instead = (b"SELECT CONNECTION_ID()", b"SELECT          424242")
+    with Relay(clinic.vault(resource).server.port, instead) as relay:
+        report = doctor("--config", clinic.configuration("proxied", resource, port=relay.port))
+        found = report.find("proxy-renames-sessions")
+        assert found["severity"] == "error"
+        assert "told that it is 424242, the server lists it as " in found["seen"]
 
 
 # ---- directories, and this machine
