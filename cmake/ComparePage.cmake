@@ -1,10 +1,11 @@
 # cmake -DPROGRAMS=a,b -DFLAG=--settings-reference -DPAGE=... -P ComparePage.cmake: is the committed page what the
 # programs print, one behind the other?
+separate_arguments(words UNIX_COMMAND "${FLAG}")
 string(REPLACE "," ";" programs "${PROGRAMS}")
 set(made "")
 set(remedy "")
 foreach(program IN LISTS programs)
-  execute_process(COMMAND ${program} ${FLAG} OUTPUT_VARIABLE part RESULT_VARIABLE code)
+  execute_process(COMMAND ${program} ${words} OUTPUT_VARIABLE part RESULT_VARIABLE code)
   if(NOT code EQUAL 0)
     message(FATAL_ERROR "${program} ${FLAG} ended with ${code}")
   endif()

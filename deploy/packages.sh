@@ -27,6 +27,7 @@ readonly demo_set=(
 )
 readonly test_set=(
   git openssl python3 python3-pytest python3-pytest-timeout python3-psycopg2 python3-pymysql python3-cryptography
+  pgbouncer
   # Debian's python3-thrift imports six without depending on it.
   python3-thrift python3-six thrift-compiler
   # What reads /metrics strictly, and the alert rules.
@@ -78,18 +79,31 @@ forbid_main_cluster() {
 }
 allow_main_cluster() { as_root rm -f "$cluster_drop_in"; }
 
+# Debian's pgbouncer starts as a service, now and at each boot. The tests start one of their own.
+forbid_pooler_service() { as_root systemctl --quiet mask pgbouncer.service >/dev/null 2>&1 || true; }
+leave_pooler_service_off() {
+  as_root systemctl --quiet unmask pgbouncer.service >/dev/null 2>&1 || true
+  as_root systemctl --quiet disable pgbouncer.service >/dev/null 2>&1 || true
+}
+
 install_missing() {
-  local attempt log
+  local attempt log tidy
   log=$(mktemp)
-  # shellcheck disable=SC2064 # the name of the log is wanted as it is now
-  trap "rm -f '$log'" EXIT
+  tidy="rm -f '$log'"
   case " $* " in
     *" postgresql "*)
       forbid_main_cluster
-      # shellcheck disable=SC2064
-      trap "allow_main_cluster; rm -f '$log'" EXIT
+      tidy="allow_main_cluster; $tidy"
       ;;
   esac
+  case " $* " in
+    *" pgbouncer "*)
+      forbid_pooler_service
+      tidy="leave_pooler_service_off; $tidy"
+      ;;
+  esac
+  # shellcheck disable=SC2064 # the name of the log is wanted as it is now
+  trap "$tidy" EXIT
   for ((attempt = 1; attempt <= attempts; attempt++)); do
     if apt update >"$log" 2>&1 && apt install --no-install-recommends "$@" >"$log" 2>&1; then
       return 0

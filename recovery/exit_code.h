@@ -17,6 +17,7 @@ enum class ExitCode : std::uint8_t {
   kUnreachable = 4,  // a process or database could not be reached; nothing was changed
   kAttention = 5,    // an operator should look: in doubt, heuristic, damaged, not serving
   kApplied = 6,      // it happened, although the call failed in another way
+  kWarnings = 7,     // doctor: everything works, and something should be mended
 };
 
 // For a call that failed.

@@ -39,7 +39,8 @@ struct ClusterStatus {
   8: i64 committed,            // since this process started
   9: i64 aborted,
   10: i64 log_syncs,
-  11: string version
+  11: string version,
+  12: i64 clock_ms             // the coordinator's clock, in milliseconds since 1970
 }
 
 struct InDoubtReport {

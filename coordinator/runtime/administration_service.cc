@@ -91,6 +91,8 @@ void AdministrationService::cluster_status(Answer<wire::ClusterStatus> answer, R
   status.aborted = static_cast<std::int64_t>(counts.aborted);
   status.log_syncs = static_cast<std::int64_t>(log_syncs_());
   status.version = troth_version();
+  status.clock_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(wall_now().time_since_epoch()).count();
   answer(status);
 }
 

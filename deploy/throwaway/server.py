@@ -201,6 +201,13 @@ class Server(abc.ABC):
             self.identity.kill_family()
         self._reap()
 
+    def reconfigure(self, settings: dict[str, object]) -> None:
+        """Stops it and starts it with these settings instead of those it was made with."""
+        self.stop()
+        self.settings = settings
+        self._write_configuration()
+        self.restart()
+
     def remove(self) -> None:
         """Stops the server and deletes its directory."""
         self.stop()

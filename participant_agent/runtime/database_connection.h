@@ -209,6 +209,8 @@ class DatabaseConnection {
                                                              std::uint32_t limit) = 0;
   // Install and uninstall: each text on its own, until the first error.
   [[nodiscard]] virtual Answer<void> run_texts(const Texts& texts) = 0;
+  // What `troth doctor` asks: the last text's rows.
+  [[nodiscard]] virtual Answer<TextRows> ask_texts(const Texts& texts) = 0;
 };
 
 // Opens a session: logs in, sets it up, reads its identity. The password is in no message. The error's effect

@@ -480,4 +480,10 @@ Answer<void> SqlConnection::run_texts(const Texts& texts) {
   return {};
 }
 
+Answer<TextRows> SqlConnection::ask_texts(const Texts& texts) {
+  Answer<TextAnswer> answer = call(texts);
+  if (!answer.has_value()) return std::unexpected(std::move(answer.error()));
+  return std::move(answer->rows);
+}
+
 }  // namespace troth::agent

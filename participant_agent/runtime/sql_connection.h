@@ -68,6 +68,7 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] Answer<std::uint64_t> delete_markers(const ClusterId& cluster, const Floors& floors,
                                                      std::uint32_t limit) final;
   [[nodiscard]] Answer<void> run_texts(const Texts& texts) final;
+  [[nodiscard]] Answer<TextRows> ask_texts(const Texts& texts) final;
 
  protected:
   SqlConnection(DatabaseKind kind, SessionSettings settings);

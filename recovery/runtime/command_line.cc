@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kExitCodes =
     "Exit codes: 0 done; 1 refused, nothing was changed; 2 command line; 3 unknown whether it happened;\n"
     "            4 unreachable, nothing was changed; 5 an operator should look; 6 done, though the call "
-    "failed";
+    "failed;\n            7 all works, and something should be mended (doctor)";
 
 constexpr const char* kTlsExample =
     "With TLS, which every cluster has that is more than one machine:\n"
@@ -391,6 +391,30 @@ void add_installation(CLI::App& app, const Choose& choose, bool uninstall) {
   });
 }
 
+// ---- doctor
+
+void add_doctor(CLI::App& app, const Choose& choose) {
+  auto* command = add_command(
+      app, "doctor", "Examine databases, directories, clocks and the cluster, and say what mends them",
+      "  troth doctor --config /etc/troth/agent.toml\n"
+      "  troth doctor --config /etc/troth/agent.toml accounts_pg --coordinator 10.0.0.5:7710\n"
+      "  troth doctor --config /etc/troth/coordinator.toml\n"
+      "  troth doctor --log /var/lib/troth/coordinator/log\n"
+      "Exit code 0: nothing, or notes; 7: warnings; 5: errors. It changes nothing. All findings: --list.");
+  const auto spec = std::make_shared<DoctorCommand>();
+  auto* config =
+      command->add_option("--config", spec->config, "An agent's or a coordinator's configuration file");
+  command->add_option("resource", spec->resources, "Of an agent's resources only these")->needs(config);
+  command->add_option("--log", spec->log, "A log directory")->excludes(config);
+  command
+      ->add_option("--older-than-ms", spec->older_than_ms,
+                   "What is prepared, or in doubt, for longer is told")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_flag("--list", spec->list, "Print everything that can be found, as docs/doctor.md has it");
+  command->final_callback([=] { choose(*spec); });
+}
+
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -432,6 +456,7 @@ std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::strin
   add_log(app, choose);
   add_installation(app, choose, false);
   add_installation(app, choose, true);
+  add_doctor(app, choose);
 
   std::ranges::reverse(words);  // CLI11 takes them from the back
   try {

@@ -133,8 +133,18 @@ struct InstallCommand {
   SecretSource admin_password;
 };
 
+// troth doctor
+struct DoctorCommand {
+  std::string config;                  // an agent's or a coordinator's
+  std::vector<std::string> resources;  // of an agent's; none: all
+  std::string log;                     // a log directory, without a configuration
+  std::int64_t older_than_ms = 60'000;
+  bool list = false;  // print what can be found at all
+};
+
 using Command = std::variant<ExecuteCommand, ShellCommand, StatusCommand, InDoubtCommand, ResourcesCommand,
-                             ResolveCommand, TakeOverCommand, NewReignCommand, LogCommand, InstallCommand>;
+                             ResolveCommand, TakeOverCommand, NewReignCommand, LogCommand, InstallCommand,
+                             DoctorCommand>;
 
 [[nodiscard]] ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const ShellCommand& command, const Surroundings& around, Console& console);
@@ -146,5 +156,6 @@ using Command = std::variant<ExecuteCommand, ShellCommand, StatusCommand, InDoub
 [[nodiscard]] ExitCode run(const NewReignCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const LogCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const InstallCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const DoctorCommand& command, const Surroundings& around, Console& console);
 
 }  // namespace troth::recovery

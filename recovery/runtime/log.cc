@@ -6,6 +6,7 @@
 
 #include "recovery/runtime/commands.h"
 #include "recovery/runtime/console.h"
+#include "recovery/runtime/log_verdict.h"
 #include "recovery/runtime/record_text.h"
 #include "recovery/text_table.h"
 #include "txlog/runtime/inspect.h"
@@ -29,33 +30,6 @@ std::string shown(txlog::Bytes payload) {
 }
 
 // ---- the verdict
-
-struct VerdictWords {
-  std::string_view name;
-  std::string text;
-};
-
-VerdictWords words_of(const txlog::Verdict& verdict) {
-  struct Words {
-    VerdictWords operator()(const txlog::CleanEnd&) const {
-      return {"clean", "whole: every byte is as it was written"};
-    }
-    VerdictWords operator()(const txlog::CutTail& cut) const {
-      return {"cut tail",
-              fmt::format("its last batch ({}) is bad, in segment {} at {}: {}. It was never synced, or it "
-                          "rotted since; the owner cuts it at its next start, and asks the others",
-                          cut.batch.value, cut.segment.value, cut.offset, cut.what)};
-    }
-    VerdictWords operator()(const txlog::Refusal& refusal) const {
-      return {"refused",
-              fmt::format("it will not be opened: segment {} at {}: {}. Nothing on disk is changed; restore "
-                          "the directory from a backup, and see `troth cluster new-reign` or `troth "
-                          "resource take-over`",
-                          refusal.segment.value, refusal.offset, refusal.what)};
-    }
-  };
-  return std::visit(Words{}, verdict);
-}
 
 ExitCode exit_code_of(const txlog::InspectReport& report) {
   return std::holds_alternative<txlog::CleanEnd>(report.verdict) ? ExitCode::kDone : ExitCode::kAttention;

@@ -26,8 +26,11 @@ class _Connection:
 
 
 class Relay:
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, instead: tuple[bytes, bytes] = (b"", b"")) -> None:
+        """`instead`: what clients say, and what of the same length the server hears, as from a proxy that rewrites."""
+        assert len(instead[0]) == len(instead[1])
         self.target_port = target_port
+        self._instead = instead
         self._connections: set[_Connection] = set()
         self._keeps_server_ends = False
         self._loop = asyncio.new_event_loop()
@@ -89,7 +92,7 @@ class Relay:
             self._connections.discard(connection)
 
     async def _to_server(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
-        await _pass(reader, connection.server)
+        await _pass(reader, connection.server, self._instead)
         if self._keeps_server_ends:
             connection.orphaned = True
         if not connection.orphaned and not connection.server.is_closing():
@@ -121,13 +124,15 @@ class Relay:
         await asyncio.gather(*others, return_exceptions=True)
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pass(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, instead: tuple[bytes, bytes] = (b"", b"")
+) -> None:
     """Until the reader's side ends."""
     try:
         while data := await reader.read(1 << 16):
             if writer.is_closing():
                 continue
-            writer.write(data)
+            writer.write(data.replace(*instead) if instead[0] else data)
             try:
                 await writer.drain()
             except ConnectionError:

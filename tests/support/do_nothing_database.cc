@@ -266,6 +266,7 @@ class DoNothingConnection final : public DatabaseConnection {
   }
 
   Answer<void> run_texts(const Texts&) override { return {}; }
+  Answer<TextRows> ask_texts(const Texts&) override { return TextRows{}; }
 
  private:
   // All of these want the database's mutex held.

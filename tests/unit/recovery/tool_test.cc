@@ -402,6 +402,22 @@ TEST_F(ToolTest, ResourcesThatAllServeAreWell) {
   EXPECT_EQ(ask({"resources"}).code, 0);
 }
 
+TEST_F(ToolTest, DoctorComparesTheCoordinatorsClockAndRelease) {
+  answers_.cluster = cluster_status();
+  answers_.cluster->clock_ms = 1'000'000;
+  answers_.cluster->version = "0.0.1";
+  const auto ran = ask({"--json", "doctor"});
+  EXPECT_EQ(ran.code, 5);
+  for (const auto* finding :
+       {"clock-far-apart", "coordinator-version", "resource-not-serving", "in-doubt-old"})
+    EXPECT_THAT(ran.output, HasSubstr("\"finding\": \"" + std::string(finding) + "\"")) << ran.output;
+}
+
+TEST_F(ToolTest, DoctorComparesNoClockThatIsNotTold) {
+  answers_.cluster = cluster_status();
+  EXPECT_THAT(ask({"--json", "doctor"}).output, testing::Not(HasSubstr("clock-far-apart")));
+}
+
 // ---- the ways out
 
 TEST_F(ToolTest, ResolveFindsTheResourceAndSendsTheReason) {
