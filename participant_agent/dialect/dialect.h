@@ -69,7 +69,7 @@ class Dialect {
   [[nodiscard]] virtual Texts cancel_statement(ConnectionId session) const = 0;
 
   // -- A branch's life -------------------------------------------------------------------------------------
-  // What the server is to plan once for each session, before its first writing branch; may be nothing.
+  // What the server is to plan once for each session, before its first branch; may be nothing.
   [[nodiscard]] virtual Texts prepare_for_branches() const = 0;
   // Begins the branch, inserts its marker as the first statement, then reads owner, floors and durability
   // without a lock. Answer: one row for `parse_guard`. Only the marker can meet a duplicate key here: then roll

@@ -115,9 +115,9 @@ class PostgresDialect final : public Dialect {
     return {
         fmt::format("SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; "
                     "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'iso_8601'; SET bytea_output = 'hex'; "
-                    "SET extra_float_digits = 1; SET TimeZone = 'UTC'; {} SELECT "
+                    "SET extra_float_digits = 1; SET TimeZone = 'UTC'; SELECT "
                     "set_config('application_name', {}, false)",
-                    kPrepareClean, text_value(settings.application_name))};
+                    text_value(settings.application_name))};
   }
 
   // RESET ALL goes back to the startup packet's settings: whoever connects puts the same ones there. DISCARD ALL
@@ -154,8 +154,8 @@ class PostgresDialect final : public Dialect {
         fmt::format("PREPARE troth_marker (int, bigint, int, text, text, uuid, bytea, int) AS "
                     "INSERT INTO troth.troth_branch "
                     "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch) "
-                    "VALUES ($1, $2, $3, $4, $5, $6, $7, 'committed', $8); PREPARE troth_guard (text) AS {}",
-                    guard_query("$1"))};
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7, 'committed', $8); PREPARE troth_guard (text) AS {}; {}",
+                    guard_query("$1"), kPrepareClean)};
   }
 
   Texts begin_branch(const BranchStart& start) const override {

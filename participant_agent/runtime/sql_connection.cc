@@ -193,7 +193,7 @@ WorkResult SqlConnection::run_steps(const BranchWork& work) {
 std::optional<WorkResult> SqlConnection::begin(const BranchWork& work, Beginning beginning) {
   const Instant began = boot_now();
   const bool marks = beginning == Beginning::kMarked;
-  if (work.writes() && !prepared_for_branches_) {
+  if (!prepared_for_branches_) {
     const Texts own = dialect_.prepare_for_branches();
     if (const auto ready = own.empty() ? Answer<TextAnswer>() : call(own); !ready.has_value())
       return refuse_begin(work, ready.error().error);
