@@ -21,7 +21,8 @@ std::unexpected<Error> invalid(std::string message) {
 }  // namespace
 
 Status Admission::check_shape(const Work& work) const {
-  if (work.branches.empty() && !work.interactive) return invalid("the request names no branch; give at least one");
+  if (work.branches.empty() && !work.interactive)
+    return invalid("the request names no branch; give at least one");
   if (work.branches.size() > limits_.branches)
     return invalid(fmt::format("the request has {} branches, and at most {} are taken: split it",
                                work.branches.size(), limits_.branches));
@@ -34,7 +35,8 @@ Status Admission::check_shape(const Work& work) const {
   if (work.client.size() > kMaxClientLength)
     return invalid(fmt::format("client_name has {} bytes, and at most {} are taken", work.client.size(),
                                kMaxClientLength));
-  const auto longest = work.interactive ? std::max(work.timeout, work.interactive->idle_timeout) : work.timeout;
+  const auto longest =
+      work.interactive ? std::max(work.timeout, work.interactive->idle_timeout) : work.timeout;
   if (longest > limits_.longest_timeout) {
     auto error = invalid(
         fmt::format("a timeout of {} ms is asked for, and at most {} are granted",

@@ -42,8 +42,8 @@ void InteractiveWork::on(Instant now, const StatementAsked& asked, std::vector<E
   if (asked.number == branch.answered && asked.number > 0) {
     if (branch.last != asked.digest)
       return refuse(asked.call, branch, ErrorCode::kInvalidArgument,
-                    fmt::format("statement {} was asked before with other content; the next is {}", asked.number,
-                                branch.answered + 1),
+                    fmt::format("statement {} was asked before with other content; the next is {}",
+                                asked.number, branch.answered + 1),
                     false, effects);
     return read_again(branch, asked.call, asked.number, effects);
   }
@@ -52,10 +52,11 @@ void InteractiveWork::on(Instant now, const StatementAsked& asked, std::vector<E
                   fmt::format("statement {} still runs; wait for its answer", branch.running->number), true,
                   effects);
   if (asked.number != branch.answered + 1)
-    return refuse(asked.call, branch, ErrorCode::kInvalidArgument,
-                  fmt::format("statement {} is out of its turn: the next is {}, and only the last one's answer is kept",
-                              asked.number, branch.answered + 1),
-                  false, effects);
+    return refuse(
+        asked.call, branch, ErrorCode::kInvalidArgument,
+        fmt::format("statement {} is out of its turn: the next is {}, and only the last one's answer is kept",
+                    asked.number, branch.answered + 1),
+        false, effects);
   branch.running = Running{asked.number, asked.digest, asked.call, {asked.call}};
   effects.emplace_back(SendStatement{asked.call, branch.number, asked.number});
   touch(now);
@@ -65,8 +66,8 @@ void InteractiveWork::on(Instant /*now*/, const RowsAsked& asked, std::vector<Ef
   auto& branch = at(asked.branch);
   if (asked.number == 0 || asked.number != branch.answered)
     return refuse(asked.call, branch, ErrorCode::kInvalidArgument,
-                  fmt::format("only the rows of the last statement are kept, which is {}", branch.answered), false,
-                  effects);
+                  fmt::format("only the rows of the last statement are kept, which is {}", branch.answered),
+                  false, effects);
   read_again(branch, asked.call, asked.number, effects);
 }
 
@@ -74,8 +75,8 @@ void InteractiveWork::read_again(Branch& branch, CallId call, std::uint32_t numb
                                  std::vector<Effect>& effects) {
   if (branch.running)
     return refuse(call, branch, ErrorCode::kBusy,
-                  fmt::format("statement {} runs, and the answer to {} is not kept beside it", branch.running->number,
-                              number),
+                  fmt::format("statement {} runs, and the answer to {} is not kept beside it",
+                              branch.running->number, number),
                   true, effects);
   if (branch.reading.size() >= options_.waiting_calls)
     return refuse(call, branch, ErrorCode::kOverloaded, "too many calls read its last answer", true, effects);
@@ -158,11 +159,12 @@ void InteractiveWork::on(Instant /*now*/, const DrainEnded& /*ended*/, std::vect
 void InteractiveWork::on(Instant now, const TimePassed& /*passed*/, std::vector<Effect>& effects) {
   using std::chrono::milliseconds;
   if (options_.deadline <= now) {
-    return end(refusal(ErrorCode::kTimeout, troth::Effect::kNone,
-                       "its time was up before commit was called: give a longer timeout_ms, or do less in one "
-                       "transaction",
-                       true),
-               effects);
+    return end(
+        refusal(ErrorCode::kTimeout, troth::Effect::kNone,
+                "its time was up before commit was called: give a longer timeout_ms, or do less in one "
+                "transaction",
+                true),
+        effects);
   }
   if (idle_until_ && *idle_until_ <= now) {
     end(refusal(ErrorCode::kTimeout, troth::Effect::kNone,
@@ -182,7 +184,8 @@ void InteractiveWork::end(Error reason, std::vector<Effect>& effects) {
     const bool opened = branch.answered > 0 || branch.running;
     if (!std::exchange(branch.gone, true) && opened) effects.emplace_back(SendRollback{branch.number});
     std::vector<CallId> waiting = std::exchange(branch.reading, {});
-    if (branch.running) waiting.insert(waiting.end(), branch.running->waiting.begin(), branch.running->waiting.end());
+    if (branch.running)
+      waiting.insert(waiting.end(), branch.running->waiting.begin(), branch.running->waiting.end());
     branch.running.reset();
     for (const auto call : waiting)
       effects.emplace_back(AnswerStatement{call, std::unexpected(reason), true});
@@ -220,8 +223,9 @@ Status InteractiveWork::ready_to_commit() const {
     if (!branch.running) continue;
     auto error = refusal(
         ErrorCode::kBusy, troth::Effect::kNone,
-        fmt::format("statement {} still runs in resource '{}'; wait for its answer, then commit, or roll back",
-                    branch.running->number, branch.resource.value),
+        fmt::format(
+            "statement {} still runs in resource '{}'; wait for its answer, then commit, or roll back",
+            branch.running->number, branch.resource.value),
         true);
     error.resource = branch.resource.value;
     return std::unexpected(std::move(error));
@@ -279,7 +283,7 @@ std::size_t InteractiveWork::callers() const {
 std::vector<BranchReport> InteractiveWork::branches() const {
   std::vector<BranchReport> reports;
   for (const auto& branch : branches_) {
-    auto word = branch.gone ? std::string("rolled back")
+    auto word = branch.gone      ? std::string("rolled back")
                 : branch.running ? fmt::format("running statement {}", branch.running->number)
                                  : fmt::format("{} statements answered", branch.answered);
     reports.push_back({branch.number, branch.resource, std::move(word)});

@@ -40,8 +40,8 @@ class InteractiveWork {
   struct Options {
     TransactionId id;
     bool read_only = false;
-    Instant deadline;       // of the whole transaction; bounds the watermark [T7]
-    Duration idle_timeout;  // between two calls
+    Instant deadline;                // of the whole transaction; bounds the watermark [T7]
+    Duration idle_timeout;           // between two calls
     std::size_t waiting_calls = 16;  // for one statement
   };
 

@@ -223,7 +223,7 @@ class TransactionTable::Reign {
   std::map<CallId, StatusQuery> queries_;
   std::map<CallId, Registration> registrations_;
   std::map<CallId, std::size_t> statements_;  // calls that wait for one, and their bytes
-  std::size_t simple_questions_ = 0;  // inquiries and resolutions that wait for the store
+  std::size_t simple_questions_ = 0;          // inquiries and resolutions that wait for the store
 
   std::uint64_t last_ticket_ = 0;
   std::map<store::Ticket, Purpose> asked_;

@@ -125,11 +125,12 @@ void TransactionTable::Reign::refuse_to_share(const ExecuteRequested& requested)
   if (machine != nullptr && !machine->undecided())
     return answer_call(requested.call, Committed{open->id, {}, true, Acknowledgement::kDecided, {}});
   refuse(requested.call,
-         refusal(ErrorCode::kBusy, Effect::kUnknown,
-                 fmt::format("request_id {} is being worked on; an interactive transaction that nobody calls any "
-                             "more ends after its idle timeout",
-                             key.id.text()),
-                 true));
+         refusal(
+             ErrorCode::kBusy, Effect::kUnknown,
+             fmt::format("request_id {} is being worked on; an interactive transaction that nobody calls any "
+                         "more ends after its idle timeout",
+                         key.id.text()),
+             true));
 }
 
 // The attempt that runs may commit, whatever becomes of this call.
@@ -153,8 +154,8 @@ void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answ
   if (found->decision) {
     const auto& holder = *found->decision;
     const auto open = open_.find(position_of(holder.transaction()));
-    const bool may_wait = open != open_.end() && holder.commit()->digest == asking.work.digest &&
-                          !asking.work.interactive;
+    const bool may_wait =
+        open != open_.end() && holder.commit()->digest == asking.work.digest && !asking.work.interactive;
     if (!may_wait) return answer_asking(asking, already_committed(holder, asking.work.digest));
     // Redriven by this reign: who wants it applied everywhere waits for that.
     for (const auto& caller : asking.callers)
@@ -233,21 +234,22 @@ void TransactionTable::Reign::begin(Work work, std::vector<Caller> callers) {
   auto protocol = protocol_for(id, work, first);
   if (work.request) running_.insert_or_assign(*work.request, position);
   admission_.take(work.client, work.bytes);
-  const auto [at, fresh] = open_.emplace(position, Open{id,
-                                                        std::move(work.client),
-                                                        work.request,
-                                                        work.digest,
-                                                        std::move(work.label),
-                                                        work.bytes,
-                                                        first.call,
-                                                        clocks_.wall,
-                                                        first.deadline,
-                                                        std::move(places),
-                                                        {},
-                                                        std::move(protocol),
-                                                        work.interactive ? work.interactive->options : nullptr,
-                                                        {},
-                                                        std::nullopt});
+  const auto [at, fresh] =
+      open_.emplace(position, Open{id,
+                                   std::move(work.client),
+                                   work.request,
+                                   work.digest,
+                                   std::move(work.label),
+                                   work.bytes,
+                                   first.call,
+                                   clocks_.wall,
+                                   first.deadline,
+                                   std::move(places),
+                                   {},
+                                   std::move(protocol),
+                                   work.interactive ? work.interactive->options : nullptr,
+                                   {},
+                                   std::nullopt});
   CHECK(fresh, "{} was begun before", id.text());
   auto& open = at->second;
   if (std::holds_alternative<InteractiveWork>(open.protocol))
@@ -265,7 +267,8 @@ void TransactionTable::Reign::begin(Work work, std::vector<Caller> callers) {
     drive(open, TwoPhaseCommit::Begun{});
 }
 
-TransactionTable::Reign::Protocol TransactionTable::Reign::protocol_for(const TransactionId& id, const Work& work,
+TransactionTable::Reign::Protocol TransactionTable::Reign::protocol_for(const TransactionId& id,
+                                                                        const Work& work,
                                                                         const Caller& first) const {
   if (work.interactive)
     return InteractiveWork({id, work.interactive->read_only, first.deadline, work.interactive->idle_timeout,
@@ -273,8 +276,8 @@ TransactionTable::Reign::Protocol TransactionTable::Reign::protocol_for(const Tr
   if (id.is_one_phase())
     return OnePhaseCommit(
         {id, work.branches.front().resource, work.request.has_value(), first, limits_.ask_again});
-  return TwoPhaseCommit({id, work.branches, work.request, work.digest, first.deadline, first, limits_.ask_again,
-                         limits_.redrive});
+  return TwoPhaseCommit({id, work.branches, work.request, work.digest, first.deadline, first,
+                         limits_.ask_again, limits_.redrive});
 }
 
 }  // namespace troth::coordinator

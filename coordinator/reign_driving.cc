@@ -91,7 +91,8 @@ void TransactionTable::Reign::lose_votes(const AgentId& agent, std::optional<Inc
 // ---- driving; afterwards `open` may be gone
 
 template <typename Machine>
-void TransactionTable::Reign::drive_machine(Open& open, Machine& machine, const typename Machine::Input& input) {
+void TransactionTable::Reign::drive_machine(Open& open, Machine& machine,
+                                            const typename Machine::Input& input) {
   const auto effects = [&] {
     if constexpr (std::is_same_v<Machine, InteractiveWork>)
       return machine.step(clocks_.now, input);
@@ -117,19 +118,15 @@ void TransactionTable::Reign::drive(Open& open, const InteractiveWork::Input& in
 }
 
 void TransactionTable::Reign::pass_time(Open& open) {
-  std::visit(
-      [&]<typename Machine>(Machine& machine) {
-        drive_machine(open, machine, typename Machine::TimePassed{});
-      },
-      open.protocol);
+  std::visit([&]<typename Machine>(
+                 Machine& machine) { drive_machine(open, machine, typename Machine::TimePassed{}); },
+             open.protocol);
 }
 
 void TransactionTable::Reign::drain(Open& open) {
-  std::visit(
-      [&]<typename Machine>(Machine& machine) {
-        drive_machine(open, machine, typename Machine::DrainEnded{});
-      },
-      open.protocol);
+  std::visit([&]<typename Machine>(
+                 Machine& machine) { drive_machine(open, machine, typename Machine::DrainEnded{}); },
+             open.protocol);
 }
 
 void TransactionTable::Reign::lose_branch(Open& open, BranchNumber branch, const Error& reason) {

@@ -42,9 +42,11 @@ void TransactionTable::Reign::take(StatementRequested& requested) {
     const bool active_no_more = begun_here || remembered || id.epoch < epoch_.number;
     auto error = refusal(
         ErrorCode::kUnknownTransaction, begun_here && !ended_in_vain ? Effect::kUnknown : Effect::kNone,
-        fmt::format("{} takes no statements{}{}", id.text(),
-                    active_no_more ? ": it is not active any more" : ": no interactive transaction of this id runs here",
-                    remembered && !remembered->detail.empty() ? fmt::format(" ({})", remembered->detail) : ""));
+        fmt::format(
+            "{} takes no statements{}{}", id.text(),
+            active_no_more ? ": it is not active any more"
+                           : ": no interactive transaction of this id runs here",
+            remembered && !remembered->detail.empty() ? fmt::format(" ({})", remembered->detail) : ""));
     error.retryable = false;
     return refuse_statement(std::move(error), id);
   }
@@ -54,7 +56,8 @@ void TransactionTable::Reign::take(StatementRequested& requested) {
   const auto branch = branch_for(*open, requested.resource);
   if (!branch) return refuse_statement(branch.error());
   if (requested.digest)
-    drive(*open, InteractiveWork::StatementAsked{requested.call, *branch, requested.number, *requested.digest});
+    drive(*open,
+          InteractiveWork::StatementAsked{requested.call, *branch, requested.number, *requested.digest});
   else
     drive(*open, InteractiveWork::RowsAsked{requested.call, *branch, requested.number});
 }
@@ -65,8 +68,8 @@ Result<BranchNumber> TransactionTable::Reign::branch_for(Open& open, const Resou
   if (const auto known = machine.branch_in(resource)) return *known;
   if (open.places.size() >= limits_.branches)
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
-                fmt::format("the transaction has {} branches, and at most {} are taken: split it", open.places.size(),
-                            limits_.branches));
+                fmt::format("the transaction has {} branches, and at most {} are taken: split it",
+                            open.places.size(), limits_.branches));
   const auto route = registry_.route(resource);
   if (!route) return std::unexpected(route.error());
   watermarks_.begun(route->agent, open.id.sequence);
@@ -122,13 +125,15 @@ void TransactionTable::Reign::take(const CommitRequested& requested) {
     return refuse(requested.call, not_yours(open->id));
   if (std::holds_alternative<InteractiveWork>(open->protocol)) return commit_active(*open, requested);
   if (open->statements.empty() && !open->places.empty())
-    return refuse(requested.call, refusal(ErrorCode::kInvalidArgument, Effect::kUnknown,
-                                          fmt::format("{} commits by itself: ask its status", open->id.text())));
+    return refuse(requested.call,
+                  refusal(ErrorCode::kInvalidArgument, Effect::kUnknown,
+                          fmt::format("{} commits by itself: ask its status", open->id.text())));
   // Its commit is under way, or is being redriven: this call waits with the first.
   const auto timeout = requested.timeout > Duration{} ? requested.timeout : limits_.default_timeout;
   if (std::get<TwoPhaseCommit>(open->protocol).callers() >= limits_.joined_calls)
     return refuse_to_join(requested.call);
-  drive(*open, TwoPhaseCommit::CallJoined{{requested.call, requested.acknowledgement, clocks_.now + timeout}});
+  drive(*open,
+        TwoPhaseCommit::CallJoined{{requested.call, requested.acknowledgement, clocks_.now + timeout}});
 }
 
 // From here the protocol decides. [T12] Each agent is told how many statements it must have answered.
@@ -138,20 +143,19 @@ void TransactionTable::Reign::commit_active(Open& open, const CommitRequested& r
   auto work = machine.work();
   if (work.empty()) return drive(open, InteractiveWork::CommittedEmpty{requested.call});
 
-  const auto deadline =
-      requested.timeout > Duration{} ? clocks_.now + requested.timeout : machine.deadline();
+  const auto deadline = requested.timeout > Duration{} ? clocks_.now + requested.timeout : machine.deadline();
   open.deadline = std::min(deadline, machine.deadline());
   open.statements = machine.statements();
   watermarks_.goes_nowhere_new(open.id.sequence);
   // What still reads the last answer hears that it is over.
   const auto reading = machine.end_reading();
   open.protocol = TwoPhaseCommit({open.id, std::move(work), open.request, open.digest, open.deadline,
-                                  Caller{requested.call, requested.acknowledgement, deadline}, limits_.ask_again,
-                                  limits_.redrive});
+                                  Caller{requested.call, requested.acknowledgement, deadline},
+                                  limits_.ask_again, limits_.redrive});
   for (const auto call : reading)
-    answer_statement({call,
-                      std::unexpected(refusal(ErrorCode::kStale, Effect::kNone, "commit was called meanwhile")),
-                      std::nullopt});
+    answer_statement(
+        {call, std::unexpected(refusal(ErrorCode::kStale, Effect::kNone, "commit was called meanwhile")),
+         std::nullopt});
   drive(open, TwoPhaseCommit::Begun{});
 }
 
@@ -188,7 +192,8 @@ void TransactionTable::Reign::carry_out(Open& open, const InteractiveWork::Effec
         } else if constexpr (std::is_same_v<E, InteractiveWork::AnswerStatement>) {
           answer_statement({e.call, e.result, e.over ? std::optional(open.id) : std::nullopt});
         } else if constexpr (std::is_same_v<E, InteractiveWork::SendRollback>) {
-          if (auto to = address(open, e.branch)) effects_.emplace_back(coordinator::SendRollback{std::move(*to)});
+          if (auto to = address(open, e.branch))
+            effects_.emplace_back(coordinator::SendRollback{std::move(*to)});
         } else {
           answer_call(e.call, e.answer);
         }

@@ -36,7 +36,7 @@ struct SendPrepare {
   std::optional<RequestKey> request;
   Digest digest;
   bool one_phase = false;
-  Duration timeout{};  // of the branch, from now
+  Duration timeout{};                       // of the branch, from now
   std::optional<std::uint32_t> statements;  // the branch is interactive, and so many were answered [T12]
   bool operator==(const SendPrepare&) const = default;
 };
@@ -139,7 +139,8 @@ struct DrainFinished {
 };
 
 using TableEffect =
-    std::variant<SendPrepare, SendStatement, SendCommit, SendRollback, SendRelease, SendSettle, AskStore, AnswerExecute, AnswerStatement,
-                 AnswerStatus, AnswerInquiry, AnswerRegistration, AnswerResolve, StopServing, DrainFinished>;
+    std::variant<SendPrepare, SendStatement, SendCommit, SendRollback, SendRelease, SendSettle, AskStore,
+                 AnswerExecute, AnswerStatement, AnswerStatus, AnswerInquiry, AnswerRegistration,
+                 AnswerResolve, StopServing, DrainFinished>;
 
 }  // namespace troth::coordinator

@@ -24,8 +24,9 @@ struct TableLimits {
 
   Duration default_timeout = std::chrono::seconds{30};
   Duration longest_timeout = std::chrono::minutes{60};  // bounds the watermark [T7]
-  Duration interactive_timeout = std::chrono::seconds{60};  // of an interactive transaction, from begin to commit
-  Duration idle_timeout = std::chrono::seconds{10};         // of one, between two calls
+  Duration interactive_timeout =
+      std::chrono::seconds{60};                      // of an interactive transaction, from begin to commit
+  Duration idle_timeout = std::chrono::seconds{10};  // of one, between two calls
 
   Backoff redrive{std::chrono::seconds{1}, std::chrono::seconds{60}};
   Backoff ask_again{std::chrono::milliseconds{200}, std::chrono::seconds{10}};

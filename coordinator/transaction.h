@@ -50,8 +50,9 @@ struct Work {
   std::optional<RequestKey> request;  // at most one commit per key, ever
   Digest digest;                      // over what is asked; compared only where `request` is set
   Acknowledgement acknowledgement = Acknowledgement::kApplied;
-  Duration timeout{};  // of the whole call, or interactive transaction, from its arrival; zero: the limit's own
-  std::string label;   // for people
+  Duration
+      timeout{};  // of the whole call, or interactive transaction, from its arrival; zero: the limit's own
+  std::string label;  // for people
   std::size_t bytes = 0;
 };
 

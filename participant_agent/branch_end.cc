@@ -53,8 +53,8 @@ void Branch::on(const CommitRequested& /*input*/, Context& context) {
 
 void Branch::on(const RollbackRequested& /*input*/, Context& context) {
   if (std::holds_alternative<Open>(state_)) {
-    leave_open(refusal(ErrorCode::kTimeout, Effect::kNone, "the leader rolled the transaction back", true), false,
-               context);
+    leave_open(refusal(ErrorCode::kTimeout, Effect::kNone, "the leader rolled the transaction back", true),
+               false, context);
     std::get<Working>(state_).rollback_asked = true;
     return;
   }

@@ -21,8 +21,9 @@ void Branch::on(const StatementRequested& input, Context& context) {
   if (open == nullptr) {
     if (vote_ && vote_->vote == Vote::kNo) return answer_statement_over(*vote_, context);
     if (std::holds_alternative<Unheard>(state_)) {
-      Error unheard = refusal(ErrorCode::kUnknownTransaction, Effect::kNone,
-                              fmt::format("statement {} comes first, and the branch begins with statement 1", number));
+      Error unheard =
+          refusal(ErrorCode::kUnknownTransaction, Effect::kNone,
+                  fmt::format("statement {} comes first, and the branch begins with statement 1", number));
       context.effects.emplace_back(AnswerStatement{{nullptr, std::move(unheard), true}, {}});
       return;
     }
@@ -33,9 +34,10 @@ void Branch::on(const StatementRequested& input, Context& context) {
   // [T10] Attack 68: a statement that was refused, and came a second time behind its caller's back, is not what it asks for now.
   const bool is_current = number == open->answered + (open->running ? 1 : 0) && number > 0;
   if (is_current && input.statement.statement && *input.statement.statement != current(*open)) {
-    return refuse(refusal(ErrorCode::kStale, Effect::kUnknown,
-                          fmt::format("statement {} of the branch was asked for before with other content", number)),
-                  context);
+    return refuse(
+        refusal(ErrorCode::kStale, Effect::kUnknown,
+                fmt::format("statement {} of the branch was asked for before with other content", number)),
+        context);
   }
   if (open->running) {
     if (number == open->answered + 1) return;  // waits for the same answer
@@ -102,11 +104,13 @@ void Branch::on(const StatementRan& input, Context& context) {
 }
 
 Status Branch::check_redo(const Statement& statement, std::size_t most_bytes) const {
-  if (work_.statements.size() < kMaxOpenStatements && work_bytes_ + size_of(statement) <= most_bytes) return {};
-  return fail(ErrorCode::kInvalidArgument, Effect::kNone,
-              fmt::format("the branch has {} writing statements and {} KiB of them; at most {} and {} KiB are "
-                          "allowed: commit sooner",
-                          work_.statements.size(), work_bytes_ >> 10, kMaxOpenStatements, most_bytes >> 10));
+  if (work_.statements.size() < kMaxOpenStatements && work_bytes_ + size_of(statement) <= most_bytes)
+    return {};
+  return fail(
+      ErrorCode::kInvalidArgument, Effect::kNone,
+      fmt::format("the branch has {} writing statements and {} KiB of them; at most {} and {} KiB are "
+                  "allowed: commit sooner",
+                  work_.statements.size(), work_bytes_ >> 10, kMaxOpenStatements, most_bytes >> 10));
 }
 
 // [T12] Any other number than that of the statements answered is a no: some of the work is not what the leader knows.

@@ -118,10 +118,10 @@ struct BarrierAttempted {
 struct TimePassed {};
 
 using BranchInput =
-    std::variant<WorkRequested, SessionBound, WorkFinished, StatementRequested, StatementRan, PrepareRequested,
-                 SessionEnded, CommitRequested, RollbackRequested,
-                 SettleRequested, ResolveRequested, TooOldTold, SetBackUnderneath, HolderEnded,
-                 FoundPreparedAgain, FinishAttempted, MarkersRead, BarrierAttempted, TimePassed>;
+    std::variant<WorkRequested, SessionBound, WorkFinished, StatementRequested, StatementRan,
+                 PrepareRequested, SessionEnded, CommitRequested, RollbackRequested, SettleRequested,
+                 ResolveRequested, TooOldTold, SetBackUnderneath, HolderEnded, FoundPreparedAgain,
+                 FinishAttempted, MarkersRead, BarrierAttempted, TimePassed>;
 
 // -- Effects ------------------------------------------------------------------------------------------------
 
@@ -207,7 +207,8 @@ struct Refuse {
 };
 
 using BranchEffect =
-    std::variant<RunWork, RunStatement, PrepareOpen, RollBackOpen, AnswerStatement, CancelWork, EndSession, ReleaseSession, FinishPrepared, EndHolder, ReadMarkers,
-                 InsertBarrier, Inquire, AppendJournal, AnswerVote, AnswerFinish, Refuse>;
+    std::variant<RunWork, RunStatement, PrepareOpen, RollBackOpen, AnswerStatement, CancelWork, EndSession,
+                 ReleaseSession, FinishPrepared, EndHolder, ReadMarkers, InsertBarrier, Inquire,
+                 AppendJournal, AnswerVote, AnswerFinish, Refuse>;
 
 }  // namespace troth::agent

@@ -143,10 +143,10 @@ void BranchTable::on(const PrepareArrived& input, Context& context) {
   if (const auto may = may_begin(work); !may) return refuse_work(work, may.error(), context);
   if (work.interactive) {
     // [T12] Of its statements this incarnation knows nothing, so that none stands.
-    return refuse_work(work,
-                       refusal(ErrorCode::kStale, Effect::kNone,
-                               "no interactive branch of this name is open here", true),
-                       context);
+    return refuse_work(
+        work,
+        refusal(ErrorCode::kStale, Effect::kNone, "no interactive branch of this name is open here", true),
+        context);
   }
   if (auto error = overloaded(size_of(work))) return refuse_work(work, *std::move(error), context);
   const auto planned = plan_work(resources_.at(work.resource).kind, work);
@@ -154,11 +154,12 @@ void BranchTable::on(const PrepareArrived& input, Context& context) {
   // Of what the database keeps from writing there is no redo.
   const bool has_redo = !planned->read_only || planned->may_turn_to_write;
   if (const auto bytes = size_of(work); has_redo && bytes > options_.limits.redo_bytes) {
-    return refuse_work(work,
-                       refusal(ErrorCode::kInvalidArgument, Effect::kNone,
-                               fmt::format("the branch's work has {} KiB; the journal takes up to {}: split it",
-                                           bytes >> 10, options_.limits.redo_bytes >> 10)),
-                       context);
+    return refuse_work(
+        work,
+        refusal(ErrorCode::kInvalidArgument, Effect::kNone,
+                fmt::format("the branch's work has {} KiB; the journal takes up to {}: split it", bytes >> 10,
+                            options_.limits.redo_bytes >> 10)),
+        context);
   }
   step_branch(add(Branch(work, *planned, options_.times), context), WorkRequested{}, context);
 }

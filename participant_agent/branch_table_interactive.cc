@@ -23,13 +23,15 @@ void BranchTable::on(const StatementArrived& input, Context& context) {
   StatementRequested asked{input.statement, false, work.timeout};
   if (input.statement.statement) {
     // Refused here, it has not run, and the branch is as it was.
-    const auto marks = plan_statement(resources_.at(work.resource).kind, work.declared_read_only, input.statement);
+    const auto marks =
+        plan_statement(resources_.at(work.resource).kind, work.declared_read_only, input.statement);
     if (!marks) return refuse(marks.error());
     const auto room = [&](const Branch& branch) {
       return branch.check_redo(*input.statement.statement, options_.limits.redo_bytes);
     };
     if (*marks) {
-      const auto enough = entry == nullptr ? room(Branch(work, WorkPlan{}, options_.times)) : room(entry->branch);
+      const auto enough =
+          entry == nullptr ? room(Branch(work, WorkPlan{}, options_.times)) : room(entry->branch);
       if (!enough) return refuse(enough.error());
     }
     if (auto error = overloaded(size_of(*input.statement.statement))) return refuse(*std::move(error));
@@ -44,11 +46,12 @@ void BranchTable::on(const StatementArrived& input, Context& context) {
 std::optional<Error> BranchTable::overloaded_with_answers(const Entry* branch) const {
   const auto others = kept_bytes_ - (branch == nullptr ? 0 : branch->kept_bytes);
   if (others < options_.limits.kept_bytes) return std::nullopt;
-  Error error = refusal(ErrorCode::kOverloaded, Effect::kNone,
-                        fmt::format("the agent keeps {} MiB of answers for open transactions: select less in each, or "
-                                    "commit sooner",
-                                    kept_bytes_ >> 20),
-                        true);
+  Error error =
+      refusal(ErrorCode::kOverloaded, Effect::kNone,
+              fmt::format("the agent keeps {} MiB of answers for open transactions: select less in each, or "
+                          "commit sooner",
+                          kept_bytes_ >> 20),
+              true);
   error.retry_after = std::chrono::milliseconds(200);
   return error;
 }

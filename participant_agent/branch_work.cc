@@ -174,7 +174,8 @@ void Branch::refuse_work(Error reason, Context& context) {
     reason.code = ErrorCode::kTimeout;
     reason.retryable = true;
   }
-  if (working.rollback_asked && !working.because) reason.message = fmt::format("the leader rolled back: {}", reason.message);
+  if (working.rollback_asked && !working.because)
+    reason.message = fmt::format("the leader rolled back: {}", reason.message);
   reason.effect = Effect::kNone;
   reason.resource = work_.resource.value;
   reason.branch = work_.id.branch.value;

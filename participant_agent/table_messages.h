@@ -103,10 +103,11 @@ struct MarkersDeleted {
 };
 struct Ticked {};
 
-using TableInput = std::variant<LeaderSpoke, PrepareArrived, StatementArrived, CommitArrived, RollbackArrived, SettleArrived,
-                                RequestBarArrived, ResolveArrived, EpochConfirmed, InquiryAnswered,
-                                BranchReported, JournalDurable, ResourceServing, ResourceSetBack,
-                                ResourceStopped, PreparedFound, FloorsCommitted, MarkersDeleted, Ticked>;
+using TableInput =
+    std::variant<LeaderSpoke, PrepareArrived, StatementArrived, CommitArrived, RollbackArrived, SettleArrived,
+                 RequestBarArrived, ResolveArrived, EpochConfirmed, InquiryAnswered, BranchReported,
+                 JournalDurable, ResourceServing, ResourceSetBack, ResourceStopped, PreparedFound,
+                 FloorsCommitted, MarkersDeleted, Ticked>;
 
 // -- Effects ------------------------------------------------------------------------------------------------
 

@@ -52,7 +52,8 @@ struct NumberedStatement {
 struct StatementAnswer {
   std::shared_ptr<const StatementResult> result;
   std::optional<Error> refusal;
-  bool over = false;  // with a refusal: nothing of the branch stands, and no session can still run for it [T11]
+  bool over =
+      false;  // with a refusal: nothing of the branch stands, and no session can still run for it [T11]
   bool operator==(const StatementAnswer&) const = default;
 };
 

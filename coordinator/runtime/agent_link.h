@@ -55,7 +55,8 @@ class AgentLink {
   void close();
 
   void prepare(const wire::PrepareRequest& request, Duration timeout, Done<wire::PrepareReply> done);
-  void run_statement(const wire::StatementRequest& request, Duration timeout, Done<wire::StatementReply> done);
+  void run_statement(const wire::StatementRequest& request, Duration timeout,
+                     Done<wire::StatementReply> done);
   void commit(const wire::FinishRequest& request, Done<wire::FinishReply> done);
   void rollback(const wire::FinishRequest& request);
   void settle(const wire::SettleRequest& request, Done<wire::SettleReply> done);

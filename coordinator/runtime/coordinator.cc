@@ -103,8 +103,9 @@ void Coordinator::begin(std::shared_ptr<const wire::ExecuteRequest> names, Work 
 void Coordinator::run_statement(StatementRequested request, StatementPart part,
                                 std::function<void(AnswerStatement)> answer) {
   request.call = next_call();
-  statements_.emplace(request.call.value, StatementCall{std::make_shared<const StatementPart>(std::move(part)),
-                                                        std::move(answer), boot_now()});
+  statements_.emplace(
+      request.call.value,
+      StatementCall{std::make_shared<const StatementPart>(std::move(part)), std::move(answer), boot_now()});
   step(std::move(request));
 }
 
@@ -300,7 +301,8 @@ void Coordinator::carry_out_one(SendPrepare& send) {
 wire::PrepareRequest Coordinator::prepare_message(const SendPrepare& send) const {
   if (send.statements) return prepare_of(send, header(send.to.watermark));
   const auto call = executes_.find(send.work_of.value);
-  CHECK(call != executes_.end(), "the work of {} is gone before its answer", send.to.branch.transaction.text());
+  CHECK(call != executes_.end(), "the work of {} is gone before its answer",
+        send.to.branch.transaction.text());
   return prepare_of(*call->second.request, send, header(send.to.watermark));
 }
 

@@ -50,7 +50,8 @@ class Coordinator {
   void execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
                std::function<void(Answer)> answer);
   // `names`: a request without work, for lines about the transaction.
-  void begin(std::shared_ptr<const wire::ExecuteRequest> names, Work work, std::function<void(Answer)> answer);
+  void begin(std::shared_ptr<const wire::ExecuteRequest> names, Work work,
+             std::function<void(Answer)> answer);
   void run_statement(StatementRequested request, StatementPart part,
                      std::function<void(AnswerStatement)> answer);
   void commit(CommitRequested request, std::function<void(Answer)> answer);

@@ -42,13 +42,15 @@ Result<wire::StatementRequest> shared_part(const wire::BeginRequest& request) {
   if (!request.__isset.options) return shared;
   const auto& options = request.options;
   if (options.__isset.isolation) {
-    if (options.isolation < wire::Isolation::SERVER_DEFAULT || options.isolation > wire::Isolation::SERIALIZABLE)
+    if (options.isolation < wire::Isolation::SERVER_DEFAULT ||
+        options.isolation > wire::Isolation::SERIALIZABLE)
       return unknown_value("options.isolation", options.isolation);
     shared.isolation = options.isolation;
   }
   shared.read_only = options.read_only;
   if (options.__isset.statement_timeout_ms) {
-    if (auto timeout = milliseconds_of("options.statement_timeout_ms", options.statement_timeout_ms); !timeout)
+    if (auto timeout = milliseconds_of("options.statement_timeout_ms", options.statement_timeout_ms);
+        !timeout)
       return std::unexpected(std::move(timeout.error()));
     shared.__set_statement_timeout_ms(options.statement_timeout_ms);
   }
@@ -67,8 +69,8 @@ Result<StatementRequested> asked_of(const std::string& transaction, const std::s
   auto name = parse_resource_name(resource);
   if (!name) return std::unexpected(std::move(name.error()));
   if (number <= 0)
-    return refuse(
-        fmt::format("number is {}: the statements of one resource are numbered 1, 2, .. by the caller", number));
+    return refuse(fmt::format(
+        "number is {}: the statements of one resource are numbered 1, 2, .. by the caller", number));
   StatementRequested asked;
   asked.transaction = *std::move(id);
   asked.client = client;
@@ -129,7 +131,8 @@ Result<StatementRequested> statement_of(const wire::QueryRequest& request) {
 Result<StatementRequested> rows_of(const wire::FetchRequest& request) {
   auto asked = asked_of(request.transaction_id, request.client_name, request.resource, request.number);
   if (!asked) return asked;
-  if (request.from_row < 0) return refuse(fmt::format("from_row is {}: expected 0 or more", request.from_row));
+  if (request.from_row < 0)
+    return refuse(fmt::format("from_row is {}: expected 0 or more", request.from_row));
   if (request.__isset.page_rows && request.page_rows <= 0)
     return refuse(fmt::format("page_rows is {}: expected 1 or more, or nothing for all", request.page_rows));
   asked->bytes = sizeof request;
@@ -245,10 +248,11 @@ Answer commit_answer_of(const TransactionId& id, const Result<StatusReport>& rep
                                             id.text(), report->detail.empty() ? "" : ": ", report->detail),
                                 true)};
     default:
-      return Failed{id, refusal(ErrorCode::kUnavailable, Effect::kUnknown,
-                                fmt::format("{} is {}: {}; ask again", id.text(), name_of(report->state),
-                                            report->detail.empty() ? "nothing more is known now" : report->detail),
-                                true)};
+      return Failed{
+          id, refusal(ErrorCode::kUnavailable, Effect::kUnknown,
+                      fmt::format("{} is {}: {}; ask again", id.text(), name_of(report->state),
+                                  report->detail.empty() ? "nothing more is known now" : report->detail),
+                      true)};
   }
 }
 

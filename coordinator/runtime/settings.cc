@@ -47,10 +47,12 @@ void describe_times(Schema& schema, CoordinatorSettings& settings) {
                      "How long a transaction may take when the call does not say.");
   schema.duration_ms("longest_timeout_ms", table.longest_timeout, {.min = 1, .max = kDayMs},
                      "The longest timeout that a call may ask for; bounds what agents must remember.");
-  schema.duration_ms("interactive_timeout_ms", table.interactive_timeout, {.min = 1, .max = kDayMs},
-                     "How long an interactive transaction may take, from begin to commit, when begin does not say.");
-  schema.duration_ms("idle_timeout_ms", table.idle_timeout, {.min = 1, .max = kDayMs},
-                     "The longest pause between two calls of one, when begin does not say: then it is rolled back.");
+  schema.duration_ms(
+      "interactive_timeout_ms", table.interactive_timeout, {.min = 1, .max = kDayMs},
+      "How long an interactive transaction may take, from begin to commit, when begin does not say.");
+  schema.duration_ms(
+      "idle_timeout_ms", table.idle_timeout, {.min = 1, .max = kDayMs},
+      "The longest pause between two calls of one, when begin does not say: then it is rolled back.");
   schema.duration_ms("heartbeat_interval_ms", settings.heartbeat_interval, {.min = 10, .max = 60'000},
                      "How often each agent is told epoch, watermark and floors.");
   schema.duration_ms("agent_call_timeout_ms", settings.agent_call_timeout, {.min = 10, .max = 600'000},

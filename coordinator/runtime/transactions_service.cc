@@ -49,7 +49,7 @@ void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal re
 }
 
 void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse,
-                                const wire::BeginRequest& request) {
+                                            const wire::BeginRequest& request) {
   if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   const auto names = names_of(request);
   auto work = work_of(request);
@@ -57,18 +57,20 @@ void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Re
     coordinator_.refused(*names, work.error());
     return rpc::refuse_with(refuse, work.error());
   }
-  coordinator_.begin(names, *std::move(work), [answer = std::move(answer), refuse = std::move(refuse)](
-                                           const coordinator::Answer& outcome) {
-    wire::BeginResult result;
-    if (const auto* failed = std::get_if<Failed>(&outcome)) return rpc::refuse_with(refuse, error_of(*failed));
-    if (const auto* committed = std::get_if<Committed>(&outcome)) {
-      result.transaction_id = committed->transaction.text();
-      result.already_committed = true;
-    } else {
-      result.transaction_id = std::get<Begun>(outcome).transaction.text();
-    }
-    answer(result);
-  });
+  coordinator_.begin(
+      names, *std::move(work),
+      [answer = std::move(answer), refuse = std::move(refuse)](const coordinator::Answer& outcome) {
+        wire::BeginResult result;
+        if (const auto* failed = std::get_if<Failed>(&outcome))
+          return rpc::refuse_with(refuse, error_of(*failed));
+        if (const auto* committed = std::get_if<Committed>(&outcome)) {
+          result.transaction_id = committed->transaction.text();
+          result.already_committed = true;
+        } else {
+          result.transaction_id = std::get<Begun>(outcome).transaction.text();
+        }
+        answer(result);
+      });
 }
 
 void TransactionsService::query(Answer<wire::QueryResult> answer, Refusal refuse,
@@ -101,8 +103,8 @@ void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refu
   if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto commit = commit_of(request);
   if (!commit) return rpc::refuse_with(refuse, commit.error());
-  coordinator_.commit(*std::move(commit), [answer = std::move(answer), refuse = std::move(refuse)](
-                                              const coordinator::Answer& outcome) {
+  coordinator_.commit(*std::move(commit), [answer = std::move(answer),
+                                           refuse = std::move(refuse)](const coordinator::Answer& outcome) {
     if (const auto* committed = std::get_if<Committed>(&outcome)) return answer(commit_result_of(*committed));
     rpc::refuse_with(refuse, error_of(std::get<Failed>(outcome)));
   });
@@ -115,7 +117,8 @@ void TransactionsService::rollback(Answer<wire::RollbackResult> answer, Refusal 
   if (!rollback) return rpc::refuse_with(refuse, rollback.error());
   coordinator_.roll_back(*std::move(rollback), [answer = std::move(answer), refuse = std::move(refuse)](
                                                    const coordinator::Answer& outcome) {
-    if (const auto* failed = std::get_if<Failed>(&outcome)) return rpc::refuse_with(refuse, error_of(*failed));
+    if (const auto* failed = std::get_if<Failed>(&outcome))
+      return rpc::refuse_with(refuse, error_of(*failed));
     wire::RollbackResult result;
     result.transaction_id = std::get<RolledBack>(outcome).transaction.text();
     answer(result);

@@ -21,7 +21,8 @@ class TransactionsService : public wire::TransactionsCobSvIf {
   void hello(Answer<wire::Hello> answer, Refusal refuse, const wire::Hello& hello) override;
   void execute(Answer<wire::ExecuteResult> answer, Refusal refuse,
                const wire::ExecuteRequest& request) override;
-  void begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse, const wire::BeginRequest& request) override;
+  void begin_transaction(Answer<wire::BeginResult> answer, Refusal refuse,
+                         const wire::BeginRequest& request) override;
   void query(Answer<wire::QueryResult> answer, Refusal refuse, const wire::QueryRequest& request) override;
   void fetch(Answer<wire::QueryResult> answer, Refusal refuse, const wire::FetchRequest& request) override;
   void commit(Answer<wire::CommitResult> answer, Refusal refuse, const wire::CommitRequest& request) override;

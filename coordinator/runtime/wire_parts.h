@@ -33,8 +33,7 @@ template <typename Enum>
   return refuse(fmt::format("{} {} is not known to this version", what, static_cast<int>(value)));
 }
 
-using CompactBytes =
-    apache::thrift::protocol::TCompactProtocolT<apache::thrift::transport::TMemoryBuffer>;
+using CompactBytes = apache::thrift::protocol::TCompactProtocolT<apache::thrift::transport::TMemoryBuffer>;
 
 template <typename Struct>
 [[nodiscard]] std::string bytes_of(const Struct& value) {

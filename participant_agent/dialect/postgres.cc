@@ -67,8 +67,8 @@ std::string still_inside(const BranchId& branch) {
 
 // The three parts of a branch's beginning.
 std::string begin_writing(const BranchStart& start) {
-  return fmt::format("BEGIN{} READ WRITE; SET LOCAL troth.branch = '{}'; {}", isolation_clause(start.isolation),
-                     postgres_gid_of(start.id), limits(start));
+  return fmt::format("BEGIN{} READ WRITE; SET LOCAL troth.branch = '{}'; {}",
+                     isolation_clause(start.isolation), postgres_gid_of(start.id), limits(start));
 }
 
 std::string marker(const BranchStart& start) {
@@ -76,8 +76,8 @@ std::string marker(const BranchStart& start) {
   return fmt::format("EXECUTE troth_marker ({}, {}, {}, {}, {}, {}, {}, {}); ", id.transaction.epoch.value,
                      id.transaction.sequence.value, id.branch.value, plain_literal(id.transaction.text()),
                      start.request ? text_value(start.request->client) : "NULL",
-                     start.request ? uuid_value(start.request->id) : "NULL", bytes_value(octets_of(start.digest)),
-                     start.epoch.value);
+                     start.request ? uuid_value(start.request->id) : "NULL",
+                     bytes_value(octets_of(start.digest)), start.epoch.value);
 }
 
 std::string guard(const BranchStart& start) {
@@ -150,12 +150,12 @@ class PostgresDialect final : public Dialect {
 
   // Planned anew with every branch, marker and guard cost the server more than running them does.
   Texts prepare_for_branches() const override {
-    return {
-        fmt::format("PREPARE troth_marker (int, bigint, int, text, text, uuid, bytea, int) AS "
-                    "INSERT INTO troth.troth_branch "
-                    "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch) "
-                    "VALUES ($1, $2, $3, $4, $5, $6, $7, 'committed', $8); PREPARE troth_guard (text) AS {}; {}",
-                    guard_query("$1"), kPrepareClean)};
+    return {fmt::format(
+        "PREPARE troth_marker (int, bigint, int, text, text, uuid, bytea, int) AS "
+        "INSERT INTO troth.troth_branch "
+        "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, 'committed', $8); PREPARE troth_guard (text) AS {}; {}",
+        guard_query("$1"), kPrepareClean)};
   }
 
   Texts begin_branch(const BranchStart& start) const override {

@@ -223,8 +223,8 @@ Result<StatementClass> classify(DatabaseKind kind, std::string_view sql) {
   StatementClass result;
   result.kind = reads ? kind_of_read(kind, sql, *tokens) : Kind::kWrite;
   result.returning = writes && std::ranges::any_of(*tokens, [](const Token& token) {
-    return token.kind == Token::Kind::kWord && token.text == "RETURNING";
-  });
+                       return token.kind == Token::Kind::kWord && token.text == "RETURNING";
+                     });
   result.placeholders = count_placeholders(*tokens);
   result.touches_session = touches_session(kind, *tokens);
   return result;

@@ -25,7 +25,7 @@ struct StatementClass {
     kWrite,
   };
   Kind kind = Kind::kWrite;
-  bool returning = false;          // a write that names RETURNING: MariaDB tells of its columns only when it runs
+  bool returning = false;  // a write that names RETURNING: MariaDB tells of its columns only when it runs
   std::uint32_t placeholders = 0;  // how many parameters it needs
   // It may leave something in its session (user variables, named locks): the session is closed after the
   // branch.

@@ -25,7 +25,8 @@ constexpr std::size_t kWaitersPerBranch = 4;
 // What a branch's redo says besides its work.
 constexpr std::size_t kAboutRedo = 4096;
 
-TableOptions table_options(const Agent::Options& options, Incarnation incarnation, std::size_t largest_record) {
+TableOptions table_options(const Agent::Options& options, Incarnation incarnation,
+                           std::size_t largest_record) {
   const auto& settings = options.settings;
   TableOptions table;
   table.cluster = options.cluster;

@@ -12,15 +12,15 @@
 namespace troth::agent {
 
 enum class CrashPoint : std::uint8_t {
-  kAfterPrepareReceived,  // the epoch is durable, no session has the work
-  kAfterWorkStarted,      // a session runs it
-  kAfterMarker,           // the marker row stands in the open transaction
-  kAfterStatement,        // one of the client's statements ran; the n-th time is after the n-th one
-  kAfterStatements,       // every statement ran, nothing is prepared
+  kAfterPrepareReceived,    // the epoch is durable, no session has the work
+  kAfterWorkStarted,        // a session runs it
+  kAfterMarker,             // the marker row stands in the open transaction
+  kAfterStatement,          // one of the client's statements ran; the n-th time is after the n-th one
+  kAfterStatements,         // every statement ran, nothing is prepared
   kAfterStatementReceived,  // of an interactive branch; no session has it
   kAfterStatementRan,       // of an interactive branch; its answer is not sent
-  kAfterPrepareDurable,   // the database holds the prepared branch, nobody knows
-  kAfterVoteDurable,      // database and journal have it, the vote is not sent
+  kAfterPrepareDurable,     // the database holds the prepared branch, nobody knows
+  kAfterVoteDurable,        // database and journal have it, the vote is not sent
   kAfterVoteSent,
   kBeforeOnePhaseCommit,  // the one-phase branch is about to commit
   kAfterOnePhaseCommit,   // it committed, nobody knows

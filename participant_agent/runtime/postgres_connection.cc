@@ -263,12 +263,11 @@ class PostgresConnection final : public SqlConnection {
     }
     // A text with a comment of its branch comes once: planned, run and forgotten in the same trip.
     const int count = static_cast<int>(values.size());
-    const int sent =
-        comment().empty()
-            ? PQsendQueryPrepared(libpq(), (*prepared)->name.c_str(), count, values.data(), lengths.data(),
-                                  formats.data(), 0)
-            : PQsendQueryParams(libpq(), (comment() + statement.sql).c_str(), count, nullptr, values.data(),
-                                lengths.data(), formats.data(), 0);
+    const int sent = comment().empty()
+                         ? PQsendQueryPrepared(libpq(), (*prepared)->name.c_str(), count, values.data(),
+                                               lengths.data(), formats.data(), 0)
+                         : PQsendQueryParams(libpq(), (comment() + statement.sql).c_str(), count, nullptr,
+                                             values.data(), lengths.data(), formats.data(), 0);
     if (sent == 0 || PQsetSingleRowMode(libpq()) == 0) return libpq_failed();
     return read_results(budget);
   }

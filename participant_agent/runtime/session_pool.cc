@@ -41,9 +41,10 @@ void SessionPool::submit(SessionTask task) {
   if (task.opens_interactive && tied_.size() + opening_ >= options_.tied_sessions) {
     lock.unlock();
     refuse(std::move(task),
-           overloaded(fmt::format("{} sessions are held by interactive or prepared branches; commit sooner, or raise "
-                                  "`tied_sessions`",
-                                  options_.tied_sessions)));
+           overloaded(fmt::format(
+               "{} sessions are held by interactive or prepared branches; commit sooner, or raise "
+               "`tied_sessions`",
+               options_.tied_sessions)));
     return;
   }
   if (task.opens_interactive) {
@@ -64,9 +65,10 @@ void SessionPool::submit(SessionTask task) {
   }
   lock.unlock();
   refuse(std::move(task),
-         overloaded(fmt::format("{} branches already wait for a database session; retry later, or raise `sessions` or "
-                                "`session_queue`",
-                                options_.queue_limit)));
+         overloaded(fmt::format(
+             "{} branches already wait for a database session; retry later, or raise `sessions` or "
+             "`session_queue`",
+             options_.queue_limit)));
 }
 
 Error SessionPool::overloaded(const std::string& what) const {

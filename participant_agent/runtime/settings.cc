@@ -173,9 +173,10 @@ void describe(Schema& schema, AgentSettings& settings) {
   schema.section("limits", "What the agent refuses to exceed.", [&] {
     schema.integer("branches", settings.branches, {.min = 1, .max = 10'000'000},
                    "Branches that are not yet ended.");
-    schema.size_bytes("branch_bytes", settings.branch_bytes, {.min = 1 << 20, .max = 64LL << 30},
-                      "Statements and parameters of running branches together; as much again for answers that open "
-                      "ones keep.");
+    schema.size_bytes(
+        "branch_bytes", settings.branch_bytes, {.min = 1 << 20, .max = 64LL << 30},
+        "Statements and parameters of running branches together; as much again for answers that open "
+        "ones keep.");
     schema.integer("connections", settings.max_connections, {.min = 1, .max = 100'000},
                    "Connections to this agent.");
     schema.integer("connections_per_caller", settings.max_connections_per_caller, {.min = 1, .max = 100'000},

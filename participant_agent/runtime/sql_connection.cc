@@ -252,8 +252,9 @@ std::optional<Error> SqlConnection::run_statements(const BranchWork& work,
   return std::nullopt;
 }
 
-std::expected<StatementResult, Error> SqlConnection::run_one(const BranchWork& work, const Statement& statement,
-                                                             std::uint32_t number, ResultBudget& budget) {
+std::expected<StatementResult, Error> SqlConnection::run_one(const BranchWork& work,
+                                                             const Statement& statement, std::uint32_t number,
+                                                             ResultBudget& budget) {
   ran_clients_statements_ = true;
   Error error;
   error.code = ErrorCode::kTimeout;

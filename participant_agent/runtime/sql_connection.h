@@ -129,7 +129,8 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] std::optional<WorkResult> begin_once(const BranchWork& work, const Texts& texts);
   // The same for the marker of a branch that has only read so far.
   [[nodiscard]] std::optional<WorkResult> mark(const BranchWork& work);
-  [[nodiscard]] std::expected<StatementResult, Error> run_one(const BranchWork& work, const Statement& statement,
+  [[nodiscard]] std::expected<StatementResult, Error> run_one(const BranchWork& work,
+                                                              const Statement& statement,
                                                               std::uint32_t number, ResultBudget& budget);
   [[nodiscard]] bool is_open(const BranchWork& work) const;
   [[nodiscard]] WorkResult session_is_lost(const BranchWork& work) const;

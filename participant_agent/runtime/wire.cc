@@ -348,7 +348,8 @@ Result<Work> work_of(const wire::StatementRequest& request) {
 }
 
 Result<NumberedStatement> statement_of(const wire::StatementRequest& request) {
-  if (request.number <= 0) return refuse(fmt::format("statement number {}: expected 1, 2, ..", request.number));
+  if (request.number <= 0)
+    return refuse(fmt::format("statement number {}: expected 1, 2, ..", request.number));
   NumberedStatement numbered{static_cast<std::uint32_t>(request.number), std::nullopt};
   if (!request.__isset.statement) return numbered;
   auto statement = statement_of(request.statement);

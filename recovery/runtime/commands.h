@@ -142,9 +142,9 @@ struct DoctorCommand {
   bool list = false;  // print what can be found at all
 };
 
-using Command = std::variant<ExecuteCommand, ShellCommand, StatusCommand, InDoubtCommand, ResourcesCommand,
-                             ResolveCommand, TakeOverCommand, NewReignCommand, LogCommand, InstallCommand,
-                             DoctorCommand>;
+using Command =
+    std::variant<ExecuteCommand, ShellCommand, StatusCommand, InDoubtCommand, ResourcesCommand,
+                 ResolveCommand, TakeOverCommand, NewReignCommand, LogCommand, InstallCommand, DoctorCommand>;
 
 [[nodiscard]] ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const ShellCommand& command, const Surroundings& around, Console& console);

@@ -272,8 +272,12 @@ def test_returning_rows_come_with_their_statement(cluster, client, resource):
     ).result
     assert [value.int64 for value in result.rows[0].values] == [1, 0]
     talk.rollback()
-    sql = f"INSERT INTO transfer_line (transfer, account, amount) VALUES ('{transfer}', 2, 0) RETURNING account"
-    one_shot = client.run([branch(resource, sql, "DELETE FROM transfer_line WHERE amount = 0 AND account = 2")])
+    sql = (
+        f"INSERT INTO transfer_line (transfer, account, amount) VALUES ('{transfer}', 2, 0) RETURNING account"
+    )
+    one_shot = client.run(
+        [branch(resource, sql, "DELETE FROM transfer_line WHERE amount = 0 AND account = 2")]
+    )
     assert one_shot.branches[0].statements[0].rows[0].values[0].int64 == 2
     assert one_shot.branches[0].statements[1].affected_rows == 1
 

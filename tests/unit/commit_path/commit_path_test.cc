@@ -80,8 +80,7 @@ TEST_F(CommitPath, AnInteractiveTransferStandsInBothDatabasesWhenItIsTold) {
   EXPECT_TRUE(again->already_committed);
   EXPECT_EQ(again->transaction_id, talked->transaction_id);
 
-  const auto refused =
-      teller.converse(request_of({{"till", kWork}, {"vault", kRefuse}}, fresh_request_id()));
+  const auto refused = teller.converse(request_of({{"till", kWork}, {"vault", kRefuse}}, fresh_request_id()));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().effect, Effect::kNone);
   EXPECT_TRUE(becomes_quiet());

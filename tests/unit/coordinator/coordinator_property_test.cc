@@ -64,7 +64,7 @@ class ModelAgent {
       error.message = why;
       return VotedNo{error};
     };
-    if (message.incarnation != incarnation_) return refused("another incarnation");           // [T12]
+    if (message.incarnation != incarnation_) return refused("another incarnation");  // [T12]
     if (message.statements && !markers_.contains(branch)) {
       const auto open = open_.find(branch);
       if (open == open_.end() || open->second.size() != *message.statements) {
@@ -126,7 +126,8 @@ class ModelAgent {
       return StatementAnswer{"", error, over};
     };
     if (message.incarnation != incarnation_) return refused(ErrorCode::kStale, Effect::kUnknown, false);
-    if (position_of(branch.transaction) < watermark_) return refused(ErrorCode::kStale, Effect::kUnknown, false);
+    if (position_of(branch.transaction) < watermark_)
+      return refused(ErrorCode::kStale, Effect::kUnknown, false);
     if (markers_.contains(branch)) return refused(ErrorCode::kStale, Effect::kUnknown, false);
     const auto open = open_.find(branch);
     const auto answered = open == open_.end() ? 0 : open->second.size();
@@ -273,8 +274,9 @@ class History {
  private:
   // What is under way, with the coordinator's start that it belongs to: a reply finds only the process that
   // asked.
-  using Message = std::variant<SendPrepare, SendStatement, StatementReplied, StatementFailed, SendCommit, SendRollback, SendRelease, SendSettle, PrepareReplied,
-                               CommitReplied, SettleReplied>;
+  using Message =
+      std::variant<SendPrepare, SendStatement, StatementReplied, StatementFailed, SendCommit, SendRollback,
+                   SendRelease, SendSettle, PrepareReplied, CommitReplied, SettleReplied>;
 
   // ---- what happens
 
@@ -348,7 +350,8 @@ class History {
     if (random_.one_in(5)) number += random_.below(2) == 0 ? 1 : -1;
     if (number == 0) return;
     // The same text under the same number, until one was refused: then it asks for something else.
-    const auto content = number <= place.answered.size() ? place.answered[number - 1] : 100 * number + place.refused;
+    const auto content =
+        number <= place.answered.size() ? place.answered[number - 1] : 100 * number + place.refused;
     Digest digest;
     digest.bytes[0] = static_cast<std::uint8_t>(content % 251);
     StatementRequested asked{

@@ -209,14 +209,16 @@ inline std::string effect_text(const BranchEffect& effect) {
                          run.marks ? ", marker before it" : "");
     }
     std::string operator()(const PrepareOpen& prepare) const {
-      return fmt::format("prepare open{}{}", prepare.marked ? "" : ", no marker yet", prepare.hold ? ", hold" : "");
+      return fmt::format("prepare open{}{}", prepare.marked ? "" : ", no marker yet",
+                         prepare.hold ? ", hold" : "");
     }
     std::string operator()(const RollBackOpen&) const { return "roll back open"; }
     std::string operator()(const AnswerStatement& statement) const {
       const auto& answer = statement.answer;
       if (!answer.refusal) return "answer statement: rows" + after_text(statement.after);
       return fmt::format("answer statement: {}, effect {}{}{}", name_of(answer.refusal->code),
-                         name_of(answer.refusal->effect), answer.over ? ", over" : "", after_text(statement.after));
+                         name_of(answer.refusal->effect), answer.over ? ", over" : "",
+                         after_text(statement.after));
     }
     std::string operator()(const CancelWork&) const { return "cancel work"; }
     std::string operator()(const EndSession&) const { return "end session"; }

@@ -201,9 +201,7 @@ TEST_F(SessionPoolTest, InteractiveBranchesTieNoMoreSessionsThanTheyMay) {
   SessionTask end;
   end.branch = first.start.id;
   end.deadline = boot_now() + 10s;
-  end.run = [&first](DatabaseConnection& connection) {
-    static_cast<void>(connection.roll_back_open(first));
-  };
+  end.run = [&first](DatabaseConnection& connection) { static_cast<void>(connection.roll_back_open(first)); };
   end.done = [&rolled_back](const Status&, BackendFate) { rolled_back.set_value(); };
   pool_->submit(std::move(end));
   rolled_back.get_future().get();
