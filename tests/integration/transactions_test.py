@@ -253,11 +253,14 @@ def test_two_transfers_in_opposite_order_do_not_hang(cluster):
     assert len(outcomes) == 6
 
 
-def test_a_client_that_vanishes_leaves_nothing_in_doubt(cluster, pair):
-    transfer = new_request_id()
+def test_a_client_that_vanishes_leaves_nothing_in_doubt(cluster, client, pair):
+    transfer, request = new_request_id(), new_request_id()
     work = cluster.bank.transfer(transfer, pair[0], 21, pair[1], 22, amount=1)
     with cluster.client(name="integration") as hasty:
-        hasty.send(work)
+        hasty.send(work, request_id=request)
+    # Whichever of the two comes first does it, and the other hears of it, or nobody does.
+    client.run(work, request_id=request)
+    assert cluster.bank.stands_in(transfer) == [name for name in cluster.bank.vaults if name in pair]
     cluster.bank.check()
 
 
