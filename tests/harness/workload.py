@@ -65,13 +65,17 @@ class Workload:
         timeout_ms: int = 6000,
         number: int = 0,
         orders: list[Order] | None = None,
+        only_single: bool = False,
     ) -> None:
-        """`number`: mixes of different numbers touch no account of each other. `orders`: these instead of a mix."""
+        """`number`: mixes of different numbers touch no account of each other. `orders`: these instead of a mix.
+        `only_single`: of the mix those that go in one phase."""
         self.cluster = cluster
         self.timeout_ms = timeout_ms
         self._first_account = number * self.SIZE
         assert self._first_account + self.SIZE <= _FURTHER, f"{number} mixes need more accounts"
         self.orders = self._mix() if orders is None else orders
+        if only_single:
+            self.orders = [order for order in self.orders if len(order.branches) == 1]
         self._threads: list[threading.Thread] = []
 
     def begin(self) -> None:
