@@ -129,6 +129,7 @@ class TransactionTable::Reign {
   [[nodiscard]] Open* find_active(const TransactionId& id);
   [[nodiscard]] Result<BranchNumber> branch_for(Open& open, const ResourceName& resource);
   void answer_statement(AnswerStatement answer);
+  [[nodiscard]] static bool is_anothers(const Open& open, const std::string& client);
   void ask_outcome(CallId call, const TransactionId& id, Duration timeout);
   void commit_active(Open& open, const CommitRequested& requested);
   void send_statement(const Open& open, const InteractiveWork::SendStatement& send);
@@ -144,7 +145,6 @@ class TransactionTable::Reign {
   void drive(Open& open, const TwoPhaseCommit::Input& input);
   void drive(Open& open, const OnePhaseCommit::Input& input);
   void drive(Open& open, const InteractiveWork::Input& input);
-  // The same input to whichever machine it is.
   void drain(Open& open);
   void pass_time(Open& open);
   void lose_branch(Open& open, BranchNumber branch, const Error& reason);

@@ -117,12 +117,17 @@ void TransactionTable::Reign::answer_statement(AnswerStatement answer) {
 
 // ---- commit and rollback
 
+// A redriven commit has no client any more; how it ended may be asked by anybody.
+bool TransactionTable::Reign::is_anothers(const Open& open, const std::string& client) {
+  const bool nobodys = open.client.empty() && !open.undecided;
+  return !nobodys && open.client != client;
+}
+
 void TransactionTable::Reign::take(const CommitRequested& requested) {
   auto* open = find(requested.transaction);
   if (open == nullptr) return ask_outcome(requested.call, requested.transaction, requested.timeout);
   ++waiting_calls_;
-  if (open->client != requested.client && !open->client.empty())
-    return refuse(requested.call, not_yours(open->id));
+  if (is_anothers(*open, requested.client)) return refuse(requested.call, not_yours(open->id));
   if (std::holds_alternative<InteractiveWork>(open->protocol)) return commit_active(*open, requested);
   if (open->statements.empty() && !open->places.empty())
     return refuse(requested.call,
@@ -163,8 +168,7 @@ void TransactionTable::Reign::take(const RollbackRequested& requested) {
   auto* open = find(requested.transaction);
   if (open == nullptr) return ask_outcome(requested.call, requested.transaction, {});
   ++waiting_calls_;
-  if (open->client != requested.client && !open->client.empty())
-    return refuse(requested.call, not_yours(open->id));
+  if (is_anothers(*open, requested.client)) return refuse(requested.call, not_yours(open->id));
   if (!std::holds_alternative<InteractiveWork>(open->protocol))
     return refuse(requested.call,
                   refusal(ErrorCode::kStale, Effect::kUnknown,

@@ -166,6 +166,8 @@ void TableWorld::begin(Words& words) {
       request_name = words.next();
     else if (words.accept("client"))
       work.client = words.next();
+    else if (words.accept("nameless"))
+      work.client.clear();
     else if (words.accept("within"))
       work.timeout = read_duration(words.next());
     else if (words.accept("idle"))
