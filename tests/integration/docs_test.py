@@ -25,6 +25,8 @@ _SHAPES = [
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "REQUEST-ID"),
     (re.compile(r"agent-[a-z0-9]{6}"), "agent-######"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
+    # Given in the order of registering.
+    (re.compile(r"\| \d+ +\| (?=(?:postgres|mysql|mariadb) )"), "| NUMBER | "),
     (re.compile(r"-[-+]{2,}"), "---"),
     (re.compile(r" +"), " "),
 ]
