@@ -5,6 +5,7 @@
 
 #include "participant_agent/dialect/dialects.h"
 #include "participant_agent/dialect/literals.h"
+#include "participant_agent/dialect/postgres_pipeline.h"
 #include "participant_agent/dialect/xid.h"
 
 namespace troth::agent {
@@ -20,16 +21,6 @@ std::string bytes_value(std::string_view octets) {
 
 std::string uuid_value(const RequestId& id) {
   return fmt::format("'{}'::uuid", id.text());
-}
-
-std::string_view isolation_clause(Isolation isolation) {
-  switch (isolation) {
-    case Isolation::kUnset: return "";
-    case Isolation::kReadCommitted: return " ISOLATION LEVEL READ COMMITTED";
-    case Isolation::kRepeatableRead: return " ISOLATION LEVEL REPEATABLE READ";
-    case Isolation::kSerializable: return " ISOLATION LEVEL SERIALIZABLE";
-  }
-  return "";
 }
 
 std::string limits(const BranchStart& start) {
@@ -54,15 +45,8 @@ std::string guard_query(std::string_view cluster) {
       kNotDurable, cluster);
 }
 
-// Fails (25P02) in a doomed transaction and (22P02) in any other than this branch's, and makes the local
-// commit durable, whatever the client's statements set. A stronger remote_apply stays.
 std::string still_inside(const BranchId& branch) {
-  return fmt::format(
-      "SELECT CAST(CASE current_setting('troth.branch', true) WHEN '{0}' THEN '1' "
-      "ELSE 'the session is not inside branch {0}' END AS integer), "
-      "set_config('synchronous_commit', CASE current_setting('synchronous_commit') "
-      "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true);",
-      postgres_gid_of(branch));
+  return prove_query(plain_literal(postgres_gid_of(branch))) + ";";
 }
 
 // The three parts of a branch's beginning.
@@ -95,7 +79,8 @@ constexpr std::string_view kPrepareClean =
     "pg_catalog.left("
     "pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), 12))::bit(48)::bigint / "
     "140737488355328.0 - 1), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements "
-    "WHERE from_sql AND name NOT IN ('troth_marker', 'troth_guard', 'troth_clean'));";
+    "WHERE from_sql AND name NOT IN ('troth_marker', 'troth_guard', 'troth_clean', 'troth_enter', "
+    "'troth_prove'));";
 
 std::string barrier(const std::string& row, std::chrono::milliseconds wait) {
   return fmt::format(
@@ -154,8 +139,8 @@ class PostgresDialect final : public Dialect {
         "PREPARE troth_marker (int, bigint, int, text, text, uuid, bytea, int) AS "
         "INSERT INTO troth.troth_branch "
         "(epoch, sequence, branch, transaction, client, request_id, digest, state, leader_epoch) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, 'committed', $8); PREPARE troth_guard (text) AS {}; {}",
-        guard_query("$1"), kPrepareClean)};
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, 'committed', $8); PREPARE troth_guard (text) AS {}; {} {}",
+        guard_query("$1"), kPrepareClean, pipeline_statements())};
   }
 
   Texts begin_branch(const BranchStart& start) const override {

@@ -19,6 +19,7 @@ enum class CrashPoint : std::uint8_t {
   kAfterStatements,         // every statement ran, nothing is prepared
   kAfterStatementReceived,  // of an interactive branch; no session has it
   kAfterStatementRan,       // of an interactive branch; its answer is not sent
+  kBeforeTakenBack,         // prepared in one trip, and found wrong afterwards
   kAfterPrepareDurable,     // the database holds the prepared branch, nobody knows
   kAfterVoteDurable,        // database and journal have it, the vote is not sent
   kAfterVoteSent,
@@ -50,6 +51,7 @@ inline constexpr auto kCrashPoints = crash_point_names<CrashPoint>({
     {CrashPoint::kAfterStatements, "agent.after_statements"},
     {CrashPoint::kAfterStatementReceived, "agent.after_statement_received"},
     {CrashPoint::kAfterStatementRan, "agent.after_statement_ran"},
+    {CrashPoint::kBeforeTakenBack, "agent.before_taken_back"},
     {CrashPoint::kAfterPrepareDurable, "agent.after_prepare_durable"},
     {CrashPoint::kAfterVoteDurable, "agent.after_vote_durable"},
     {CrashPoint::kAfterVoteSent, "agent.after_vote_sent"},

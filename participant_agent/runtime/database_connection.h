@@ -91,6 +91,7 @@ struct BranchWork {
   BranchEnding ending = BranchEnding::kPrepare;
   OwnerRow mine;
   bool durability_required = true;
+  bool one_trip = true;  // sent whole and answered whole, where that can be
   ResultLimits limits;
   std::string comment;             // in front of each text; statements then are not kept prepared
   DeadlineWatch* watch = nullptr;  // keeps the statements' timeout where the server does not

@@ -1,5 +1,6 @@
 #include "participant_agent/runtime/postgres_connection.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <map>
@@ -16,6 +17,8 @@
 #include <sys/socket.h>
 
 #include "base/check.h"
+#include "base/runtime/clock.h"
+#include "participant_agent/dialect/postgres_pipeline.h"
 #include "participant_agent/runtime/postgres_values.h"
 #include "participant_agent/runtime/sql_connection.h"
 #include "participant_agent/runtime/statement_cache.h"
@@ -247,6 +250,147 @@ class PostgresConnection final : public SqlConnection {
     if (!prepared.has_value()) return std::unexpected(prepared.error());
     if (Status fits = check_parameters(statement.parameters, (*prepared)->shapes); !fits.has_value())
       return std::unexpected(ClassifiedError{.meaning = Meaning::kStatementRefused, .error = fits.error()});
+    if (!send(statement, **prepared) || PQsetSingleRowMode(libpq()) == 0) return libpq_failed();
+    Answer<StatementResult> read = read_results(budget);
+    if (!read.has_value() || !inside_transaction()) return read;
+    if (Answer<void> named = name_columns(*read); !named.has_value()) return std::unexpected(named.error());
+    return read;
+  }
+
+  // What was never prepared on this session, or does not fit its parameters, goes step by step.
+  [[nodiscard]] bool takes_whole(const BranchWork& work) override {
+    const bool times = work.start.statement_timeout.count() > 0 && work.start.lock_timeout.count() > 0;
+    return times && std::ranges::all_of(work.statements, [&](const Statement& statement) {
+             const PreparedText* known = prepared_.find(statement.sql);
+             return known != nullptr && check_parameters(statement.parameters, known->shapes).has_value();
+           });
+  }
+
+  WholeBranch send_whole(const BranchWork& work, ResultBudget& budget) override {
+    const PipelineSteps beginning = pipeline_beginning(work.start, work.writes());
+    const PipelineSteps ending = pipeline_ending(work.start.id, work.writes());
+    const Instant began = boot_now();
+    WholeBranch whole;
+    bool sent = PQenterPipelineMode(libpq()) != 0;
+    for (const PipelineStep& step : beginning)
+      sent = sent && send(step);
+    for (const Statement& statement : work.statements)
+      sent = sent && send(statement, *prepared_.find(statement.sql));
+    for (const PipelineStep& step : ending)
+      sent = sent && send(step);
+    sent = sent && PQpipelineSync(libpq()) != 0;
+    if (!sent) {
+      whole.error = pipeline_lost();
+      return whole;
+    }
+    read_beginning(beginning.size(), whole);
+    whole.begun_after = boot_now() - began;
+    for (std::size_t i = 0; i < work.statements.size() && !whole.error.has_value(); ++i)
+      read_statement(budget, whole);
+    for (std::size_t i = 0; i < ending.size() && !whole.error.has_value(); ++i)
+      read_ending(work.writes() && i + 1 == ending.size(), whole);
+    leave_pipeline(whole);
+    return whole;
+  }
+
+ private:
+  // The session is not understood any more: nobody knows how far the server read.
+  ClassifiedError pipeline_lost() {
+    return failed(Speaker::kAgent, {.sqlstate = {},
+                                    .vendor_code = 0,
+                                    .message = first_line(PQerrorMessage(libpq())),
+                                    .constraint = {},
+                                    .connection_lost = true})
+        .error();
+  }
+
+  // The next answer of the pipeline, with the null behind it; null: the connection went.
+  PostgresResult next_answer() {
+    PostgresResult answer(PQgetResult(libpq()), &PQclear);
+    while (answer != nullptr && PQstatus(libpq()) == CONNECTION_OK) {
+      const PostgresResult more(PQgetResult(libpq()), &PQclear);
+      if (more == nullptr) break;
+    }
+    return answer;
+  }
+
+  // Of one of Troth's own steps; false: the branch came no further.
+  bool answered(const PGresult* answer, WholeBranch& whole) {
+    const ExecStatusType status = answer == nullptr ? PGRES_FATAL_ERROR : PQresultStatus(answer);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return true;
+    whole.error = answer == nullptr || PQstatus(libpq()) != CONNECTION_OK
+                      ? pipeline_lost()
+                      : result_failed(answer, Speaker::kAgent).error();
+    return false;
+  }
+
+  void read_beginning(std::size_t steps, WholeBranch& whole) {
+    for (std::size_t i = 0; i < steps; ++i) {
+      const PostgresResult answer = next_answer();
+      if (!answered(answer.get(), whole)) return;
+      if (i + 1 == steps) whole.guard = text_rows(answer.get());
+    }
+  }
+
+  void read_statement(ResultBudget& budget, WholeBranch& whole) {
+    budget.next_statement();
+    Answer<StatementResult> read = PQsetSingleRowMode(libpq()) == 0
+                                       ? Answer<StatementResult>(std::unexpected(pipeline_lost()))
+                                       : read_results(budget, &whole.too_much);
+    if (whole.too_much.has_value() && !whole.too_much->statement.has_value())
+      whole.too_much->statement = static_cast<std::uint32_t>(whole.results.size() + 1);
+    if (read.has_value()) {
+      whole.results.push_back(std::move(*read));
+    } else {
+      whole.error = std::move(read.error());
+    }
+  }
+
+  // [T9] PREPARE TRANSACTION in a doomed transaction rolls back and says so only in its tag.
+  void read_ending(bool prepares, WholeBranch& whole) {
+    const PostgresResult answer = next_answer();
+    if (!answered(answer.get(), whole) || !prepares) return;
+    if (PQcmdStatus(answer.get()) != kPrepared) {
+      whole.error = failed(Speaker::kAgent, {.sqlstate = "25P02",
+                                             .vendor_code = 0,
+                                             .message = "the branch's transaction is not sound any more",
+                                             .constraint = {},
+                                             .connection_lost = false})
+                        .error();
+    }
+  }
+
+  // Reads what the server skipped, up to its Sync.
+  void leave_pipeline(WholeBranch& whole) {
+    bool at_end = false;
+    for (int nothing = 0; !at_end && nothing < 2;) {
+      const PostgresResult result(PQgetResult(libpq()), &PQclear);
+      nothing = result == nullptr ? nothing + 1 : 0;
+      at_end = result != nullptr && PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC;
+    }
+    const bool left = at_end && PQexitPipelineMode(libpq()) != 0 && PQstatus(libpq()) == CONNECTION_OK;
+    if (!left && condition() != ConnectionCondition::kLost) whole.error = pipeline_lost();
+    if (whole.error.has_value()) return;
+    for (StatementResult& result : whole.results) {
+      if (const Answer<void> named = name_columns(result);
+          !named.has_value() && condition() == ConnectionCondition::kLost)
+        whole.error = named.error();
+    }
+  }
+
+  bool send(const PipelineStep& step) {
+    std::vector<const char*> values;
+    values.reserve(step.parameters.size());
+    for (const std::optional<std::string>& parameter : step.parameters)
+      values.push_back(parameter.has_value() ? parameter->c_str() : nullptr);
+    const int count = static_cast<int>(values.size());
+    if (step.is_prepared)
+      return PQsendQueryPrepared(libpq(), step.sql.c_str(), count, values.data(), nullptr, nullptr, 0) != 0;
+    return PQsendQueryParams(libpq(), step.sql.c_str(), count, nullptr, values.data(), nullptr, nullptr, 0) !=
+           0;
+  }
+
+  bool send(const Statement& statement, const PreparedText& prepared) {
     std::vector<std::optional<std::string>> texts;
     std::vector<const char*> values;
     std::vector<int> lengths;
@@ -264,15 +408,29 @@ class PostgresConnection final : public SqlConnection {
     // A text with a comment of its branch comes once: planned, run and forgotten in the same trip.
     const int count = static_cast<int>(values.size());
     const int sent = comment().empty()
-                         ? PQsendQueryPrepared(libpq(), (*prepared)->name.c_str(), count, values.data(),
+                         ? PQsendQueryPrepared(libpq(), prepared.name.c_str(), count, values.data(),
                                                lengths.data(), formats.data(), 0)
                          : PQsendQueryParams(libpq(), (comment() + statement.sql).c_str(), count, nullptr,
                                              values.data(), lengths.data(), formats.data(), 0);
-    if (sent == 0 || PQsetSingleRowMode(libpq()) == 0) return libpq_failed();
-    return read_results(budget);
+    return sent != 0;
   }
 
- private:
+  static TextRows text_rows(const PGresult* result) {
+    TextRows rows;
+    for (int row = 0; row < PQntuples(result); ++row) {
+      TextRow& copy = rows.emplace_back();
+      for (int column = 0; column < PQnfields(result); ++column) {
+        if (PQgetisnull(result, row, column) != 0) {
+          copy.emplace_back();
+        } else {
+          copy.emplace_back(std::in_place, PQgetvalue(result, row, column),
+                            static_cast<std::size_t>(PQgetlength(result, row, column)));
+        }
+      }
+    }
+    return rows;
+  }
+
   [[nodiscard]] PGconn* libpq() const { return connection_.libpq(); }
 
   std::unexpected<ClassifiedError> call_failed(Speaker speaker, const std::string& sqlstate,
@@ -288,7 +446,7 @@ class PostgresConnection final : public SqlConnection {
     return call_failed(Speaker::kClient, {}, PQerrorMessage(libpq()));
   }
 
-  std::unexpected<ClassifiedError> result_failed(const PGresult* result) {
+  std::unexpected<ClassifiedError> result_failed(const PGresult* result, Speaker speaker = Speaker::kClient) {
     DatabaseError reported{.sqlstate = field_of(result, PG_DIAG_SQLSTATE),
                            .vendor_code = 0,
                            .message = field_of(result, PG_DIAG_MESSAGE_PRIMARY),
@@ -298,7 +456,7 @@ class PostgresConnection final : public SqlConnection {
     // "cached plan must not change result type": a table was altered under a prepared statement.
     const bool outdated_plan = reported.sqlstate == "0A000" || reported.sqlstate == "26000";
     if (outdated_plan) doubt();
-    return failed(Speaker::kClient, reported);
+    return failed(speaker, reported);
   }
 
   // Valid until the next call.
@@ -361,17 +519,24 @@ class PostgresConnection final : public SqlConnection {
   }
 
   // Every result must be read to its end before the session can be used again, also past the limit.
-  Answer<StatementResult> read_results(ResultBudget& budget) {
+  // `too_much` (optional) takes what is past a limit, and leaves the result to what the server says.
+  Answer<StatementResult> read_results(ResultBudget& budget, std::optional<Error>* too_much = nullptr) {
     StatementResult read;
     std::optional<ClassifiedError> refusal;
+    bool past_limit = false;
     for (;;) {
       const PostgresResult result(PQgetResult(libpq()), &PQclear);
       if (result == nullptr) break;
       switch (PQresultStatus(result.get())) {
         case PGRES_SINGLE_TUPLE:
-          if (refusal.has_value()) break;
+          if (past_limit) break;
           if (Status taken = take_row(result.get(), budget, read); !taken.has_value()) {
-            refusal = ClassifiedError{.meaning = Meaning::kStatementRefused, .error = taken.error()};
+            past_limit = true;
+            if (too_much != nullptr) {
+              *too_much = taken.error();
+            } else {
+              refusal = ClassifiedError{.meaning = Meaning::kStatementRefused, .error = taken.error()};
+            }
             cancellation_->interrupt();
             doubt();
           }
@@ -395,8 +560,6 @@ class PostgresConnection final : public SqlConnection {
     }
     if (PQstatus(libpq()) != CONNECTION_OK && !refusal.has_value()) return libpq_failed();
     if (refusal.has_value()) return std::unexpected(std::move(*refusal));
-    if (!inside_transaction()) return read;
-    if (Answer<void> named = name_columns(read); !named.has_value()) return std::unexpected(named.error());
     return read;
   }
 

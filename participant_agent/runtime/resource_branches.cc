@@ -142,6 +142,7 @@ BranchWork Resource::task_of(const Branch& branch) {
   task.start.lock_timeout = options_.settings.lock_timeout;
   task.ending = work.declared_read_only ? BranchEnding::kReadOnly : BranchEnding::kPrepare;
   task.mine = mine_;
+  task.one_trip = options_.settings.one_trip;
   task.durability_required = options_.settings.require_durability;
   const auto transaction = branch.id().transaction.text();
   task.comment =

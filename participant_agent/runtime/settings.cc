@@ -90,6 +90,10 @@ void describe_resource(Schema& schema, ResourceSettings& resource) {
                  "Take the resource from the agent that owns it now. Ends that agent's sessions.");
   schema.boolean("require_durability", resource.require_durability,
                  "Refuse to vote while the server's settings could lose what it acknowledges.");
+  schema.boolean(
+      "one_trip", resource.one_trip,
+      "Send a branch whose statements are known to the session whole, in one round trip, instead of its "
+      "begin, each statement and its prepare one after the other.");
   schema.text_list(
       "comment", resource.comment, {.min = 0, .max = 3},
       "Of `label`, `traceparent` and `transaction`: what stands as a comment in front of each text "

@@ -31,6 +31,7 @@ struct ResourceSettings {
   std::size_t queue = 1024;
   bool take_over = false;
   bool require_durability = true;
+  bool one_trip = true;
   std::chrono::milliseconds lock_timeout{5000};
   std::vector<std::string> comment;  // of CommentParts
 

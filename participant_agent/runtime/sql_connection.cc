@@ -7,48 +7,14 @@
 #include "base/check.h"
 #include "base/runtime/clock.h"
 #include "participant_agent/runtime/crash_points.h"
-#include "participant_agent/runtime/deadline_watch.h"
+#include "participant_agent/runtime/statement_time.h"
 
 namespace troth::agent {
 namespace {
 
 using namespace std::chrono_literals;
 
-// Attack 50: an InnoDB marker insert that had to wait keeps a gap lock that stops every other marker. Nobody
-// tells whether it waited, so a begin that took this long is taken for one; a false alarm costs one more
-// trip.
-constexpr Duration kBeginHadToWait = 20ms;
 constexpr int kMostBegins = 3;
-
-// The time of one statement, where the server does not keep it: from its deadline on the session is asked to stop.
-class StatementTime {
- public:
-  StatementTime(const BranchWork& work, bool server_keeps_it, std::shared_ptr<Cancellation> cancellation)
-      : watch_(server_keeps_it || work.start.statement_timeout.count() == 0 ? nullptr : work.watch),
-        cancellation_(std::move(cancellation)) {
-    if (watch_ == nullptr) return;
-    deadline_ = boot_now() + work.start.statement_timeout;
-    ticket_ = watch_->watch(deadline_, cancellation_);
-  }
-  ~StatementTime() {
-    if (watch_ != nullptr) watch_->forget(ticket_);
-  }
-  StatementTime(const StatementTime&) = delete;
-  StatementTime& operator=(const StatementTime&) = delete;
-
-  // The request may be under way by then, whatever the statement came to: nothing else may run here.
-  [[nodiscard]] bool is_up() {
-    if (watch_ == nullptr || boot_now() < deadline_) return false;
-    cancellation_->request();
-    return true;
-  }
-
- private:
-  DeadlineWatch* const watch_;
-  const std::shared_ptr<Cancellation> cancellation_;
-  Instant deadline_{};
-  DeadlineWatch::Ticket ticket_ = 0;
-};
 
 ClassifiedError unreadable(Error error) {
   return {.meaning = Meaning::kStatementRefused, .error = std::move(error)};
@@ -158,6 +124,7 @@ WorkResult SqlConnection::run_steps(const BranchWork& work) {
         fmt::format("session {} holds a prepared branch until that ends", identity_.connection.value);
     return {.outcome = Refused{.error = std::move(busy)}, .results = {}, .session = identity_};
   }
+  if (std::optional<WorkResult> whole = run_whole(work); whole.has_value()) return std::move(*whole);
   const auto beginning = work.writes() ? Beginning::kMarked : Beginning::kReadOnly;
   if (std::optional<WorkResult> ended = begin(work, beginning); ended.has_value()) return std::move(*ended);
   std::vector<StatementResult> results;
@@ -190,15 +157,19 @@ WorkResult SqlConnection::run_steps(const BranchWork& work) {
   return result;
 }
 
+std::optional<WorkResult> SqlConnection::prepare_for_branches(const BranchWork& work) {
+  if (prepared_for_branches_) return std::nullopt;
+  const Texts own = dialect_.prepare_for_branches();
+  if (const auto ready = own.empty() ? Answer<TextAnswer>() : call(own); !ready.has_value())
+    return refuse_begin(work, ready.error().error);
+  prepared_for_branches_ = true;
+  return std::nullopt;
+}
+
 std::optional<WorkResult> SqlConnection::begin(const BranchWork& work, Beginning beginning) {
   const Instant began = boot_now();
   const bool marks = beginning == Beginning::kMarked;
-  if (!prepared_for_branches_) {
-    const Texts own = dialect_.prepare_for_branches();
-    if (const auto ready = own.empty() ? Answer<TextAnswer>() : call(own); !ready.has_value())
-      return refuse_begin(work, ready.error().error);
-    prepared_for_branches_ = true;
-  }
+  if (auto ended = prepare_for_branches(work); ended.has_value()) return ended;
   const Texts texts = marks                               ? dialect_.begin_branch(work.start)
                       : beginning == Beginning::kUnmarked ? dialect_.begin_unmarked(work.start)
                                                           : dialect_.begin_read_only(work.start);
@@ -229,12 +200,15 @@ std::optional<WorkResult> SqlConnection::begin_once(const BranchWork& work, cons
     if (begun.error().meaning == Meaning::kDuplicateKey) return marker_taken(work, begun.error());
     return refuse_begin(work, begun.error().error);
   }
-  const Answer<GuardRow> guard = read_only_row(begun->rows, &parse_guard, "guard of a branch");
-  if (!guard.has_value()) return refuse(work, guard.error().error);
-  const bool must_last = work.writes() && work.durability_required;
-  if (Status passed = check_guard(*guard, work.mine, work.start, must_last); !passed.has_value())
+  if (Status passed = check_guard_of(work, begun->rows); !passed.has_value())
     return refuse(work, std::move(passed.error()));
   return std::nullopt;
+}
+
+Status SqlConnection::check_guard_of(const BranchWork& work, const TextRows& rows) const {
+  const Answer<GuardRow> guard = read_only_row(rows, &parse_guard, "guard of a branch");
+  if (!guard.has_value()) return std::unexpected(guard.error().error);
+  return check_guard(*guard, work.mine, work.start, work.writes() && work.durability_required);
 }
 
 std::optional<Error> SqlConnection::run_statements(const BranchWork& work,

@@ -8,7 +8,8 @@
 //        '--- any failure: roll back, see it rolled back ---> no
 //
 // Round trips: one for the begin, one for each statement, one for the end (the texts of a step travel
-// together). runtime/README.md has the table.
+// together); or one for all, where the driver can send a branch whole: what failed is known only behind the
+// prepare then, and taken back. runtime/README.md has the table.
 #pragma once
 
 #include <cstdint>
@@ -91,6 +92,20 @@ class SqlConnection : public DatabaseConnection {
   // The same as `call`, for the texts that prepare or commit a branch: success means that it is so.
   [[nodiscard]] virtual Answer<void> end_branch(const Texts& texts, BranchEnding ending,
                                                 std::vector<StatementResult>& results) = 0;
+
+  // How far a branch came that was sent whole. Nothing behind a failed step has run.
+  struct WholeBranch {
+    TextRows guard;                        // none: it was not begun
+    Duration begun_after{};                // the marker's time, with all before it
+    std::vector<StatementResult> results;  // of the statements that ran
+    std::optional<ClassifiedError>
+        error;                      // of the step that failed; none: it has ended as `work.ending` says
+    std::optional<Error> too_much;  // a result past a limit, which stops nothing by itself
+  };
+  // May this work be sent whole? False costs nothing; it then goes step by step, which also prepares its statements.
+  [[nodiscard]] virtual bool takes_whole(const BranchWork& /*work*/) { return false; }
+  [[nodiscard]] virtual WholeBranch send_whole(const BranchWork& work, ResultBudget& budget);
+
   // Into which columns the statement's parameters go as they are. Costs a trip where there are such; kept with
   // the prepared statement.
   [[nodiscard]] Answer<ParameterShapes> read_shapes(const std::string& sql);
@@ -115,6 +130,16 @@ class SqlConnection : public DatabaseConnection {
   }
 
  private:
+  // Attack 50: an InnoDB marker insert that had to wait keeps a gap lock that stops every other marker. Nobody
+  // tells whether it waited, so a begin that took this long is taken for one; a false alarm costs one more
+  // trip.
+  static constexpr Duration kBeginHadToWait = std::chrono::milliseconds(20);
+
+  // None: it must go step by step.
+  [[nodiscard]] std::optional<WorkResult> run_whole(const BranchWork& work);
+  [[nodiscard]] WorkResult refuse_whole(const BranchWork& work, WholeBranch& whole);
+  // It was sent to its end before that was known; a prepared branch is rolled back.
+  [[nodiscard]] WorkResult take_back(const BranchWork& work, Error error);
   [[nodiscard]] WorkResult run_steps(const BranchWork& work);
   [[nodiscard]] WorkResult statement_steps(const BranchWork& work, const OpenStatement& statement);
   [[nodiscard]] WorkResult prepare_steps(const BranchWork& work, bool marked, bool hold);
@@ -124,6 +149,9 @@ class SqlConnection : public DatabaseConnection {
   static void took(std::optional<Duration>& step, Instant since);
   [[nodiscard]] WorkResult measured(const BranchWork& work, const std::function<WorkResult()>& steps);
   enum class Beginning : std::uint8_t { kMarked, kUnmarked, kReadOnly };
+  // Once for each session: what the server is to plan for them.
+  [[nodiscard]] std::optional<WorkResult> prepare_for_branches(const BranchWork& work);
+  [[nodiscard]] Status check_guard_of(const BranchWork& work, const TextRows& rows) const;
   // The marker stands where there is one, and the guard is passed, or how the branch ended.
   [[nodiscard]] std::optional<WorkResult> begin(const BranchWork& work, Beginning beginning);
   [[nodiscard]] std::optional<WorkResult> begin_once(const BranchWork& work, const Texts& texts);

@@ -1,0 +1,74 @@
+#include "participant_agent/dialect/postgres_pipeline.h"
+
+#include <fmt/format.h>
+
+#include "participant_agent/dialect/literals.h"
+#include "participant_agent/dialect/xid.h"
+
+namespace troth::agent {
+
+std::string_view isolation_clause(Isolation isolation) {
+  switch (isolation) {
+    case Isolation::kUnset: return "";
+    case Isolation::kReadCommitted: return " ISOLATION LEVEL READ COMMITTED";
+    case Isolation::kRepeatableRead: return " ISOLATION LEVEL REPEATABLE READ";
+    case Isolation::kSerializable: return " ISOLATION LEVEL SERIALIZABLE";
+  }
+  return "";
+}
+
+std::string prove_query(std::string_view gid) {
+  return fmt::format(
+      "SELECT CAST(CASE pg_catalog.current_setting('troth.branch', true) WHEN {0} THEN '1' "
+      "ELSE 'the session is not inside branch ' || {0} END AS integer), "
+      "pg_catalog.set_config('synchronous_commit', CASE pg_catalog.current_setting('synchronous_commit') "
+      "WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)",
+      gid);
+}
+
+std::string pipeline_statements() {
+  return fmt::format(
+      "PREPARE troth_enter (text, text, text) AS SELECT pg_catalog.set_config('troth.branch', $1, true), "
+      "pg_catalog.set_config('statement_timeout', $2, true), pg_catalog.set_config('lock_timeout', $3, "
+      "true); "
+      "PREPARE troth_prove (text) AS {}",
+      prove_query("$1"));
+}
+
+PipelineSteps pipeline_beginning(const BranchStart& start, bool writes) {
+  const auto& id = start.id;
+  const auto& transaction = id.transaction;
+  PipelineSteps steps;
+  steps.push_back({.sql = fmt::format("BEGIN{} {}", isolation_clause(start.isolation),
+                                      writes ? "READ WRITE" : "READ ONLY")});
+  steps.push_back({.sql = "troth_enter",
+                   .is_prepared = true,
+                   .parameters = {postgres_gid_of(id), std::to_string(start.statement_timeout.count()),
+                                  std::to_string(start.lock_timeout.count())}});
+  if (writes) {
+    std::optional<std::string> client;
+    std::optional<std::string> request;
+    if (start.request) {
+      client = start.request->client;
+      request = start.request->id.text();
+    }
+    steps.push_back(
+        {.sql = "troth_marker",
+         .is_prepared = true,
+         .parameters = {std::to_string(transaction.epoch.value), std::to_string(transaction.sequence.value),
+                        std::to_string(id.branch.value), transaction.text(), std::move(client),
+                        std::move(request), "\\x" + hexadecimal(octets_of(start.digest)),
+                        std::to_string(start.epoch.value)}});
+  }
+  steps.push_back({.sql = "troth_guard", .is_prepared = true, .parameters = {transaction.cluster.value}});
+  return steps;
+}
+
+PipelineSteps pipeline_ending(const BranchId& branch, bool writes) {
+  if (!writes) return {{.sql = "COMMIT"}};
+  const std::string gid = postgres_gid_of(branch);
+  return {{.sql = "troth_prove", .is_prepared = true, .parameters = {gid}},
+          {.sql = fmt::format("PREPARE TRANSACTION '{}'", gid)}};
+}
+
+}  // namespace troth::agent
