@@ -26,6 +26,16 @@ std::string prove_query(std::string_view gid) {
       gid);
 }
 
+namespace {
+
+// None: the session's own.
+std::optional<std::string> milliseconds_of(std::chrono::milliseconds timeout) {
+  if (timeout.count() == 0) return std::nullopt;
+  return std::to_string(timeout.count());
+}
+
+}  // namespace
+
 std::string pipeline_statements() {
   return fmt::format(
       "PREPARE troth_enter (text, text, text) AS SELECT pg_catalog.set_config('troth.branch', $1, true), "
@@ -43,8 +53,8 @@ PipelineSteps pipeline_beginning(const BranchStart& start, bool writes) {
                                       writes ? "READ WRITE" : "READ ONLY")});
   steps.push_back({.sql = "troth_enter",
                    .is_prepared = true,
-                   .parameters = {postgres_gid_of(id), std::to_string(start.statement_timeout.count()),
-                                  std::to_string(start.lock_timeout.count())}});
+                   .parameters = {postgres_gid_of(id), milliseconds_of(start.statement_timeout),
+                                  milliseconds_of(start.lock_timeout)}});
   if (writes) {
     std::optional<std::string> client;
     std::optional<std::string> request;

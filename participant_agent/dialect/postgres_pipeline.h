@@ -23,7 +23,7 @@ using PipelineSteps = std::vector<PipelineStep>;
 // Prepared by Dialect::prepare_for_branches; names of prepared statements that are Troth's own.
 [[nodiscard]] std::string pipeline_statements();
 
-// The last one is the guard. `start` has both of its timeouts.
+// The last one is the guard.
 [[nodiscard]] PipelineSteps pipeline_beginning(const BranchStart& start, bool writes);
 // The last one's command tag is `kPrepared`, or it was not prepared.
 [[nodiscard]] PipelineSteps pipeline_ending(const BranchId& branch, bool writes);

@@ -257,12 +257,12 @@ class PostgresConnection final : public SqlConnection {
     return read;
   }
 
-  // What was never prepared on this session, or does not fit its parameters, goes step by step.
+  // What cannot be prepared by itself, or does not fit its parameters, goes step by step, where it is told as it should be.
   [[nodiscard]] bool takes_whole(const BranchWork& work) override {
-    const bool times = work.start.statement_timeout.count() > 0 && work.start.lock_timeout.count() > 0;
-    return times && std::ranges::all_of(work.statements, [&](const Statement& statement) {
-             const PreparedText* known = prepared_.find(statement.sql);
-             return known != nullptr && check_parameters(statement.parameters, known->shapes).has_value();
+    return work.statements.size() <= prepared_.limit() &&
+           std::ranges::all_of(work.statements, [&](const Statement& statement) {
+             const Answer<const PreparedText*> known = prepare(statement.sql);
+             return known.has_value() && check_parameters(statement.parameters, (*known)->shapes).has_value();
            });
   }
 
@@ -455,7 +455,7 @@ class PostgresConnection final : public SqlConnection {
     if (reported.message.empty()) reported.message = first_line(PQresultErrorMessage(result));
     // "cached plan must not change result type": a table was altered under a prepared statement.
     const bool outdated_plan = reported.sqlstate == "0A000" || reported.sqlstate == "26000";
-    if (outdated_plan) doubt();
+    if (outdated_plan && speaker == Speaker::kClient) doubt();
     return failed(speaker, reported);
   }
 

@@ -42,6 +42,7 @@ class StatementCache {
     return gone;
   }
 
+  [[nodiscard]] std::size_t limit() const { return limit_; }
   [[nodiscard]] std::size_t size() const { return used_.size(); }
   void clear() {
     by_sql_.clear();

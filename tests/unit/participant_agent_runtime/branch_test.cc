@@ -10,7 +10,7 @@ namespace troth::agent {
 namespace {
 
 using BranchTest = DatabaseTest;
-TROTH_FOR_EVERY_DATABASE(BranchTest);
+TROTH_BOTH_WAYS_FOR_EVERY_DATABASE(BranchTest);
 
 TEST_P(BranchTest, PreparedBranchIsInvisibleUntilItCommits) {
   const auto session = resource().connect();

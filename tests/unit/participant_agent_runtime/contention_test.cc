@@ -13,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 using ContentionTest = DatabaseTest;
-TROTH_FOR_EVERY_DATABASE(ContentionTest);
+TROTH_BOTH_WAYS_FOR_EVERY_DATABASE(ContentionTest);
 
 TEST_P(ContentionTest, LockHeldByAPreparedBranchRefusesTheNextOneInTime) {
   const auto first = resource().connect();

@@ -11,7 +11,7 @@ namespace troth::agent {
 namespace {
 
 using HygieneTest = DatabaseTest;
-TROTH_FOR_EVERY_DATABASE(HygieneTest);
+TROTH_BOTH_WAYS_FOR_EVERY_DATABASE(HygieneTest);
 using PostgresHygieneTest = DatabaseTest;
 TROTH_FOR_POSTGRES(PostgresHygieneTest);
 using InnodbHygieneTest = DatabaseTest;

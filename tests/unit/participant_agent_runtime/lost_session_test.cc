@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 
 using LostSessionTest = DatabaseTest;
-TROTH_FOR_EVERY_DATABASE(LostSessionTest);
+TROTH_BOTH_WAYS_FOR_EVERY_DATABASE(LostSessionTest);
 
 std::string sleep_text(const TestResource& resource, int seconds) {
   return fmt::format("SELECT {}({})", resource.is_postgres() ? "pg_sleep" : "SLEEP", seconds);
@@ -49,6 +49,7 @@ TEST_P(LostSessionTest, LostSessionStaysLost) {
 TEST_P(LostSessionTest, BackendKilledDuringAStatementLosesTheBranch) {
   const auto session = resource().connect();
   BranchWork work = resource().transfer(1, 5);
+  work.one_trip = false;
   work.statements.push_back(resource().statement(sleep_text(resource(), 30)));
   auto running = start(*session, work);
   resource().wait_until_running(session->session_identity(),
@@ -173,7 +174,7 @@ class PoolOnDatabaseTest : public DatabaseTest {
         [&loop](std::function<void()> event) { loop.post(std::move(event)); });
   }
 };
-TROTH_FOR_EVERY_DATABASE(PoolOnDatabaseTest);
+TROTH_BOTH_WAYS_FOR_EVERY_DATABASE(PoolOnDatabaseTest);
 
 TEST_P(PoolOnDatabaseTest, BranchesPrepareAndCommitWhicheverSessionHoldsThem) {
   EventLoop loop;

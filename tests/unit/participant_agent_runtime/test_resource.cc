@@ -297,6 +297,7 @@ BranchWork TestResource::work(std::vector<Statement> statements, BranchEnding en
   work.start.epoch = epoch;
   work.statements = std::move(statements);
   work.ending = ending;
+  work.one_trip = one_trip_;
   work.mine = owner_;
   return work;
 }

@@ -57,6 +57,8 @@ class TestResource {
   // The state of the marker at the branch's key as everybody sees it; empty: none.
   std::string marker(const BranchId& branch);
   [[nodiscard]] bool is_postgres() const { return kind_ == DatabaseKind::kPostgres; }
+  // The branches made from here on go step by step, also where one trip would do.
+  void step_by_step() { one_trip_ = false; }
 
  private:
   struct Administrator;
@@ -70,6 +72,7 @@ class TestResource {
   ConnectOptions options_;
   OwnerRow owner_;
   std::uint64_t last_sequence_ = 0;
+  bool one_trip_ = true;
   std::unique_ptr<Administrator> administrator_;
 };
 
@@ -83,6 +86,8 @@ class DatabaseTest : public testing::TestWithParam<DatabaseKind> {
                    << " server: start some with deploy/databases.py and name their databases.json in "
                       "TROTH_TEST_DATABASES (tests/run.sh database does both)";
     }
+    const std::string suite = testing::UnitTest::GetInstance()->current_test_info()->test_suite_name();
+    if (suite.starts_with("StepByStep/")) resource_->step_by_step();
   }
 
   [[nodiscard]] TestResource& resource() { return *resource_; }
@@ -102,6 +107,13 @@ inline std::string kind_name(const testing::TestParamInfo<DatabaseKind>& info) {
 #define TROTH_FOR_EVERY_DATABASE(suite) \
   INSTANTIATE_TEST_SUITE_P(             \
       Databases, suite,                 \
+      testing::Values(DatabaseKind::kPostgres, DatabaseKind::kMysql, DatabaseKind::kMariadb), kind_name)
+
+// Of what a branch does: in one trip where that can be, and with its steps apart.
+#define TROTH_BOTH_WAYS_FOR_EVERY_DATABASE(suite) \
+  TROTH_FOR_EVERY_DATABASE(suite);                \
+  INSTANTIATE_TEST_SUITE_P(                       \
+      StepByStep, suite,                          \
       testing::Values(DatabaseKind::kPostgres, DatabaseKind::kMysql, DatabaseKind::kMariadb), kind_name)
 
 // What only Postgres can do, or only the InnoDB servers; suites of their own, so that nothing is skipped.
