@@ -108,10 +108,10 @@ class PostgresDialect final : public Dialect {
   // RESET ALL goes back to the startup packet's settings: whoever connects puts the same ones there. DISCARD ALL
   // would cost every plan.
   Texts reset_session(const SessionSettings& /*settings*/) const override {
-    return {
-        "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; DISCARD TEMP; DISCARD "
-        "SEQUENCES; "
-        "EXECUTE troth_clean"};
+    std::string text;
+    for (const PipelineStep& step : pipeline_cleaning())
+      text += (step.is_prepared ? "EXECUTE " : "") + step.sql + ";";
+    return {text};
   }
 
   Texts read_session_identity() const override {
@@ -166,7 +166,8 @@ class PostgresDialect final : public Dialect {
   Texts end_read_only() const override { return {"COMMIT"}; }
 
   Texts prepare(const BranchId& branch) const override {
-    return {fmt::format("{} PREPARE TRANSACTION '{}'", still_inside(branch), postgres_gid_of(branch))};
+    return {fmt::format("{}; {} PREPARE TRANSACTION '{}'", kOwnRole, still_inside(branch),
+                        postgres_gid_of(branch))};
   }
 
   Texts commit_one_phase(const BranchId& branch) const override { return {still_inside(branch) + " COMMIT"}; }

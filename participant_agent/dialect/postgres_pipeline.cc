@@ -77,8 +77,19 @@ PipelineSteps pipeline_beginning(const BranchStart& start, bool writes) {
 PipelineSteps pipeline_ending(const BranchId& branch, bool writes) {
   if (!writes) return {{.sql = "COMMIT"}};
   const std::string gid = postgres_gid_of(branch);
-  return {{.sql = "troth_prove", .is_prepared = true, .parameters = {gid}},
+  return {{.sql = std::string(kOwnRole)},
+          {.sql = "troth_prove", .is_prepared = true, .parameters = {gid}},
           {.sql = fmt::format("PREPARE TRANSACTION '{}'", gid)}};
+}
+
+PipelineSteps pipeline_cleaning() {
+  return {{.sql = "CLOSE ALL"},
+          {.sql = "SET SESSION AUTHORIZATION DEFAULT"},
+          {.sql = "RESET ALL"},
+          {.sql = "UNLISTEN *"},
+          {.sql = "DISCARD TEMP"},
+          {.sql = "DISCARD SEQUENCES"},
+          {.sql = "troth_clean", .is_prepared = true}};
 }
 
 }  // namespace troth::agent

@@ -27,10 +27,16 @@ using PipelineSteps = std::vector<PipelineStep>;
 [[nodiscard]] PipelineSteps pipeline_beginning(const BranchStart& start, bool writes);
 // The last one's command tag is `kPrepared`, or it was not prepared.
 [[nodiscard]] PipelineSteps pipeline_ending(const BranchId& branch, bool writes);
+// Takes away what the client's statements may have left; the last one's only row ends in '0' when that is all.
+[[nodiscard]] PipelineSteps pipeline_cleaning();
 inline constexpr std::string_view kPrepared = "PREPARE TRANSACTION";
 
 // Behind BEGIN; empty: the database's own.
 [[nodiscard]] std::string_view isolation_clause(Isolation isolation);
+
+// A prepared transaction can be finished only by the role that prepared it: whoever a function made of the session, it
+// must be the agent's own.
+inline constexpr std::string_view kOwnRole = "SET SESSION AUTHORIZATION DEFAULT";
 
 // Fails (25P02) in a doomed transaction and (22P02) in any other than this branch's, and makes the local
 // commit durable, whatever the client's statements set. A stronger remote_apply stays. `gid`: an expression.

@@ -178,7 +178,13 @@ class PostgresConnection final : public SqlConnection {
   [[nodiscard]] std::shared_ptr<Cancellation> cancellation() const override { return cancellation_; }
 
  protected:
+  void begin_statements() override {
+    read_cleaning();
+    cleaned_.reset();
+  }
+
   Answer<TextAnswer> call(const Texts& texts) override {
+    read_cleaning();
     TextAnswer answer;
     try {
       pqxx::result result;
@@ -233,8 +239,11 @@ class PostgresConnection final : public SqlConnection {
 
   // What a function prepared by itself has a name that Troth does not know: the session goes.
   [[nodiscard]] bool take_away_traces() override {
+    read_cleaning();
+    if (const std::optional<bool> cleaned = std::exchange(cleaned_, std::nullopt); cleaned.has_value())
+      return *cleaned;
     const auto answer = call(reset_session());
-    return answer.has_value() && answer->rows.size() == 1 && answer->rows.front().back() == "0";
+    return answer.has_value() && is_clean(answer->rows);
   }
 
   void leave_transaction() override {
@@ -269,6 +278,7 @@ class PostgresConnection final : public SqlConnection {
   WholeBranch send_whole(const BranchWork& work, ResultBudget& budget) override {
     const PipelineSteps beginning = pipeline_beginning(work.start, work.writes());
     const PipelineSteps ending = pipeline_ending(work.start.id, work.writes());
+    const PipelineSteps cleaning = pipeline_cleaning();
     const Instant began = boot_now();
     WholeBranch whole;
     bool sent = PQenterPipelineMode(libpq()) != 0;
@@ -277,6 +287,10 @@ class PostgresConnection final : public SqlConnection {
     for (const Statement& statement : work.statements)
       sent = sent && send(statement, *prepared_.find(statement.sql));
     for (const PipelineStep& step : ending)
+      sent = sent && send(step);
+    // The vote does not wait for the cleaning, which an error skips with all the rest.
+    sent = sent && PQsendFlushRequest(libpq()) != 0;
+    for (const PipelineStep& step : cleaning)
       sent = sent && send(step);
     sent = sent && PQpipelineSync(libpq()) != 0;
     if (!sent) {
@@ -289,7 +303,17 @@ class PostgresConnection final : public SqlConnection {
       read_statement(budget, whole);
     for (std::size_t i = 0; i < ending.size() && !whole.error.has_value(); ++i)
       read_ending(work.writes() && i + 1 == ending.size(), whole);
-    leave_pipeline(whole);
+    cleaning_to_come_ = cleaning.size();
+    if (whole.error.has_value()) {
+      cleaning_to_come_ = 0;
+      if (!leave_pipeline() && condition() != ConnectionCondition::kLost) whole.error = pipeline_lost();
+      return whole;
+    }
+    for (StatementResult& result : whole.results) {
+      if (const Answer<void> named = name_columns(result);
+          !named.has_value() && condition() == ConnectionCondition::kLost)
+        whole.error = named.error();
+    }
     return whole;
   }
 
@@ -360,23 +384,32 @@ class PostgresConnection final : public SqlConnection {
     }
   }
 
-  // Reads what the server skipped, up to its Sync.
-  void leave_pipeline(WholeBranch& whole) {
+  // Reads what is left, up to the server's Sync; false: the connection went.
+  bool leave_pipeline() {
     bool at_end = false;
     for (int nothing = 0; !at_end && nothing < 2;) {
       const PostgresResult result(PQgetResult(libpq()), &PQclear);
       nothing = result == nullptr ? nothing + 1 : 0;
       at_end = result != nullptr && PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC;
     }
-    const bool left = at_end && PQexitPipelineMode(libpq()) != 0 && PQstatus(libpq()) == CONNECTION_OK;
-    if (!left && condition() != ConnectionCondition::kLost) whole.error = pipeline_lost();
-    if (whole.error.has_value()) return;
-    for (StatementResult& result : whole.results) {
-      if (const Answer<void> named = name_columns(result);
-          !named.has_value() && condition() == ConnectionCondition::kLost)
-        whole.error = named.error();
-    }
+    return at_end && PQexitPipelineMode(libpq()) != 0 && PQstatus(libpq()) == CONNECTION_OK;
   }
+
+  // The cleaning behind a whole branch is answered after its vote, and read before anything else is sent.
+  void read_cleaning() {
+    if (cleaning_to_come_ == 0) return;
+    bool done = true;
+    for (; cleaning_to_come_ > 0 && done; --cleaning_to_come_) {
+      const PostgresResult answer = next_answer();
+      const ExecStatusType status = answer == nullptr ? PGRES_FATAL_ERROR : PQresultStatus(answer.get());
+      done = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+      if (done && cleaning_to_come_ == 1) cleaned_ = is_clean(text_rows(answer.get()));
+    }
+    cleaning_to_come_ = 0;
+    if (!leave_pipeline()) static_cast<void>(pipeline_lost());
+  }
+
+  static bool is_clean(const TextRows& rows) { return rows.size() == 1 && rows.front().back() == "0"; }
 
   bool send(const PipelineStep& step) {
     std::vector<const char*> values;
@@ -461,6 +494,7 @@ class PostgresConnection final : public SqlConnection {
 
   // Valid until the next call.
   Answer<const PreparedText*> prepare(const std::string& sql) {
+    read_cleaning();
     if (const PreparedText* known = prepared_.find(sql); known != nullptr) return known;
     Answer<ParameterShapes> assigned = read_shapes(sql);
     if (!assigned.has_value()) return std::unexpected(assigned.error());
@@ -637,6 +671,9 @@ class PostgresConnection final : public SqlConnection {
   StatementCache<PreparedText> prepared_;
   std::uint64_t last_prepared_ = 0;
   std::map<std::uint32_t, ColumnShape> other_types_;
+  // Of the whole branch that ran last: steps whose answers are unread, and what they came to.
+  std::size_t cleaning_to_come_ = 0;
+  std::optional<bool> cleaned_;
 };
 
 }  // namespace
