@@ -26,7 +26,7 @@ Branch Branch::adopted(BranchId id, ResourceName resource, const BranchTimes& ti
 Branch Branch::replayed(const BranchBegun& begun, const BranchTimes& times, Instant now, bool unbroken) {
   Branch branch(begun.work, WorkPlan{}, times);
   branch.state_ = InDoubt{now, times.first_inquiry};
-  branch.session_ = begun.session;
+  if (begun.session != SessionIdentity{}) branch.session_ = begun.session;
   branch.set_back_ = begun.set_back;
   branch.journalled_ = true;
   branch.unbroken_ = unbroken && !begun.set_back;

@@ -210,6 +210,7 @@ class Branch {
   void answer_statement_over(const VoteAnswer& no, Context& context);
   void refuse_work(Error reason, Context& context);
   void refuse_vote(VoteAnswer answer, Context& context);
+  void begin_journal(const SessionIdentity& session, Context& context);
   void lose_session(Error reason, bool ending_sent, Context& context);
   void begin_finishing(Finishing finishing, Context& context);
   void attempt(Context& context);

@@ -134,8 +134,7 @@ void Branch::on(const PrepareRequested& input, Context& context) {
   state_ = std::move(working);
   if (!work_.declared_read_only) {
     work_.announced_statements = static_cast<std::uint32_t>(work_.statements.size());
-    begun_ = append(BranchBegun{work_, session_.value_or(SessionIdentity{})}, context);
-    journalled_ = true;
+    begin_journal(session_.value_or(SessionIdentity{}), context);
   }
   context.effects.emplace_back(prepare);
 }

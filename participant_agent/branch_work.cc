@@ -1,4 +1,6 @@
 // A branch from its work to its vote.
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -45,6 +47,7 @@ void Branch::run(Instant deadline, Context& context) {
   working.deadline = deadline;
   session_.reset();
   state_ = working;
+  if (!plan_.read_only && !plan_.ties_session) begin_journal({}, context);
   context.effects.emplace_back(RunWork{plan_.read_only, plan_.read_only && plan_.holds_until_told});
 }
 
@@ -53,9 +56,13 @@ void Branch::on(const SessionBound& input, Context& context) {
   const auto* working = std::get_if<Working>(&state_);
   if (working == nullptr) return;
   session_ = input.session;
-  if (working->read_only) return;
-  begun_ = append(BranchBegun{work_, input.session}, context);
-  journalled_ = true;
+  if (!working->read_only) begin_journal(input.session, context);
+}
+
+// As early as it can be: the yes waits for it, the work does not.
+void Branch::begin_journal(const SessionIdentity& session, Context& context) {
+  if (std::exchange(journalled_, true)) return;
+  begun_ = append(BranchBegun{work_, session}, context);
 }
 
 void Branch::on(const WorkFinished& input, Context& context) {

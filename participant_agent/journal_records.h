@@ -80,7 +80,7 @@ struct ResourceIdentity {
   auto operator<=>(const ResourceIdentity&) const = default;
 };
 
-// A writing branch began on this session. Its yes is answered only after this is durable, so a branch without
+// A writing branch began, on this session where its prepare ties one (else it is none). Its yes is answered only after this is durable, so a branch without
 // it never voted yes. Holds the redo for `troth repair`.
 struct BranchBegun {
   Work work;

@@ -74,6 +74,7 @@ Result<WorkPlan> plan_work(DatabaseKind kind, const Work& work) {
   }
   WorkPlan plan;
   plan.read_only = all_plain_reads;
+  plan.ties_session = dialect_of(kind).ties_prepared_branches();
   plan.may_turn_to_write = all_plain_reads && !work.declared_read_only;
   plan.holds_until_told = all_plain_reads && (work.isolation == Isolation::kRepeatableRead ||
                                               work.isolation == Isolation::kSerializable);

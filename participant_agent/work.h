@@ -99,6 +99,7 @@ struct WorkPlan {
   bool read_only = false;          // the database keeps it from writing; no marker
   bool holds_until_told = false;   // reads above READ COMMITTED leave only after all have voted
   bool may_turn_to_write = false;  // undeclared: a SELECT may call a function that writes
+  bool ties_session = false;       // its prepare holds the session (MariaDB): the journal must know which
   bool operator==(const WorkPlan&) const = default;
 };
 

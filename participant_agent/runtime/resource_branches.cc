@@ -165,8 +165,11 @@ void Resource::run_on_session(const Branch& branch, bool binds, RunningWork::Run
   session.branch = id;
   session.opens_interactive = binds && branch.is_open();
   session.deadline = boot_now() + (timeout.count() > 0 ? timeout : kDefaultWork);
-  session.run = [this, id, binds, running](DatabaseConnection& connection) {
-    if (binds) {
+  // Whose session must be known at once: an open branch's, and one that its prepare ties. Any other's costs no turn of
+  // the loop before it is asked for.
+  const bool tells = binds && (branch.is_open() || dialect_of(kind()).ties_prepared_branches());
+  session.run = [this, id, tells, running](DatabaseConnection& connection) {
+    if (tells) {
       asio::post(loop_, [this, id, bound = connection.session_identity()] {
         if (!shut_down_) report(id, SessionBound{bound});
       });
@@ -188,6 +191,7 @@ void Resource::work_done(const BranchId& id, const std::shared_ptr<RunningWork>&
   if (!status) return report(id, WorkFinished{WorkFailed{std::move(status.error())}});
 
   auto result = running->take_result();
+  if (std::holds_alternative<Lost>(result.outcome)) report(id, SessionBound{result.session});
   measure_work(id, *running, result);
   if (std::holds_alternative<StatementDone>(result.outcome)) {
     reach(CrashPoint::kAfterStatementRan);
@@ -243,7 +247,9 @@ void Resource::cancel_work(const BranchId& id) {
 
 void Resource::end_session(const Branch& branch) {
   const auto id = branch.id();
-  const auto session = branch.session();
+  auto session = branch.session();
+  if (const auto found = running_.find(id); !session && found != running_.end())
+    session = found->second->session();
   if (!session) {
     asio::post(loop_, [this, id] {
       if (!shut_down_) report(id, SessionEnded{});

@@ -30,6 +30,7 @@ class RunningWork {
         return;
       }
       cancellation_ = connection.cancellation();
+      session_ = connection.session_identity();
     }
     auto result = run_(connection);
     const std::lock_guard lock(mutex_);
@@ -49,6 +50,12 @@ class RunningWork {
   [[nodiscard]] WorkResult take_result() {
     const std::lock_guard lock(mutex_);
     return std::move(*result_);
+  }
+
+  // Where it runs or ran; none: no session has it yet.
+  [[nodiscard]] std::optional<SessionIdentity> session() {
+    const std::lock_guard lock(mutex_);
+    return session_;
   }
 
   // How long it waited for its session; once it has ended.
@@ -74,6 +81,7 @@ class RunningWork {
   std::mutex mutex_;
   Duration queued_{};
   bool cancelled_ = false;
+  std::optional<SessionIdentity> session_;
   std::shared_ptr<Cancellation> cancellation_;
   std::optional<WorkResult> result_;
 };

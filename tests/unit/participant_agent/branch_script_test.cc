@@ -45,6 +45,7 @@ class ScriptedBranch final : public ScriptedMachine {
         words.find("read-only") != std::string::npos || words.find("plain reads") != std::string::npos;
     plan.may_turn_to_write = words.find("plain reads") != std::string::npos;
     plan.holds_until_told = words.find("snapshot") != std::string::npos;
+    plan.ties_session = words.find("never tied") == std::string::npos;
     if (words.find("unheard of") != std::string::npos) {
       branch_.emplace(work_.id, work_.resource, times_);
     } else if (words.find("from the journal, commit learned") != std::string::npos) {
