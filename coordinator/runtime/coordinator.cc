@@ -37,7 +37,7 @@ Coordinator::Coordinator(asio::io_context& loop, ClusterId cluster, const Coordi
       metrics_(std::move(metrics)),
       watch_(*metrics_, settings.slow_transaction),
       tls_(std::move(tls)),
-      timer_(loop) {}
+      alarm_(loop, [this] { step(TimePassed{}); }) {}
 
 Coordinator::~Coordinator() = default;
 
@@ -241,7 +241,7 @@ void Coordinator::step(TableInput input) {
     submit_asked();
   }
   stepping_ = false;
-  set_timer();
+  alarm_.set(table_->next_due());
 }
 
 // What a step asks of the store goes there as one batch.
@@ -256,22 +256,6 @@ void Coordinator::submit_asked() {
   if (asks_for(std::type_identity<store::End>())) reach(CrashPoint::kBeforeEnd);
   store_->submit(std::exchange(asked_, {}));
   if (choosing) reach(CrashPoint::kAfterChooseSubmitted);
-}
-
-void Coordinator::set_timer() {
-  const auto due = table_->next_due();
-  if (due == timer_due_) return;
-  timer_due_ = due;
-  if (!due) {
-    timer_.cancel();
-    return;
-  }
-  timer_.expires_after(std::max(*due - boot_now(), Duration::zero()));
-  timer_.async_wait([this](const asio::error_code& stopped) {
-    if (stopped) return;
-    timer_due_.reset();
-    step(TimePassed{});
-  });
 }
 
 void Coordinator::carry_out_one(SendPrepare& send) {

@@ -13,8 +13,7 @@
 #include <optional>
 #include <vector>
 
-#include <asio/steady_timer.hpp>
-
+#include "base/runtime/alarm.h"
 #include "coordinator/decision_store/decision_store.h"
 #include "coordinator/runtime/agent_link.h"
 #include "coordinator/runtime/calls.h"
@@ -80,7 +79,6 @@ class Coordinator {
   void begin_reign(const store::EpochAcquired& reign);
   void step(TableInput input);
   void submit_asked();
-  void set_timer();
   void link_agent(const AgentId& agent, const std::string& address);
   [[nodiscard]] wire::HeartbeatRequest heartbeat(const AgentId& agent) const;
   [[nodiscard]] CallId next_call() { return CallId{++last_call_}; }
@@ -125,8 +123,7 @@ class Coordinator {
 
   EpochNumber new_reign_;  // every message names it [T8]
   std::map<AgentId, std::unique_ptr<AgentLink>> links_;
-  asio::steady_timer timer_;
-  std::optional<Instant> timer_due_;
+  Alarm alarm_;
   std::deque<TableInput> inputs_;
   bool stepping_ = false;
 };

@@ -74,7 +74,12 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
       journal_(std::move(journal)),
       coordinators_(coordinators),
       table_(table_options(options_, incarnation_, journal_->largest_record()), state, started_),
-      timer_(loop),
+      alarm_(loop,
+             [this] {
+               step(Ticked{});
+               for (const auto& [name, resource] : resources_)
+                 resource->refuse_expired();
+             }),
       shutdown_timer_(loop) {
   begin_codes(*options_.metrics, "troth_agent_refused_total");
   Journal::Events events;
@@ -146,7 +151,7 @@ void Agent::start() {
     for (const auto& [name, resource] : resources_)
       resource->start();
     do_register();
-    set_timer();
+    alarm_.set(table_.wakes_at());
   });
 }
 
@@ -196,7 +201,7 @@ void Agent::finish_shut_down() {
   if (!shut_down_done_) return;
   const auto done = std::exchange(shut_down_done_, nullptr);
   shutdown_timer_.cancel();
-  timer_.cancel();
+  alarm_.stop();
   for (const auto& [name, resource] : resources_)
     resource->shut_down();
   done();
@@ -420,18 +425,8 @@ void Agent::step_for(CurrentCall call, TableInput input) {
   }
   current_ = {};
   stepping_ = false;
-  set_timer();
+  alarm_.set(table_.wakes_at());
   shut_down_when_idle();
-}
-
-void Agent::set_timer() {
-  timer_.expires_after(std::max(table_.wakes_at() - boot_now(), Duration::zero()));
-  timer_.async_wait([this](const asio::error_code& stopped) {
-    if (stopped) return;
-    step(Ticked{});
-    for (const auto& [name, resource] : resources_)
-      resource->refuse_expired();
-  });
 }
 
 void Agent::append(const AppendJournal& record) {

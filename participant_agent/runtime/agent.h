@@ -15,6 +15,7 @@
 
 #include <asio/steady_timer.hpp>
 
+#include "base/runtime/alarm.h"
 #include "base/runtime/monitor.h"
 #include "participant_agent/branch_table.h"
 #include "participant_agent/runtime/coordinators.h"
@@ -110,7 +111,6 @@ class Agent {
                    Refusal refuse);
   void step_for(CurrentCall call, TableInput input);
   void step(TableInput input);
-  void set_timer();
   void journal_durable(JournalTicket through);
   // Now, or when everything up to the ticket is on disk.
   void after(JournalTicket ticket, std::function<void()> action);
@@ -156,7 +156,7 @@ class Agent {
 
   std::deque<std::pair<CurrentCall, TableInput>> inputs_;
   bool stepping_ = false;
-  asio::steady_timer timer_;
+  Alarm alarm_;
   asio::steady_timer shutdown_timer_;
   std::function<void()> shut_down_done_;
 };

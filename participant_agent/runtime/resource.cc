@@ -5,6 +5,7 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "base/check.h"
@@ -45,7 +46,7 @@ Resource::Resource(asio::io_context& loop, Options options, Owner owner)
       owner_(std::move(owner)),
       ownership_(options_.ownership, options_.memory),
       meter_(*options_.metrics, name_),
-      timer_(loop),
+      alarm_(loop, [this] { step(OwnershipTicked{}); }),
       work_(pool_options(options_.settings, options_.settings.sessions),
             tracked(options_.open, own_sessions_), [&loop](auto done) { asio::post(loop, std::move(done)); }),
       finishing_(pool_options(options_.settings, finishing_sessions(options_.settings)),
@@ -67,7 +68,7 @@ void Resource::start() {
 
 void Resource::shut_down() {
   if (std::exchange(shut_down_, true)) return;
-  timer_.cancel();
+  alarm_.stop();
   orphans_.stop();
   work_.shut_down();
   finishing_.shut_down();
@@ -164,19 +165,7 @@ void Resource::step(const OwnershipInput& input) {
   const auto effects = ownership_.step(input, boot_now(), owner_.journal());
   for (const auto& effect : effects)
     std::visit([this](const auto& one) { carry_out(one); }, effect);
-  set_timer();
-}
-
-void Resource::set_timer() {
-  const auto wakes = ownership_.wakes_at();
-  if (!wakes) {
-    timer_.cancel();
-    return;
-  }
-  timer_.expires_after(std::max(*wakes - boot_now(), Duration::zero()));
-  timer_.async_wait([this](const asio::error_code& stopped) {
-    if (!stopped) step(OwnershipTicked{});
-  });
+  alarm_.set(ownership_.wakes_at());
 }
 
 void Resource::carry_out(const Connect&) {

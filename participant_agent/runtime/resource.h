@@ -15,9 +15,8 @@
 #include <optional>
 #include <set>
 
-#include <asio/steady_timer.hpp>
-
 #include "base/ids.h"
+#include "base/runtime/alarm.h"
 #include "base/runtime/clock.h"
 #include "participant_agent/branch.h"
 #include "participant_agent/ownership.h"
@@ -134,7 +133,6 @@ class Resource {
   void carry_out(const AcceptSetBack& effect);
   void carry_out(const Stop& effect);
   void carry_out(const AppendJournal& effect);
-  void set_timer();
 
   [[nodiscard]] OrphanWatch::Owner orphan_watch_owner();
   void take_over_came_to_an_end();
@@ -167,7 +165,7 @@ class Resource {
 
   std::string not_durable_;  // why writes are refused; as the server said last
   std::function<void(const ResourceHealth&)> take_over_done_;
-  asio::steady_timer timer_;
+  Alarm alarm_;
   bool shut_down_ = false;
 
   SessionPool work_;
