@@ -113,9 +113,9 @@ void Branch::answer_finish(BranchEnd end, std::string detail, JournalTicket afte
   context.effects.emplace_back(AnswerFinish{{end, std::move(detail)}, after});
 }
 
-JournalTicket Branch::append(JournalRecord record, Context& context) {
+JournalTicket Branch::append(JournalRecord record, Context& context, bool unhurried) {
   const JournalTicket ticket = context.journal.next();
-  context.effects.emplace_back(AppendJournal{ticket, std::move(record)});
+  context.effects.emplace_back(AppendJournal{ticket, std::move(record), unhurried});
   return ticket;
 }
 

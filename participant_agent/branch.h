@@ -220,7 +220,7 @@ class Branch {
   void end_as(BranchEnd end, Context& context);
   void answer_vote(VoteAnswer answer, JournalTicket after, Context& context);
   void answer_finish(BranchEnd end, std::string detail, JournalTicket after, Context& context);
-  JournalTicket append(JournalRecord record, Context& context);
+  JournalTicket append(JournalRecord record, Context& context, bool unhurried = false);
   void refuse(Error error, Context& context);
 
   Work work_;

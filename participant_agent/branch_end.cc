@@ -302,9 +302,11 @@ void Branch::end_as(BranchEnd end, Context& context) {
       ended.end = BranchEnd::kHeuristicRolledBack;
   }
   if (journalled_ || ended.decided.value != 0 || end != BranchEnd::kRolledBack) {
-    const JournalTicket written = append(Finished{work_.id, work_.resource, ended.end}, context);
     // [T6] A commit that proof told, not a decision: what was found must be durable before it is said.
-    if (end == BranchEnd::kCommitted && ended.decided.value == 0) ended.decided = written;
+    const bool is_proof = end == BranchEnd::kCommitted && ended.decided.value == 0;
+    const JournalTicket written =
+        append(Finished{work_.id, work_.resource, ended.end}, context, !(is_proof && finishing != nullptr));
+    if (is_proof) ended.decided = written;
   }
   if (finishing != nullptr) {
     if (finishing->no && end == BranchEnd::kRolledBack) answer_vote(*finishing->no, {}, context);

@@ -105,7 +105,7 @@ void Branch::finished(const WorkCommitted& outcome, Context& context) {
 void Branch::finished(const WorkRead& outcome, Context& context) {
   const auto working = std::get<Working>(state_);
   // Begun as one that writes, it turned out to have written nothing.
-  if (journalled_) append(Finished{work_.id, work_.resource, BranchEnd::kRolledBack}, context);
+  if (journalled_) append(Finished{work_.id, work_.resource, BranchEnd::kRolledBack}, context, true);
   answer_vote({Vote::kReadOnly, outcome.results, std::nullopt, std::nullopt}, {}, context);
   if (!plan_.holds_until_told) {
     state_ = Left{};

@@ -162,6 +162,7 @@ using JournalRecord =
 struct AppendJournal {
   JournalTicket ticket;
   JournalRecord record;
+  bool unhurried = false;  // no answer waits for it
   bool operator==(const AppendJournal&) const = default;
 };
 

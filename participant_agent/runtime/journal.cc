@@ -103,23 +103,25 @@ Journal::~Journal() {
 }
 
 void Journal::append(const AppendJournal& append) {
-  append_record(append.record, append.ticket, false);
+  append_record(append.record, append.ticket, false,
+                append.unhurried ? txlog::Urgency::kUnhurried : txlog::Urgency::kNow);
   checkpoint_if_large();
 }
 
 void Journal::append_record(const JournalRecord& record, std::optional<JournalTicket> ticket,
-                            bool ends_checkpoint) {
+                            bool ends_checkpoint, txlog::Urgency urgency) {
   const auto encoded = encode(record);
   const auto bytes = std::as_bytes(std::span(encoded.payload));
-  auto sequence =
-      log_->append(encoded.type, bytes,
-                   [inbox = inbox_, ticket, ends_checkpoint](const Result<txlog::LogPosition>& position) {
-                     if (!position) return;  // on_failure tells once for all
-                     const std::lock_guard lock(inbox->mutex);
-                     if (ticket) inbox->durable = *ticket;
-                     if (ends_checkpoint) inbox->checkpoint_ended = *position;
-                     inbox->wake(inbox);
-                   });
+  auto sequence = log_->append(
+      encoded.type, bytes,
+      [inbox = inbox_, ticket, ends_checkpoint](const Result<txlog::LogPosition>& position) {
+        if (!position) return;  // on_failure tells once for all
+        const std::lock_guard lock(inbox->mutex);
+        if (ticket) inbox->durable = *ticket;
+        if (ends_checkpoint) inbox->checkpoint_ended = *position;
+        inbox->wake(inbox);
+      },
+      urgency);
   if (!sequence) fail(sequence.error());
 }
 
@@ -149,7 +151,7 @@ void Journal::checkpoint_if_large() {
   checkpoint_began_ = {current.first_sequence, current.number};
   const auto records = events_.checkpoint();
   for (std::size_t i = 0; i < records.size(); ++i)
-    append_record(records[i], std::nullopt, i + 1 == records.size());
+    append_record(records[i], std::nullopt, i + 1 == records.size(), txlog::Urgency::kNow);
   if (records.empty()) checkpointing_ = false;
   log_info("journal checkpoint", {{"records", records.size()}});
 }

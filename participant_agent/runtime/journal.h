@@ -71,7 +71,8 @@ class Journal {
   Journal(asio::io_context& loop, const JournalOptions& options) : loop_(loop), options_(options) {}
   // The log's own thread may still post while the journal goes away.
   struct Inbox;
-  void append_record(const JournalRecord& record, std::optional<JournalTicket> ticket, bool ends_checkpoint);
+  void append_record(const JournalRecord& record, std::optional<JournalTicket> ticket, bool ends_checkpoint,
+                     txlog::Urgency urgency);
   void take_durable(JournalTicket through);
   void checkpoint_if_large();
   void fail(const Error& error);

@@ -81,6 +81,12 @@ struct Log::Core {
 
   void start(LogOpening::Opened opened);
   void run();
+  void wait_for_work(std::unique_lock<std::mutex>& guard);
+  // The lock is held.
+  void hurry() {
+    hurried = true;
+    appended.notify_one();
+  }
   void commit(PendingBatch& batch);
   SegmentNumber oldest_after(const PendingBatch& batch) const;
   void delete_below(SegmentNumber oldest);
@@ -108,6 +114,8 @@ struct Log::Core {
   LogCounters counters;
   std::optional<Error> failed;
   bool closing = false;
+  bool hurried = false;  // something that is pending is waited for
+  bool resting = false;  // the thread waits for any record, without a time
 
   std::mutex stopping;
   std::thread thread;
@@ -193,7 +201,7 @@ Error Log::Core::refusal() const {
   return error;
 }
 
-Result<RecordSequence> Log::append(RecordType type, Bytes payload, Completion done) {
+Result<RecordSequence> Log::append(RecordType type, Bytes payload, Completion done, Urgency urgency) {
   auto& core = *core_;
   if (payload.size() > core.max_payload) {
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
@@ -221,7 +229,11 @@ Result<RecordSequence> Log::append(RecordType type, Bytes payload, Completion do
   core.pending_bytes += bytes;
   core.counters.records += 1;
   core.counters.payload_bytes += payload.size();
-  core.appended.notify_one();
+  if (urgency == Urgency::kNow) {
+    core.hurry();
+  } else if (core.resting) {
+    core.appended.notify_one();
+  }
   return sequence;
 }
 
@@ -234,7 +246,7 @@ void Log::cut_below(LogPosition position, CutDone done) {
     return;
   }
   core_->back_batch(0).cuts.emplace_back(position, std::move(done));
-  core_->appended.notify_one();
+  core_->hurry();
 }
 
 void Log::settle_cut_tail(SettleDone done) {
@@ -246,14 +258,26 @@ void Log::settle_cut_tail(SettleDone done) {
     return;
   }
   core_->back_batch(0).settles.push_back(std::move(done));
-  core_->appended.notify_one();
+  core_->hurry();
+}
+
+// Until something is urgent, or unhurried records have waited long enough. Where there are none the thread looks once
+// more before it rests, so that a busy owner's unhurried record wakes nobody. The lock is held.
+void Log::Core::wait_for_work(std::unique_lock<std::mutex>& guard) {
+  const auto urgent = [this] { return closing || hurried || pending.size() > 1; };
+  if (appended.wait_for(guard, kLongestUnhurried, urgent) || !pending.empty()) return;
+  resting = true;
+  appended.wait(guard, [this] { return closing || !pending.empty(); });
+  resting = false;
+  appended.wait_for(guard, kLongestUnhurried, urgent);
 }
 
 void Log::Core::run() {
   std::unique_lock guard(mutex);
   while (true) {
-    appended.wait(guard, [this] { return closing || !pending.empty(); });
+    wait_for_work(guard);
     if (pending.empty()) return;
+    if (pending.size() == 1) hurried = false;
     auto batch = std::move(pending.front());
     pending.pop_front();
     guard.unlock();

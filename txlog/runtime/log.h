@@ -13,9 +13,11 @@
 //   settle_cut_tail().
 //
 // Group commit: whatever is appended while one sync runs goes into the next batch. No timer delays a lone
-// record. A failed write or sync is never repeated: the page cache may claim what the disk does not hold.
+// record, unless its owner says that nobody waits for it: then it goes with the next one that somebody waits for. A failed write or sync is never repeated: the page cache may claim what the disk does not hold.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -77,6 +79,12 @@ struct SegmentInfo {
   std::uint64_t file_bytes = 0;
 };
 
+enum class Urgency : std::uint8_t {
+  kNow,
+  kUnhurried,  // nobody waits: durable with the next record that is urgent, or after kLongestUnhurried
+};
+inline constexpr Duration kLongestUnhurried = std::chrono::milliseconds(50);
+
 struct OpenedLog;
 
 class Log {
@@ -95,7 +103,8 @@ class Log {
 
   // Copies the payload and returns the sequence it will have. Then `done` is called exactly once, in order of
   // sequence. On an error (too large, overloaded, failed, closed; effect none) it is not called.
-  [[nodiscard]] Result<RecordSequence> append(RecordType type, Bytes payload, Completion done);
+  [[nodiscard]] Result<RecordSequence> append(RecordType type, Bytes payload, Completion done,
+                                              Urgency urgency = Urgency::kNow);
   // The largest payload that append() takes.
   [[nodiscard]] std::size_t max_payload_bytes() const;
 

@@ -96,13 +96,19 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
     });
   }
 
+  // Only the agents' memory waits for an end: it may come a moment later.
+  static txlog::Urgency urgency_of(const LogRecord& record) {
+    return std::holds_alternative<EndedRecord>(record) ? txlog::Urgency::kUnhurried : txlog::Urgency::kNow;
+  }
+
   void write(const LocalEngine::Append& append) {
     if (failed_) return;  // the engine is told already
     const auto payload = encoder_.encode(append.record);
     note_size(payload.size());
-    const auto sequence =
-        log_->append(type_of(append.record), payload,
-                     [core = shared_from_this()](Result<txlog::LogPosition> done) { core->written(done); });
+    const auto sequence = log_->append(
+        type_of(append.record), payload,
+        [core = shared_from_this()](Result<txlog::LogPosition> done) { core->written(done); },
+        urgency_of(append.record));
     if (!sequence) {
       fail_later(sequence.error());
       return;

@@ -196,7 +196,8 @@ inline std::string record_text(const JournalRecord& record) {
 }
 
 inline std::string effect_text(const AppendJournal& append) {
-  return fmt::format("journal #{}: {}", append.ticket.value, record_text(append.record));
+  return fmt::format("journal #{}: {}{}", append.ticket.value, record_text(append.record),
+                     append.unhurried ? ", unhurried" : "");
 }
 
 inline std::string effect_text(const BranchEffect& effect) {

@@ -61,16 +61,18 @@ class LogRun {
   LogRun& operator=(const LogRun&) = delete;
 
   // Appends without waiting. False if refused.
-  bool append(const std::string& payload) {
-    const auto taken =
-        log->append({1}, bytes_of(payload), [this, payload](const Result<LogPosition>& result) {
+  bool append(const std::string& payload, Urgency urgency = Urgency::kNow) {
+    const auto taken = log->append(
+        {1}, bytes_of(payload),
+        [this, payload](const Result<LogPosition>& result) {
           const std::lock_guard lock(mutex_);
           if (result) {
             acknowledged_.push_back(payload);
           } else {
             refused_.emplace_back(payload, result.error());
           }
-        });
+        },
+        urgency);
     if (!taken) last_refusal = taken.error();
     if (taken) appended.push_back(payload);
     return taken.has_value();

@@ -205,6 +205,53 @@ TEST_F(LogTest, WhatIsAppendedDuringASyncSharesTheNextOne) {
   EXPECT_EQ(counters.written_bytes, 2 * kBlockBytes);
 }
 
+// What nobody waits for costs no sync of its own where there is another.
+TEST_F(LogTest, UnhurriedRecordsGoWithTheNextUrgentOne) {
+  FaultyFiles disk(1);
+  LogRun run({.files = &disk});
+  ASSERT_TRUE(run.append_and_wait("urgent"));
+  for (int i = 0; i < 10; ++i)
+    ASSERT_TRUE(run.append(std::to_string(i), Urgency::kUnhurried));
+  ASSERT_TRUE(run.append_and_wait("urgent too"));
+  EXPECT_EQ(run.acknowledged(), run.appended);
+  EXPECT_EQ(run.log->counters().records, 12U);
+  // At most one more, where the machine stood still for longer than an unhurried record waits.
+  EXPECT_LE(run.log->counters().syncs, 3U);
+}
+
+TEST_F(LogTest, UnhurriedRecordAloneIsDurableBeforeLong) {
+  FaultyFiles disk(1);
+  LogRun run({.files = &disk});
+  for (int round = 0; round < 3; ++round) {
+    // The second finds the thread awake, the third at rest.
+    if (round == 2) std::this_thread::sleep_for(3 * kLongestUnhurried);
+    const auto before = std::chrono::steady_clock::now();
+    ASSERT_TRUE(run.append(std::to_string(round), Urgency::kUnhurried));
+    while (run.acknowledged().size() != run.appended.size() &&
+           std::chrono::steady_clock::now() - before < std::chrono::seconds(30))
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(run.acknowledged(), run.appended);
+  }
+}
+
+TEST_F(LogTest, CloseWaitsForUnhurriedRecordsToo) {
+  FaultyFiles disk(1);
+  LogRun run({.files = &disk});
+  ASSERT_TRUE(run.append("last", Urgency::kUnhurried));
+  run.log->close();
+  EXPECT_EQ(run.acknowledged(), run.appended);
+}
+
+// A full batch is written without waiting for anything urgent.
+TEST_F(LogTest, ManyUnhurriedRecordsDoNotPileUp) {
+  FaultyFiles disk(1);
+  LogRun run({.files = &disk, .segment_bytes = std::uint64_t{4} << 20});
+  for (int i = 0; i < 200; ++i)
+    ASSERT_TRUE(run.append(std::string(16'384, 'x'), Urgency::kUnhurried));
+  run.log->close();
+  EXPECT_EQ(run.acknowledged().size(), 200U);
+}
+
 TEST_F(LogTest, MoreThanMayWaitIsRefusedByName) {
   FaultyFiles disk(1);
   LogRun run({.files = &disk, .segment_bytes = 64 * kBlockBytes, .max_pending_bytes = 1000});
