@@ -14,6 +14,7 @@ import pytest
 
 import harness
 from harness import Cluster, Program, Workload, eventually
+from harness.standing import BETWEEN_STEPS
 
 
 def _points(program: str) -> list[str]:
@@ -109,6 +110,7 @@ def _die_at(cluster: Cluster, victim: Program, point: str) -> None:
 def _bring_to(cluster: Cluster, victim: Program, point: str, action: str) -> list[Workload]:
     """The process has ended, or stands still, at the point; returns the work that is under way."""
     works: list[Workload] = []
+    cluster.keep_steps_apart(point in BETWEEN_STEPS)
     if point in _WHILE_THE_AGENT_STARTS:
         lost = cluster.proxy.drop("commit_branch")
         works.append(Workload(cluster))

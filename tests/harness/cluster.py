@@ -153,6 +153,11 @@ class Cluster:
         self.wait_serving()
         return self
 
+    def keep_steps_apart(self, apart: bool) -> None:
+        """From the agent's next start: a branch goes step by step, also where one trip would do."""
+        for resource in self.agent.settings["resource"]:
+            resource["one_trip"] = not apart
+
     def close(self) -> None:
         self.agent.kill()
         self.coordinator.kill()

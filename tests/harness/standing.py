@@ -19,6 +19,8 @@ from harness.workload import Order, Workload
 _WAITING = ("lock", "SyncRep")
 _OF_AGENT = re.compile(r"UPDATE (troth\.)?troth_owner")
 _BESIDE = {"pg": "my", "my": "pg", "ma": "pg"}
+# A branch that goes in one trip does not come here.
+BETWEEN_STEPS = {"agent.after_marker", "agent.after_statement", "agent.after_statements"}
 # Every transaction on accounts of its own, so that what one leaves behind holds up no other.
 _accounts = itertools.cycle(range(1, 91))
 _numbers = itertools.count(1)
@@ -78,6 +80,7 @@ class Standing:
 
     def stop_at(self, point: str, statement: int = 1) -> None:
         """The agent stands still when this branch comes to the point (at `agent.after_statement`: to that one's)."""
+        self.cluster.keep_steps_apart(point in BETWEEN_STEPS)
         self.cluster.agent.arm(point, action="stop", hit=self._hit(point, statement))
         self.cluster.agent.restart()
         self.cluster.wait_serving()

@@ -18,6 +18,8 @@ from harness.waiting import eventually
 COMMITTED, ABORTED, UNKNOWN = "committed", "aborted", "unknown"
 
 _FURTHER = 100
+# No account has such a number.
+_NOBODY = 100_000
 _numbers = itertools.count(1)
 
 
@@ -57,7 +59,7 @@ class Workload:
     """
 
     # Orders of a mix, and accounts that it touches first; further ones lie _FURTHER above.
-    SIZE = 12
+    SIZE = 14
 
     def __init__(
         self,
@@ -232,6 +234,8 @@ class Workload:
             order("too-much", lambda t, n: bank.shift(t, "ma", n, n + _FURTHER, too_much), may_commit=False),
             order("audited", audited),
             order("reading", reading),
+            order("missed", lambda t, n: bank.transfer(t, "pg", n + _NOBODY, "my", n, 5), may_commit=False),
+            order("missed", lambda t, n: bank.transfer(t, "ma", n, "my", n + _NOBODY, 5), may_commit=False),
             order("talked", lambda t, n: bank.transfer(t, "pg", n, "my", n, 5), interactive=True),
             order("talked-tied", lambda t, n: bank.transfer(t, "ma", n, "pg", n, 5), interactive=True),
             order("talked-in-vain", late_refusal, may_commit=False, interactive=True),
