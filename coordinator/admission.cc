@@ -1,8 +1,8 @@
 #include "coordinator/admission.h"
 
-#include <algorithm>
 #include <chrono>
 #include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -16,6 +16,18 @@ constexpr std::size_t kMaxClientLength = 64;
 
 std::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalidArgument, Effect::kNone, std::move(message));
+}
+
+Status check_time(std::string_view what, Duration asked, Duration granted, const Work& work) {
+  if (asked <= granted) return {};
+  const auto in_ms = [](Duration time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+  };
+  auto error = invalid(fmt::format("{} of {} ms is asked for, and at most {} are granted", what, in_ms(asked),
+                                   in_ms(granted)));
+  // No part of the content: an earlier attempt may have asked for less, and have committed (attack 40).
+  if (work.request) error.error().effect = Effect::kUnknown;
+  return error;
 }
 
 }  // namespace
@@ -35,18 +47,10 @@ Status Admission::check_shape(const Work& work) const {
   if (work.client.size() > kMaxClientLength)
     return invalid(fmt::format("client_name has {} bytes, and at most {} are taken", work.client.size(),
                                kMaxClientLength));
-  const auto longest =
-      work.interactive ? std::max(work.timeout, work.interactive->idle_timeout) : work.timeout;
-  if (longest > limits_.longest_timeout) {
-    auto error = invalid(
-        fmt::format("a timeout of {} ms is asked for, and at most {} are granted",
-                    std::chrono::duration_cast<std::chrono::milliseconds>(longest).count(),
-                    std::chrono::duration_cast<std::chrono::milliseconds>(limits_.longest_timeout).count()));
-    // No part of the content: an earlier attempt may have asked for less, and have committed (attack 40).
-    if (work.request) error.error().effect = Effect::kUnknown;
-    return error;
-  }
-  return {};
+  if (auto granted = check_time("timeout", work.timeout, limits_.longest_timeout, work); !granted)
+    return granted;
+  if (!work.interactive) return {};
+  return check_time("idle timeout", work.interactive->idle_timeout, limits_.longest_idle, work);
 }
 
 Status Admission::check_room(const Work& work, std::size_t open) const {
@@ -57,9 +61,14 @@ Status Admission::check_room(const Work& work, std::size_t open) const {
   if (bytes_ + work.bytes > limits_.bytes)
     return std::unexpected(overloaded(fmt::format("{} bytes of requests are undecided", bytes_)));
   const auto share = by_client_.find(work.client);
-  if (share != by_client_.end() && share->second >= limits_.undecided_per_client)
+  if (share == by_client_.end()) return {};
+  const auto& [undecided, interactive] = share->second;
+  if (undecided >= limits_.undecided_per_client)
     return std::unexpected(
-        overloaded(fmt::format("{} transactions of client '{}' are undecided", share->second, work.client)));
+        overloaded(fmt::format("{} transactions of client '{}' are undecided", undecided, work.client)));
+  if (work.interactive && interactive >= limits_.interactive_per_client)
+    return std::unexpected(overloaded(
+        fmt::format("{} interactive transactions of client '{}' are open", interactive, work.client)));
   return {};
 }
 
@@ -91,19 +100,25 @@ Error Admission::overloaded(std::string what) const {
   return error;
 }
 
-void Admission::take(const std::string& client, std::size_t bytes) {
+void Admission::take(const std::string& client, std::size_t bytes, bool interactive) {
   ++taken_;
   bytes_ += bytes;
-  ++by_client_[client];
+  auto& share = by_client_[client];
+  ++share.undecided;
+  if (interactive) ++share.interactive;
 }
 
-void Admission::give_back(const std::string& client, std::size_t bytes) {
+void Admission::give_back(const std::string& client, std::size_t bytes, bool interactive) {
   CHECK(taken_ > 0 && bytes_ >= bytes, "{} taken, {} bytes, {} given back", taken_, bytes_, bytes);
   --taken_;
   bytes_ -= bytes;
-  const auto share = by_client_.find(client);
-  CHECK(share != by_client_.end() && share->second > 0, "client '{}' has nothing to give back", client);
-  if (--share->second == 0) by_client_.erase(share);
+  const auto at = by_client_.find(client);
+  CHECK(at != by_client_.end(), "client '{}' has nothing to give back", client);
+  auto& share = at->second;
+  CHECK(share.undecided > 0 && (!interactive || share.interactive > 0), "client '{}' gives back too much",
+        client);
+  if (interactive) --share.interactive;
+  if (--share.undecided == 0) by_client_.erase(at);
 }
 
 }  // namespace troth::coordinator

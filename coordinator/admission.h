@@ -26,8 +26,8 @@ class Admission {
   [[nodiscard]] Status check_records(const Work& work, std::uint64_t kept) const;
   [[nodiscard]] Error overloaded(std::string what) const;
 
-  void take(const std::string& client, std::size_t bytes);
-  void give_back(const std::string& client, std::size_t bytes);
+  void take(const std::string& client, std::size_t bytes, bool interactive);
+  void give_back(const std::string& client, std::size_t bytes, bool interactive);
   // Of an interactive transaction, until it is answered.
   [[nodiscard]] Status take_statement(std::size_t bytes);
   void give_back_statement(std::size_t bytes);
@@ -38,7 +38,11 @@ class Admission {
   const TableLimits& limits_;
   std::size_t taken_ = 0;
   std::size_t bytes_ = 0;
-  std::map<std::string, std::size_t, std::less<>> by_client_;
+  struct Share {
+    std::size_t undecided = 0;
+    std::size_t interactive = 0;  // of those
+  };
+  std::map<std::string, Share, std::less<>> by_client_;
 };
 
 // Only a single branch that may write goes in one phase; everything else takes votes.

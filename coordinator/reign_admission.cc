@@ -51,7 +51,7 @@ void TransactionTable::Reign::take(ExecuteRequested& requested) {
   // At most one commit per key, on any coordinator and after any failover: the store may know of one already.
   const auto key = *work.request;
   running_.emplace(key, requested.call);
-  admission_.take(work.client, work.bytes);
+  admission_.take(work.client, work.bytes, work.interactive.has_value());
   set_timer(requested.call, call_timers_[requested.call], caller.deadline);
   asking_.emplace(requested.call, Asking{std::move(work), {caller}});
   ask_store(ForAdmission{requested.call}, store::Lookup{key});
@@ -193,7 +193,7 @@ std::optional<TransactionTable::Reign::Asking> TransactionTable::Reign::take_ask
   call_timers_.erase(timer);
   const auto& work = at->second.work;
   running_.erase(*work.request);
-  admission_.give_back(work.client, work.bytes);
+  admission_.give_back(work.client, work.bytes, work.interactive.has_value());
   auto asking = std::move(at->second);
   asking_.erase(at);
   return asking;
@@ -231,9 +231,10 @@ void TransactionTable::Reign::begin(Work work, std::vector<Caller> callers) {
   if (work.interactive) watermarks_.begun_anywhere(last_sequence_);
   const auto position = position_of(id);
   const auto first = callers.front();
+  CHECK(!work.interactive || work.interactive->options, "an interactive transaction without its options");
   auto protocol = protocol_for(id, work, first);
   if (work.request) running_.insert_or_assign(*work.request, position);
-  admission_.take(work.client, work.bytes);
+  admission_.take(work.client, work.bytes, work.interactive.has_value());
   const auto [at, fresh] =
       open_.emplace(position, Open{id,
                                    std::move(work.client),

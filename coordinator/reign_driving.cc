@@ -152,7 +152,7 @@ void TransactionTable::Reign::after_step(Open& open) {
 void TransactionTable::Reign::leave_undecided(Open& open) {
   open.undecided = false;
   watermarks_.goes_nowhere_new(open.id.sequence);
-  admission_.give_back(open.client, open.bytes);
+  admission_.give_back(open.client, open.bytes, open.options != nullptr);
   for (const auto& place : open.places)
     watermarks_.decided(place.agent, open.id.sequence);
   const auto state = std::visit([](const auto& p) { return p.state(); }, open.protocol);

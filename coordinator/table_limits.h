@@ -15,15 +15,19 @@ namespace troth::coordinator {
 struct TableLimits {
   std::size_t undecided = 10'000;            // transactions; more: overloaded
   std::size_t undecided_per_client = 5'000;  // more: overloaded
-  std::size_t bytes = 256UL << 20;           // of all undecided requests together; more: overloaded
-  std::size_t open = 200'000;                // decided and not yet ended, too; more: overloaded
-  std::size_t branches = 32;                 // of one transaction; more: invalid argument
-  std::size_t joined_calls = 16;             // that wait for one running request; more: overloaded
-  std::size_t questions = 10'000;            // status, inquiry and resolve calls that wait; more: overloaded
+  // Of those: each may hold a session in every resource. More: overloaded.
+  std::size_t interactive_per_client = 32;
+  std::size_t bytes = 256UL << 20;  // of all undecided requests together; more: overloaded
+  std::size_t open = 200'000;       // decided and not yet ended, too; more: overloaded
+  std::size_t branches = 32;        // of one transaction; more: invalid argument
+  std::size_t joined_calls = 16;    // that wait for one running request; more: overloaded
+  std::size_t questions = 10'000;   // status, inquiry and resolve calls that wait; more: overloaded
   Duration retry_after = std::chrono::milliseconds{100};
 
   Duration default_timeout = std::chrono::seconds{30};
   Duration longest_timeout = std::chrono::minutes{60};  // bounds the watermark [T7]
+  Duration longest_idle =
+      std::chrono::minutes{5};  // of an interactive transaction: it may hold locks meanwhile
   Duration interactive_timeout =
       std::chrono::seconds{60};                      // of an interactive transaction, from begin to commit
   Duration idle_timeout = std::chrono::seconds{10};  // of one, between two calls

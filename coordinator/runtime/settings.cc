@@ -20,6 +20,8 @@ void describe_limits(Schema& schema, CoordinatorSettings& settings) {
                  "Transactions that may be undecided at a time; a call beyond it is refused as overloaded.");
   schema.integer("undecided_per_client", table.undecided_per_client, {.min = 1, .max = 1'000'000},
                  "The same for one client_name.");
+  schema.integer("interactive_per_client", table.interactive_per_client, {.min = 1, .max = 1'000'000},
+                 "Interactive ones of one client_name: each may hold a session in every resource it uses.");
   schema.size_bytes("request_bytes", table.bytes, {.min = 1 << 20, .max = 64LL << 30},
                     "Statements and parameters of all undecided transactions together.");
   schema.integer("open", table.open, {.min = 1, .max = 10'000'000},
@@ -53,6 +55,8 @@ void describe_times(Schema& schema, CoordinatorSettings& settings) {
   schema.duration_ms(
       "idle_timeout_ms", table.idle_timeout, {.min = 1, .max = kDayMs},
       "The longest pause between two calls of one, when begin does not say: then it is rolled back.");
+  schema.duration_ms("longest_idle_ms", table.longest_idle, {.min = 1, .max = kDayMs},
+                     "The longest pause that begin may ask for: what is idle may hold locks.");
   schema.duration_ms("heartbeat_interval_ms", settings.heartbeat_interval, {.min = 10, .max = 60'000},
                      "How often each agent is told epoch, watermark and floors.");
   schema.duration_ms("agent_call_timeout_ms", settings.agent_call_timeout, {.min = 10, .max = 600'000},

@@ -149,7 +149,7 @@ def test_a_serialization_failure_at_the_prepare_is_told_as_one(cluster: Cluster,
 
 
 def test_answers_kept_for_one_client_do_not_stop_the_others(cluster: Cluster, client: Client):
-    hour = {"timeout_ms": 3_600_000, "idle_timeout_ms": 3_600_000}
+    hour = {"timeout_ms": 3_600_000, "idle_timeout_ms": 300_000}
     hoard = [Conversation(client, **hour) for _ in range(20)]
     try:
         for talk in hoard:

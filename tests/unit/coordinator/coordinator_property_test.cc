@@ -324,6 +324,7 @@ class History {
       ExecuteRequested begin{{++last_call_}, {}};
       begin.work.client = "teller";
       begin.work.interactive.emplace();
+      begin.work.interactive->options = std::make_shared<const std::string>();
       begin.work.digest.bytes[0] = 99;
       if (random_.one_in(2)) begin.work.request = request(6 + random_.below(3));
       calls_[begin.call] = begin.work.request;

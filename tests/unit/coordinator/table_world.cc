@@ -76,6 +76,8 @@ void TableWorld::change_limits(Words& words) {
       limits_.undecided = words.number();
     else if (name == "per-client")
       limits_.undecided_per_client = words.number();
+    else if (name == "interactive")
+      limits_.interactive_per_client = words.number();
     else if (name == "bytes")
       limits_.bytes = words.number();
     else if (name == "open")
@@ -159,6 +161,7 @@ void TableWorld::begin(Words& words) {
   auto& work = requested.work;
   work.client = "teller";
   work.interactive.emplace();
+  work.interactive->options = std::make_shared<const std::string>();
   work.digest = digest_of("interactive");
   std::string request_name;
   while (!words.empty()) {
