@@ -79,11 +79,12 @@ class LogRun {
   }
 
   // Appends and waits until it is durable or has failed.
-  Result<LogPosition> append_and_wait(const std::string& payload) {
+  Result<LogPosition> append_and_wait(const std::string& payload, Urgency urgency = Urgency::kNow) {
     std::promise<Result<LogPosition>> done;
     auto future = done.get_future();
     const auto taken = log->append(
-        {1}, bytes_of(payload), [&done](Result<LogPosition> result) { done.set_value(std::move(result)); });
+        {1}, bytes_of(payload), [&done](Result<LogPosition> result) { done.set_value(std::move(result)); },
+        urgency);
     if (!taken) return std::unexpected(taken.error());
     auto result = future.get();
     appended.push_back(payload);
