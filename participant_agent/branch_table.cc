@@ -207,7 +207,7 @@ Status BranchTable::may_begin(const Work& work) const {
                 fmt::format("this agent has no resource {}", work.resource.value));
   }
   if (resource->second.not_serving) return std::unexpected(*resource->second.not_serving);
-  if (work.request && busy_.contains({work.resource, *work.request, work.id.branch})) {  // attack 50
+  if (work.request && busy_.contains({work.resource, *work.request})) {  // attack 50
     return std::unexpected(refusal(ErrorCode::kBusy, Effect::kNone,
                                    fmt::format("request {} is still being worked on in {}",
                                                work.request->id.text(), work.resource.value),
@@ -297,7 +297,7 @@ void BranchTable::on(const RequestBarArrived& input, Context& context) {
                 context);
   } else if (resource->second.not_serving) {
     refuse_call(*resource->second.not_serving, context);
-  } else if (busy_.contains({input.resource, input.request, BranchNumber{1}})) {
+  } else if (busy_.contains({input.resource, input.request})) {
     context.effects.emplace_back(AnswerRequestBusy{input.request, epoch_ticket_});
   } else {
     context.effects.emplace_back(BarRequest{input.request, input.resource, epoch_ticket_});
@@ -430,12 +430,12 @@ void BranchTable::account(Entry& entry) {
   kept_bytes_ += entry.kept_bytes;
   if (live) {
     live_.insert(branch.id());
-    if (work.request) busy_.emplace(BusyKey{work.resource, *work.request, work.id.branch}, work.id);
+    if (work.request) busy_.emplace(BusyKey{work.resource, *work.request}, work.id);
     return;
   }
   if (live_.erase(branch.id()) == 0) return;
   if (work.request) {
-    const auto key = busy_.find({work.resource, *work.request, work.id.branch});
+    const auto key = busy_.find({work.resource, *work.request});
     if (key != busy_.end() && key->second == work.id) busy_.erase(key);
   }
   if (const auto resource = resources_.find(branch.resource()); resource != resources_.end())

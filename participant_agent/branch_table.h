@@ -21,7 +21,7 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -108,7 +108,8 @@ class BranchTable {
     std::optional<Error> not_serving;
     FloorKeeper floors;
   };
-  using BusyKey = std::tuple<ResourceName, RequestKey, BranchNumber>;
+  // A transaction has one branch in a resource, whatever its number (attack 69).
+  using BusyKey = std::pair<ResourceName, RequestKey>;
   struct Context {
     Instant now;
     std::vector<TableEffect> effects;

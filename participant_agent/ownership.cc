@@ -16,6 +16,14 @@ Error error_of(ErrorCode code, const ResourceName& resource, std::string message
   return error;
 }
 
+std::string of_another_version(const ResourceName& resource, std::uint32_t version) {
+  const auto remedy = version < kSchemaVersion
+                          ? fmt::format("run `troth install {}` of this agent's release", resource.value)
+                          : "start an agent of the release that made them";
+  return fmt::format("Troth's tables there are of version {}, this agent needs {}; {}", version,
+                     kSchemaVersion, remedy);
+}
+
 bool is_nobodys(const OwnerRow& row) {
   return row.agent.value.empty() && row.incarnation.value == 0;
 }
@@ -61,8 +69,7 @@ void Ownership::on(const ServerRead& input, Context& context) {
   const ServerRow& server = input.row;
   if (server.schema_version != kSchemaVersion) {
     stop(error_of(ErrorCode::kUnavailable, options_.resource,
-                  fmt::format("its troth schema has version {}, this agent needs {}; run `troth install`",
-                              server.schema_version, kSchemaVersion)),
+                  of_another_version(options_.resource, server.schema_version)),
          options_.retry, context);
     return;
   }

@@ -86,7 +86,8 @@ void judge_installation(const ResourceFacts& facts, std::vector<Finding>& findin
   } else if (facts.schema_version && *facts.schema_version != agent::kSchemaVersion) {
     findings.push_back(found("schema-version", where_of(resource),
                              fmt::format("Troth's tables are of version {}, this tool makes version {}",
-                                         *facts.schema_version, agent::kSchemaVersion)));
+                                         *facts.schema_version, agent::kSchemaVersion),
+                             {{"resource", resource.name}, {"config", resource.config}}));
   }
 }
 

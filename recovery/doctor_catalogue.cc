@@ -26,7 +26,9 @@ constexpr FindingKind kKinds[] = {
      "troth install <resource> --agent-config <config> --admin-user ADMIN --admin-password-file FILE"},
     {"schema-version", kError, kResource, "Troth's tables are of another version than this release's.",
      "The agent does not use tables whose layout it does not know.", kAdvice,
-     "use the release of Troth that made the tables, or run the `troth install` of the newest one"},
+     "of older tables: stop the agent, run `troth install <resource> --agent-config <config>` of this "
+     "release, "
+     "start an agent of this release; of newer ones: use the release that made them"},
     {"troth-privileges", kError, kResource, "The role lacks a right on one of Troth's own tables.",
      "Markers, floors and the owner row cannot be kept, so no branch can run.", kStatement, "<grants>"},
     {"table-privileges", kNote, kResource, "The role may not do everything on a table of the services.",

@@ -60,7 +60,8 @@ struct ExecuteRequest {
   2: optional ExecuteOptions options,
   3: string client_name,           // part of the request key; at most 64 bytes
   // UUIDv7: at most one commit for (client_name, request_id). Never use one again for other content: that is refused,
-  // except between two requests with a single writing branch each in different resources, of which only those know.
+  // except where a request with a single branch was committed, and the other one does not write in its resource: it alone
+  // knows.
   4: optional string request_id,
   5: optional string label,        // for people: shown by `troth status`, never interpreted
   6: optional string traceparent   // W3C trace context, passed through
@@ -145,7 +146,9 @@ struct BeginOptions {
 struct BeginRequest {
   1: optional BeginOptions options,
   2: string client_name,           // at most 64 bytes; only the same client's calls reach the transaction
-  3: optional string request_id,   // UUIDv7: at most one commit for (client_name, request_id), `execute` included
+  // UUIDv7: at most one commit for (client_name, request_id), as in ExecuteRequest and together with it. One that a single
+  // branch of `execute` had is found out at the first statement that may write in that branch's resource.
+  3: optional string request_id,
   4: optional string label,        // for people: shown by `troth status`, never interpreted
   5: optional string traceparent   // W3C trace context, passed through
 }

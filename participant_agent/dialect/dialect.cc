@@ -1,5 +1,7 @@
 #include "participant_agent/dialect/dialect.h"
 
+#include <fmt/format.h>
+
 #include "base/check.h"
 #include "participant_agent/dialect/dialects.h"
 
@@ -13,6 +15,13 @@ const Dialect& dialect_of(DatabaseKind kind) {
   }
   CHECK(false, "no dialect for kind {}", static_cast<int>(kind));
   return postgres_dialect();
+}
+
+std::string repeated_requests(std::string_view table) {
+  return fmt::format(
+      "SELECT client, request_id FROM {} WHERE request_id IS NOT NULL GROUP BY client, request_id "
+      "HAVING COUNT(*) > 1 ORDER BY client, request_id LIMIT {}",
+      table, kRepeatedRequestsShown);
 }
 
 }  // namespace troth::agent

@@ -27,6 +27,8 @@ namespace troth::agent {
 
 using Texts = std::vector<std::string>;
 
+inline constexpr std::uint32_t kRepeatedRequestsShown = 20;
+
 // kUnset: the database's own for Postgres; READ COMMITTED for MySQL and MariaDB, whose gap locks otherwise
 // make strangers wait for branches in doubt.
 enum class Isolation : std::uint8_t { kUnset, kReadCommitted, kRepeatableRead, kSerializable };
@@ -115,9 +117,12 @@ class Dialect {
   // MariaDB wait as long as the session was set up for.
   [[nodiscard]] virtual Texts insert_barrier(const BranchId& branch, EpochNumber epoch,
                                              std::chrono::milliseconds wait) const = 0;
-  // The same at a request's key: no one-phase branch of this request can ever commit here. Branch number 1.
+  // The same at a request's key: no branch of this request can ever commit here. Branch number 1.
   [[nodiscard]] virtual Texts insert_request_barrier(const RequestKey& request, EpochNumber epoch,
                                                      std::chrono::milliseconds wait) const = 0;
+  // Answer: rows for `parse_marker`, of requests that stand in more than one row, the first kRepeatedRequestsShown
+  // of them: only tables of version 1 let that be.
+  [[nodiscard]] virtual Texts read_repeated_requests() const = 0;
   // Answer: rows for `parse_prepared`; strangers' rows parse to nothing.
   [[nodiscard]] virtual Texts list_prepared() const = 0;
   // Nothing: a stranger's, never touched.

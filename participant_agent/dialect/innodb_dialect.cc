@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "participant_agent/dialect/dialects.h"
 #include "participant_agent/dialect/literals.h"
 #include "participant_agent/dialect/xid.h"
 
@@ -193,12 +194,17 @@ Texts InnodbDialect::read_markers(const BranchId& branch, const std::optional<Re
       kMarkerColumns, branch.transaction.epoch.value, branch.transaction.sequence.value, branch.branch.value,
       plain_literal(branch.transaction.text()));
   if (request) {
-    query += fmt::format(
-        " UNION SELECT {} FROM troth_branch WHERE client = {} AND request_id = {} AND branch = {}",
-        kMarkerColumns, text_value(request->client), bytes_value(octets_of(request->id)),
-        branch.branch.value);
+    query += fmt::format(" UNION SELECT {} FROM troth_branch WHERE client = {} AND request_id = {}",
+                         kMarkerColumns, text_value(request->client), bytes_value(octets_of(request->id)));
   }
   return {query};
+}
+
+Texts InnodbDialect::read_repeated_requests() const {
+  return {
+      fmt::format("SELECT {} FROM troth_branch JOIN ({}) repeated USING (client, request_id) "
+                  "ORDER BY client, request_id, epoch, sequence, branch",
+                  kMarkerColumns, repeated_requests("troth_branch"))};
 }
 
 Texts InnodbDialect::insert_barrier(const BranchId& branch, EpochNumber epoch,

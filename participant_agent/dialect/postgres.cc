@@ -193,11 +193,17 @@ class PostgresDialect final : public Dialect {
         kMarkerColumns, branch.transaction.epoch.value, branch.transaction.sequence.value,
         branch.branch.value, plain_literal(branch.transaction.text()));
     if (request) {
-      query += fmt::format(
-          " UNION SELECT {} FROM troth.troth_branch WHERE client = {} AND request_id = {} AND branch = {}",
-          kMarkerColumns, text_value(request->client), uuid_value(request->id), branch.branch.value);
+      query += fmt::format(" UNION SELECT {} FROM troth.troth_branch WHERE client = {} AND request_id = {}",
+                           kMarkerColumns, text_value(request->client), uuid_value(request->id));
     }
     return {query};
+  }
+
+  Texts read_repeated_requests() const override {
+    return {
+        fmt::format("SELECT {} FROM troth.troth_branch JOIN ({}) repeated USING (client, request_id) "
+                    "ORDER BY client, request_id, epoch, sequence, branch",
+                    kMarkerColumns, repeated_requests("troth.troth_branch"))};
   }
 
   Texts insert_barrier(const BranchId& branch, EpochNumber epoch,

@@ -4,10 +4,14 @@
 
 #include <fmt/format.h>
 
+#include "participant_agent/dialect/dialects.h"
 #include "participant_agent/dialect/literals.h"
 
 namespace troth::agent {
 namespace {
+
+// Of an upgrade, at what holds a table: branches in doubt do.
+constexpr int kLockSeconds = 5;
 
 // Names come from an operator's configuration: quoted, with the quote doubled.
 std::string quoted(std::string_view name, char quote) {
@@ -29,7 +33,18 @@ Texts install_postgres(const InstallOptions& options) {
       "state text COLLATE \"C\" NOT NULL "
       "CHECK (state IN ('committed', 'local', 'undone', 'barred', 'repaired')), "
       "leader_epoch bigint NOT NULL, created timestamptz NOT NULL DEFAULT now(), "
-      "PRIMARY KEY (epoch, sequence, branch, transaction), UNIQUE (client, request_id, branch))",
+      "PRIMARY KEY (epoch, sequence, branch, transaction), "
+      "CONSTRAINT troth_request UNIQUE (client, request_id))",
+      // One text, so that there is a key at every moment. Where there is nothing to change it takes no lock.
+      fmt::format("DO $troth$ BEGIN "
+                  "IF EXISTS (SELECT FROM pg_catalog.pg_constraint "
+                  "WHERE conrelid = 'troth.troth_branch'::regclass "
+                  "AND conname = 'troth_branch_client_request_id_branch_key') THEN "
+                  "SET LOCAL lock_timeout = '{}s'; "
+                  "ALTER TABLE troth.troth_branch ADD CONSTRAINT troth_request UNIQUE (client, request_id), "
+                  "DROP CONSTRAINT troth_branch_client_request_id_branch_key; "
+                  "END IF; END $troth$",
+                  kLockSeconds),
       "CREATE TABLE IF NOT EXISTS troth.troth_owner ("
       "id integer PRIMARY KEY CHECK (id = 1), agent text COLLATE \"C\" NOT NULL, incarnation bigint NOT "
       "NULL, "
@@ -43,8 +58,13 @@ Texts install_postgres(const InstallOptions& options) {
       "id integer PRIMARY KEY CHECK (id = 1), version integer NOT NULL, installation text COLLATE \"C\" NOT "
       "NULL, "
       "installed timestamptz NOT NULL)",
-      fmt::format("INSERT INTO troth.troth_schema_version VALUES (1, {}, {}, now()) ON CONFLICT DO NOTHING",
-                  kSchemaVersion, plain_literal(options.installation)),
+      // Not where the key is another, whatever a client that goes on behind an error has run before.
+      fmt::format(
+          "INSERT INTO troth.troth_schema_version AS v SELECT 1, {}, {}, now() "
+          "WHERE EXISTS (SELECT FROM pg_catalog.pg_constraint "
+          "WHERE conrelid = 'troth.troth_branch'::regclass AND conname = 'troth_request') "
+          "ON CONFLICT (id) DO UPDATE SET version = excluded.version WHERE v.version < excluded.version",
+          kSchemaVersion, plain_literal(options.installation)),
       fmt::format("GRANT USAGE ON SCHEMA troth TO {}", role),
       fmt::format("GRANT SELECT, INSERT, DELETE ON troth.troth_branch TO {}", role),
       fmt::format("GRANT SELECT, UPDATE ON troth.troth_owner TO {}", role),
@@ -59,6 +79,34 @@ std::string exact_text(DatabaseKind kind, std::uint32_t length) {
                      kind == DatabaseKind::kMariadb ? "utf8mb4_nopad_bin" : "utf8mb4_0900_bin");
 }
 
+// A name as a value, legible where it is no trouble.
+std::string value_of(std::string_view name) {
+  const auto is_legible = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '`';
+  };
+  return std::ranges::all_of(name, is_legible) ? fmt::format("'{}'", name)
+                                               : fmt::format("_utf8mb4 X'{}'", hexadecimal(name));
+}
+
+// How many columns the request's key has: three of version 1, two of this one. A subquery.
+std::string columns_of_request_key(const std::string& database) {
+  return fmt::format(
+      "(SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = {} AND table_name = "
+      "'troth_branch' AND index_name = 'troth_request' AND non_unique = 0)",
+      value_of(database));
+}
+
+// Only a prepared statement's text can depend on what is there. Where there is nothing to change it takes no lock.
+Texts upgrade_innodb_key(const std::string& database) {
+  return {fmt::format("SET SESSION lock_wait_timeout = {0}, SESSION innodb_lock_wait_timeout = {0}",
+                      kLockSeconds),
+          fmt::format(
+              "SET @troth = IF({} = 3, CONCAT('ALTER TABLE ', {}, '.troth_branch DROP INDEX troth_request, "
+              "ADD UNIQUE KEY troth_request (client, request_id)'), 'DO 0')",
+              columns_of_request_key(database), value_of(quoted(database, '`'))),
+          "PREPARE troth FROM @troth", "EXECUTE troth", "DEALLOCATE PREPARE troth"};
+}
+
 Texts install_innodb(DatabaseKind kind, const InstallOptions& options) {
   const std::string schema = quoted(options.database, '`');
   const std::string account = fmt::format("{}@{}", quoted(options.role, '`'), quoted(options.role_host, '`'));
@@ -71,7 +119,7 @@ Texts install_innodb(DatabaseKind kind, const InstallOptions& options) {
           "state ENUM('committed', 'local', 'undone', 'barred', 'repaired') {} NOT NULL, "
           "leader_epoch INT UNSIGNED NOT NULL, created DATETIME(6) NOT NULL, "
           "PRIMARY KEY (epoch, sequence, branch, transaction), "
-          "UNIQUE KEY troth_request (client, request_id, branch)) ENGINE=InnoDB",
+          "UNIQUE KEY troth_request (client, request_id)) ENGINE=InnoDB",
           schema, kAscii, exact_text(kind, 64), kAscii),
       fmt::format("CREATE TABLE IF NOT EXISTS {}.troth_owner ("
                   "id INT NOT NULL PRIMARY KEY CHECK (id = 1), agent {} NOT NULL, "
@@ -89,13 +137,19 @@ Texts install_innodb(DatabaseKind kind, const InstallOptions& options) {
                   "id INT NOT NULL PRIMARY KEY CHECK (id = 1), version INT UNSIGNED NOT NULL, "
                   "installation VARCHAR(64) {} NOT NULL, installed DATETIME(6) NOT NULL) ENGINE=InnoDB",
                   schema, kAscii),
-      fmt::format("INSERT IGNORE INTO {}.troth_schema_version VALUES (1, {}, {}, UTC_TIMESTAMP(6))", schema,
-                  kSchemaVersion, plain_literal(options.installation)),
+      // Not where the key is another, whatever a client that goes on behind an error has run before.
+      fmt::format(
+          "INSERT INTO {0}.troth_schema_version SELECT 1, {1}, {2}, UTC_TIMESTAMP(6) FROM DUAL WHERE {3} = 2 "
+          "ON DUPLICATE KEY UPDATE version = GREATEST(version, {1})",
+          schema, kSchemaVersion, plain_literal(options.installation),
+          columns_of_request_key(options.database)),
       fmt::format("GRANT SELECT, INSERT, DELETE ON {}.troth_branch TO {}", schema, account),
       fmt::format("GRANT SELECT, UPDATE ON {}.troth_owner TO {}", schema, account),
       fmt::format("GRANT SELECT, INSERT, UPDATE ON {}.troth_floor TO {}", schema, account),
       fmt::format("GRANT SELECT ON {}.troth_schema_version TO {}", schema, account),
   };
+  const Texts upgrade = upgrade_innodb_key(options.database);
+  texts.insert(std::next(texts.begin()), upgrade.begin(), upgrade.end());
   if (kind == DatabaseKind::kMysql) {
     texts.push_back(fmt::format("GRANT XA_RECOVER_ADMIN ON *.* TO {}", account));
     // Shows a session its own user variables: what a trigger left in one keeps the session from the next
@@ -133,7 +187,18 @@ std::string install_script(DatabaseKind kind, const InstallOptions& options) {
     script += fmt::format("--   CREATE USER {}@{} IDENTIFIED BY '...';\n", quoted(options.role, '`'),
                           quoted(options.role_host, '`'));
   }
-  script += "-- and grant it what the services' statements need.\n";
+  script += fmt::format(
+      "-- and grant it what the services' statements need.\n"
+      "-- Where tables of an older version stand they are brought to this one: stop the resource's agent "
+      "before,\n"
+      "-- with nothing in doubt here (`troth in-doubt`), run all of this, and start an agent of this "
+      "release.\n"
+      "-- When a lock is waited for in vain, something is in doubt all the same. When a key is duplicated, "
+      "a\n"
+      "-- request_id stands in two rows; `troth install` without --print says what to do, and the keys are "
+      "those of:\n"
+      "--   {};\n",
+      repeated_requests(postgres ? "troth.troth_branch" : quoted(options.database, '`') + ".troth_branch"));
   for (const auto& text : install_texts(kind, options))
     script += text + ";\n";
   return script;

@@ -7,6 +7,9 @@
 //   troth_owner           one row: the agent that may run branches here
 //   troth_floor           one row per cluster: below it, rows were deleted on purpose
 //   troth_schema_version  one row: version of this layout, and the installation's own random name
+//
+// Versions: in 1 a request stood in a row for each branch number, so that it could commit twice (attack 69); since 2 in
+// one row, for a transaction has one branch in a resource, whatever its number.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +19,7 @@
 
 namespace troth::agent {
 
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 
 struct InstallOptions {
   std::string role;          // the agent's database role, used by nobody else; MySQL: user part
@@ -26,6 +29,8 @@ struct InstallOptions {
 };
 
 // Run by a DBA's role, once; a second run changes nothing. The role itself (and its password) is made before.
+// Where tables of an older version stand they are brought to this one, in place; from whatever an earlier run that
+// was broken off left behind. The version is the last of it to rise, and only where the layout is its own.
 [[nodiscard]] Texts install_texts(DatabaseKind kind, const InstallOptions& options);
 // Refuse beforehand if `list_prepared` or an owner's recent counter shows life.
 [[nodiscard]] Texts uninstall_texts(DatabaseKind kind, const InstallOptions& options);

@@ -394,8 +394,8 @@ void Resource::bar_request(const RequestKey& request, EpochNumber epoch,
           case BarrierAttempted::Outcome::kUndecided: return RequestVerdict{};
           case BarrierAttempted::Outcome::kCollided: break;
         }
-        // In one phase there is one branch, and its barrier stands at that branch's key.
-        const auto rows = connection.read_markers(BranchId{{}, BranchNumber{1}}, request);
+        // Of no branch: no transaction has sequence 0 of epoch 0.
+        const auto rows = connection.read_markers(BranchId{}, request);
         return rows ? judge_request(request, *rows) : RequestVerdict{};
       },
       [done = std::move(done)](Result<RequestVerdict> verdict) {

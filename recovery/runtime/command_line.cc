@@ -359,7 +359,8 @@ void add_installation(CLI::App& app, const Choose& choose, bool uninstall) {
   const char* name = uninstall ? "uninstall" : "install";
   auto* command = add_command(
       app, name,
-      uninstall ? "Remove Troth's tables from a resource" : "Make Troth's tables in a resource, once",
+      uninstall ? "Remove Troth's tables from a resource"
+                : "Make Troth's tables in a resource, or bring older ones up to date",
       fmt::format(
           "  troth {0} accounts_pg --agent-config /etc/troth/agent.toml --admin-user postgres \\\n"
           "        --admin-password-file /root/pg-password\n"

@@ -14,11 +14,13 @@
 #include "base/runtime/process.h"
 #include "base/runtime/secret.h"
 #include "base/runtime/settings_file.h"
+#include "participant_agent/dialect/dialect.h"
 #include "participant_agent/dialect/schema.h"
 #include "participant_agent/runtime/database_connection.h"
 #include "participant_agent/runtime/settings.h"
 #include "recovery/runtime/commands.h"
 #include "recovery/runtime/console.h"
+#include "recovery/schema_upgrade.h"
 #include "recovery/text_table.h"
 
 namespace troth::recovery {
@@ -117,21 +119,64 @@ std::string standing(agent::DatabaseConnection& database) {
                      server->owner.agent.value.empty() ? "nobody" : server->owner.agent.value);
 }
 
+// The agent that serves the resource now; empty: nobody. A running one raises the counter; three of its intervals
+// show it.
+Result<AgentId> serving_agent(const ConfiguredResource& configured, agent::DatabaseConnection& database) {
+  auto before = database.read_server("");
+  if (!before) return from_database(std::move(before.error()), configured.resource.name);
+  std::this_thread::sleep_for(3 * configured.counter_interval);
+  auto after = database.read_server("");
+  if (!after) return from_database(std::move(after.error()), configured.resource.name);
+  if (before->owner == after->owner) return AgentId{};
+  return after->owner.agent;
+}
+
 // ---- install
 
-Result<agent::ServerRow> install(const InstallCommand& command, const ResourceSettings& resource,
+// Tables of an older version: an agent of that version is not to run on those of this one.
+Status may_upgrade(const ConfiguredResource& configured, agent::DatabaseConnection& database) {
+  const auto& resource = configured.resource;
+  const auto serving = serving_agent(configured, database);
+  if (!serving) return std::unexpected(serving.error());
+  if (!serving->value.empty())
+    return std::unexpected(tables_in_use(resource.name, fmt::format("agent {} serves it", serving->value)));
+  auto found = database.ask_texts(agent::dialect_of(resource.kind).read_repeated_requests());
+  if (!found) return from_database(std::move(found.error()), resource.name);
+  std::vector<agent::MarkerRow> rows;
+  for (const auto& row : *found) {
+    auto marker = agent::parse_marker(row);
+    if (!marker) return std::unexpected(std::move(marker.error()));
+    rows.push_back(std::move(*marker));
+  }
+  if (!rows.empty()) return std::unexpected(repeated_requests(resource.kind, resource.name, rows));
+  return {};
+}
+
+Result<agent::ServerRow> install(const InstallCommand& command, const ConfiguredResource& configured,
                                  agent::DatabaseConnection& database) {
+  const auto& resource = configured.resource;
+  // Where nothing of Troth's stands this fails, and so does an installation that was broken off.
+  const auto before = database.read_server("");
+  if (before && before->schema_version > agent::kSchemaVersion)
+    return std::unexpected(tables_too_new(resource.name, before->schema_version));
+  if (before && before->schema_version < agent::kSchemaVersion) {
+    if (auto may = may_upgrade(configured, database); !may) return std::unexpected(std::move(may.error()));
+  }
   if (auto done = database.run_texts(agent::install_texts(resource.kind, options_of(command, resource)));
-      !done)
-    return from_database(std::move(done.error()), resource.name);
+      !done) {
+    auto& refused = done.error();
+    if (refused.meaning == agent::Meaning::kLockTimeout)
+      return std::unexpected(tables_in_use(resource.name, refused.error.message));
+    return from_database(std::move(refused), resource.name);
+  }
   auto server = database.read_server("");
   if (!server) return from_database(std::move(server.error()), resource.name);
   if (server->schema_version != agent::kSchemaVersion) {
     return fail(
         ErrorCode::kInvalidArgument, Effect::kNone,
-        fmt::format("{} holds version {} of Troth's tables, and this tool makes version {}: use the tool "
-                    "of its release",
-                    resource.name, server->schema_version, agent::kSchemaVersion));
+        fmt::format("{} holds version {} of Troth's tables still: troth_branch has another unique key than "
+                    "`troth install` made, make it one of (client, request_id) named troth_request",
+                    resource.name, server->schema_version));
   }
   return std::move(*server);
 }
@@ -177,16 +222,12 @@ Status nothing_lives(const ConfiguredResource& configured, agent::DatabaseConnec
         fmt::format("{} holds {} in doubt: start its agent, and see `troth in-doubt`", name,
                     counted(static_cast<std::int64_t>(prepared->branches.size()), "branch", "branches")));
   }
-  auto before = database.read_server("");
-  if (!before) return from_database(std::move(before.error()), name);
-  // A running agent raises the counter; three of its intervals show it.
-  std::this_thread::sleep_for(3 * configured.counter_interval);
-  auto after = database.read_server("");
-  if (!after) return from_database(std::move(after.error()), name);
-  if (before->owner == after->owner) return {};
+  const auto serving = serving_agent(configured, database);
+  if (!serving) return std::unexpected(serving.error());
+  if (serving->value.empty()) return {};
   return fail(ErrorCode::kBusy, Effect::kNone,
               fmt::format("agent {} serves {} now: stop it, or take the resource out of its configuration",
-                          after->owner.agent.value, name));
+                          serving->value, name));
 }
 
 Status uninstall(const InstallCommand& command, const ConfiguredResource& configured,
@@ -237,7 +278,7 @@ ExitCode run(const InstallCommand& command, const Surroundings& around, Console&
   if (const auto written = audit.write("", "before", standing(**database)); !written)
     return console.complain(written.error());
   if (!command.uninstall) {
-    const auto server = install(command, resource, **database);
+    const auto server = install(command, *configured, **database);
     if (const auto noted = audit.write("-done", "after",
                                        server ? standing(**database) : "refused: " + server.error().message);
         !noted)

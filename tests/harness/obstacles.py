@@ -60,8 +60,8 @@ class Obstacle:
 class MarkerKey(Obstacle):
     """An uncommitted row of somebody else at the request's key."""
 
-    def __init__(self, vault: Vault, client: str, request_id: str, branch: int) -> None:
-        self._key = (client, as_database_key(request_id, vault.server.kind), branch)
+    def __init__(self, vault: Vault, client: str, request_id: str) -> None:
+        self._key = (client, as_database_key(request_id, vault.server.kind))
         super().__init__(vault)
 
     def _place(self) -> None:
@@ -69,8 +69,8 @@ class MarkerKey(Obstacle):
         created = ", created" if self.vault.server.kind != "postgres" else ""
         now = ", UTC_TIMESTAMP(6)" if created else ""
         self._run(
-            f"INSERT INTO {table} (epoch, sequence, transaction, state, leader_epoch, client, request_id, branch{created})"
-            f" VALUES (0, 0, 'obstacle', 'barred', 0, %s, %s, %s{now})",
+            f"INSERT INTO {table} (epoch, sequence, transaction, state, leader_epoch, branch, client, request_id{created})"
+            f" VALUES (0, 0, 'obstacle', 'barred', 0, 1, %s, %s{now})",
             *self._key,
         )
 

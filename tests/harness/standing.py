@@ -136,7 +136,7 @@ class Standing:
 
 
 def _marker(standing: Standing) -> Obstacle:
-    return MarkerKey(standing.vault, "harness", standing.order.request_id, branch=1)
+    return MarkerKey(standing.vault, "harness", standing.order.request_id)
 
 
 AT_MARKER = Wait(_marker)

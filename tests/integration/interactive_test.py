@@ -461,6 +461,43 @@ def test_a_request_that_ran_in_one_phase_is_not_run_again(cluster, client, resou
     assert error.code == codes().REQUEST_ID_REUSED and error.transaction_id == talk.id
 
 
+@pytest.mark.parametrize(
+    ("other", "single"), [*PAIRS, *(pair[::-1] for pair in PAIRS)], ids=lambda name: str(name)
+)
+def test_a_request_that_committed_in_one_phase_does_not_commit_again(cluster, client, other, single):
+    """Attack 69: also where its marker is met by the second branch: all of the transaction ends, with effect none."""
+    request, transfer = new_request_id(), new_request_id()
+    done = client.run(cluster.bank.shift(new_request_id(), single, 28, 29, 1), request_id=request)
+    talk = Conversation(client, request_id=request)
+    for each in cluster.bank.move(other, transfer, 28, -5):
+        talk.query(other, each)
+    error = refused(talk.query, single, cluster.bank.move(single, transfer, 28, 5)[0])
+    assert (error.code, error.effect) == (codes().REQUEST_ID_REUSED, effects().NONE)
+    assert (error.resource, error.branch, error.transaction_id) == (single, 2, talk.id)
+    assert done.transaction_id in error.message
+    error = refused(talk.commit)
+    assert (error.code, error.effect) == (codes().UNKNOWN_TRANSACTION, effects().NONE)
+    nobody_waits(cluster, other, 28)
+    assert cluster.bank.stands_in(transfer) == []
+    assert cluster.markers(other, request) == []
+    assert [m.transaction for m in cluster.markers(single, request)] == [done.transaction_id]
+
+
+def test_an_interactive_request_does_not_commit_again_in_one_phase(cluster, client, pair):
+    request, transfer = new_request_id(), new_request_id()
+    talk = Conversation(client, request_id=request)
+    for resource, amount in ((pair[0], -1), (pair[1], 1)):
+        for each in cluster.bank.move(resource, transfer, 27, amount):
+            talk.query(resource, each)
+    talk.commit()
+    for resource in pair:
+        error = refused(
+            client.run, cluster.bank.shift(new_request_id(), resource, 27, 29, 1), request_id=request
+        )
+        assert (error.code, error.effect) == (codes().REQUEST_ID_REUSED, effects().NONE)
+        assert len(cluster.markers(resource, request)) == 1
+
+
 def test_a_barred_request_never_commits(cluster, client, pair):
     request = new_request_id()
     talk = Conversation(client, request_id=request)

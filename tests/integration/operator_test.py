@@ -59,7 +59,7 @@ def test_what_is_installed_can_be_printed_repeated_and_taken_out(cluster):
     for vault in cluster.vaults:
         named = f"resource={vault.resource} operator=alice reason"
         assert f"action=install {named}=" in trail
-        assert f'action=uninstall {named}="the bank moves" before="version 1, installation ' in trail
+        assert f'action=uninstall {named}="the bank moves" before="version 2, installation ' in trail
         assert f'action=uninstall-done {named}="the bank moves" after="Troth\'s tables are gone"' in trail
 
 

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from harness import Cluster, branch, eventually, new_request_id, statement
+from harness import Cluster, Conversation, branch, eventually, new_request_id, statement
 from harness.thrift_api import api
 
 PAIRS = [("pg", "my"), ("pg", "ma"), ("my", "ma")]
@@ -189,6 +189,64 @@ def test_a_request_id_with_other_content_is_refused(cluster, client, pair):
     other = cluster.bank.transfer(new_request_id(), pair[0], 12, pair[1], 13, amount=2)
     error = refused(client, other, request_id=request)
     assert (error.code, error.effect) == (codes().REQUEST_ID_REUSED, effects().NONE)
+
+
+@pytest.fixture(params=[*PAIRS, *(pair[::-1] for pair in PAIRS)], ids="+".join)
+def ordered_pair(request) -> tuple[str, str]:
+    return request.param
+
+
+def test_a_request_that_committed_in_one_phase_does_not_commit_again(cluster, client, ordered_pair):
+    """Attack 69: of a single branch there is no record. Other work of its request_id meets its marker in the resource, also
+    where its own branch there is the second one."""
+    other, single = ordered_pair
+    first, second, request = new_request_id(), new_request_id(), new_request_id()
+    done = client.run(cluster.bank.shift(first, single, 31, 32, 1), request_id=request)
+    assert ".s" in done.transaction_id
+    error = refused(client, cluster.bank.transfer(second, other, 31, single, 32, 5), request_id=request)
+    assert (error.code, error.effect) == (codes().REQUEST_ID_REUSED, effects().NONE)
+    assert (error.resource, error.branch) == (single, 2)
+    assert done.transaction_id in error.message
+    assert cluster.bank.stands_in(second) == []
+    assert cluster.bank.stands_in(first) == [single]
+    assert cluster.markers(other, request) == []
+    assert [m.transaction for m in cluster.markers(single, request)] == [done.transaction_id]
+    cluster.bank.check()
+    # The work itself is told as before.
+    again = client.run(cluster.bank.shift(first, single, 31, 32, 1), request_id=request)
+    assert again.already_committed and again.transaction_id == done.transaction_id
+
+
+def test_a_request_that_committed_in_two_phases_does_not_commit_again_in_one(cluster, client, ordered_pair):
+    other, single = ordered_pair
+    first, second, request = new_request_id(), new_request_id(), new_request_id()
+    client.run(cluster.bank.transfer(first, other, 33, single, 34, 5), request_id=request)
+    for resource in ordered_pair:
+        error = refused(client, cluster.bank.shift(second, resource, 33, 34, 1), request_id=request)
+        assert (error.code, error.effect) == (codes().REQUEST_ID_REUSED, effects().NONE)
+        assert len(cluster.markers(resource, request)) == 1
+    assert cluster.bank.stands_in(second) == []
+    cluster.bank.check()
+
+
+def test_a_bar_meets_a_branch_of_any_number(cluster, client, ordered_pair):
+    """Attack 40: while an interactive branch of the request is open nothing is proved in its resource, and when it is over
+    nothing is in the way of the bar."""
+    other, single = ordered_pair
+    types_ = api("transactions")
+    request = new_request_id()
+    talk = Conversation(client, request_id=request)
+    for resource in (other, single):
+        for each in cluster.bank.move(resource, new_request_id(), 35, 0):
+            talk.query(resource, each)
+    asked = types_.StatusRequest(
+        request_id=request, client_name=client.name, bar=True, bar_resources=[single], timeout_ms=500
+    )
+    assert client.status(asked).state == types_.TransactionState.UNKNOWN
+    talk.rollback()
+    asked.timeout_ms = 10_000
+    assert client.status(asked).state == types_.TransactionState.NOT_COMMITTED
+    assert [m.state for m in cluster.markers(single, request)] == ["barred"]
 
 
 def test_a_retry_after_an_abort_runs_anew(cluster, client, pair):

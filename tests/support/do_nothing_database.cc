@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "participant_agent/dialect/schema.h"
+
 namespace troth {
 
 using namespace agent;
@@ -177,11 +179,10 @@ class DoNothingConnection final : public DatabaseConnection {
                                       std::chrono::milliseconds) override {
     const std::lock_guard lock(database_->mutex_);
     if (!alive()) return std::unexpected(lost());
-    const BranchId only{{}, BranchNumber{1}};  // the key of a branch that goes in one phase
-    if (is_held(only, request)) return std::unexpected(waits_in_vain());
+    if (is_held({}, request)) return std::unexpected(waits_in_vain());
     for (const auto& [branch, marker] : database_->markers_)
-      if (marker.request == request && branch.branch == only.branch) return std::unexpected(duplicate());
-    MarkerRow row = barrier(only, epoch);
+      if (marker.request == request) return std::unexpected(duplicate());
+    MarkerRow row = barrier(BranchId{{}, BranchNumber{1}}, epoch);
     row.request = request;
     if (!database_->request_barriers_.emplace(request, row).second) return std::unexpected(duplicate());
     return {};
@@ -221,7 +222,7 @@ class DoNothingConnection final : public DatabaseConnection {
     row.started = {1};
     row.version = "does nothing";
     row.installation = "0123456789abcdef";
-    row.schema_version = 1;
+    row.schema_version = kSchemaVersion;
     row.owner = database_->owner_;
     row.not_durable = database_->not_durable_;
     return row;
@@ -291,8 +292,7 @@ class DoNothingConnection final : public DatabaseConnection {
   // Whether an insert at this branch's key, or at this request's, would wait.
   bool is_held(const BranchId& branch, const std::optional<RequestKey>& request) const {
     const auto meets = [&](const BranchId& other, const MarkerRow& marker) {
-      return other == branch ||
-             (request.has_value() && marker.request == request && other.branch == branch.branch);
+      return other == branch || (request.has_value() && marker.request == request);
     };
     const auto runs = [&](const auto& entry) { return meets(entry.first, entry.second); };
     const auto is_prepared = [&](const auto& entry) { return meets(entry.first, entry.second.marker); };
@@ -338,10 +338,10 @@ class DoNothingConnection final : public DatabaseConnection {
       rows.push_back(found->second);
     if (!request.has_value() || !rows.empty()) return rows;
     if (const auto barred = database_->request_barriers_.find(*request);
-        barred != database_->request_barriers_.end() && barred->second.branch == branch.branch)
+        barred != database_->request_barriers_.end())
       rows.push_back(barred->second);
     for (const auto& [other, marker] : database_->markers_)
-      if (marker.request == request && other.branch == branch.branch) rows.push_back(marker);
+      if (marker.request == request) rows.push_back(marker);
     return rows;
   }
 

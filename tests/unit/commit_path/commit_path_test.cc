@@ -253,6 +253,33 @@ TEST_F(CommitPath, ABarFindsWhatAnEarlierReignCommittedInOnePhase) {
   EXPECT_EQ(teller.bar(barred, {"vault", "ledger"})->state, TransactionState::NOT_COMMITTED);
 }
 
+// Attack 69: its row in the resource is all that knows of it, and other work of the same request meets it as a branch of
+// any number, in one call or statement by statement, in this reign or the next.
+TEST_F(CommitPath, WhatWasCommittedInOnePhaseIsMetByOtherWorkWhateverItsBranch) {
+  const auto id = fresh_request_id();
+  const auto refuses = [&](const Teller::Executed& executed) {
+    ASSERT_FALSE(executed);
+    EXPECT_EQ(executed.error().code, ErrorCode::kRequestIdReused) << executed.error().message;
+    EXPECT_EQ(executed.error().effect, Effect::kNone);
+    EXPECT_EQ(executed.error().branch, 2U);
+  };
+  {
+    Teller teller(world_.address());
+    ASSERT_TRUE(is_committed(teller.execute(request_of({{"vault", kWork}}, id))));
+    refuses(teller.execute(request_of({{"till", kWork}, {"vault", kWork}}, id)));
+    refuses(teller.converse(request_of({{"till", kWork}, {"vault", kWork}}, id)));
+  }
+  world_.coordinator().drop();
+  world_.coordinator().start();
+  ASSERT_TRUE(holds_within(20s, [&] { return world_.serves(); }));
+  Teller teller(world_.address());
+  refuses(teller.execute(request_of({{"till", kWork}, {"vault", kWork}}, id)));
+  refuses(teller.converse(request_of({{"ledger", kWork}, {"vault", kWork}}, id)));
+  EXPECT_TRUE(becomes_quiet());
+  EXPECT_EQ(committed("till") + committed("ledger"), 0U);
+  EXPECT_EQ(committed("vault"), 1U);
+}
+
 TEST_F(CommitPath, ARequestIsRememberedAcrossCleanStopsAndDroppedProcesses) {
   const auto transfer = request_of(kTransfer, fresh_request_id());
   const auto single = request_of({{"vault", kWork}}, fresh_request_id());

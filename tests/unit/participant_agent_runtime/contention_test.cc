@@ -3,8 +3,10 @@
 #include <string>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "participant_agent/marker_judgement.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
 namespace troth::agent {
@@ -98,14 +100,74 @@ TEST_P(ContentionTest, SameRequestInAnotherTransactionMeetsItsMarker) {
   EXPECT_EQ(resource().balance(1), "105");
 }
 
-// Attack 49: two branches of one request on one server do not meet.
+// The same request as a branch of another number, by other work: in one phase it left no record, and its row is all that
+// keeps it from a second commit. The reverse too.
+TEST_P(ContentionTest, SameRequestUnderAnotherBranchNumberMeetsItsMarker) {
+  const auto session = resource().connect();
+  for (const std::uint32_t first_number : {1U, 2U}) {
+    const RequestKey key{.client = fmt::format("shop {}", first_number),
+                         .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8057")};
+    BranchWork first = resource().transfer(1, 5, BranchEnding::kCommitOnePhase);
+    first.start.request = key;
+    first.start.id.branch = {first_number};
+    ASSERT_TRUE(ended_as<CommittedOnePhase>(session->run_branch(first)));
+
+    BranchWork other = resource().transfer(1, 5);
+    other.start.request = key;
+    other.start.id.branch = {3 - first_number};
+    other.start.digest.bytes[0] = 1;
+    const WorkResult met = session->run_branch(other);
+    ASSERT_TRUE(ended_as<MarkerTaken>(met));
+    const auto& rows = std::get<MarkerTaken>(met.outcome).rows;
+    ASSERT_EQ(rows.size(), 1U);
+    EXPECT_EQ(rows[0].transaction, first.start.id.transaction.text());
+    EXPECT_EQ(rows[0].branch, first.start.id.branch);
+    EXPECT_TRUE(
+        std::holds_alternative<RequestReused>(explain(other.start.id, key, other.start.digest, rows)));
+  }
+  EXPECT_EQ(resource().balance(1), "110");
+}
+
+// [T9] A request's barrier keeps its branch out whatever number that has, and meets its marker.
+TEST_P(ContentionTest, RequestBarrierIsForEveryBranchNumber) {
+  const auto session = resource().connect();
+  const RequestKey barred{.client = "bank", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8057")};
+  ASSERT_TRUE(session->insert_request_barrier(barred, {1}, 200ms).has_value());
+  BranchWork late = resource().transfer(1, 5);
+  late.start.request = barred;
+  late.start.id.branch = {2};
+  const WorkResult met = session->run_branch(late);
+  ASSERT_TRUE(ended_as<MarkerTaken>(met));
+  EXPECT_EQ(std::get<MarkerTaken>(met.outcome).rows.at(0).state, MarkerState::kBarred);
+
+  const RequestKey done{.client = "bank", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8058")};
+  BranchWork second = resource().transfer(1, 5);
+  second.start.request = done;
+  second.start.id.branch = {2};
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(second)));
+  const auto control = resource().connect();
+  const Answer<void> beside = control->insert_request_barrier(done, {1}, 200ms);
+  ASSERT_FALSE(beside.has_value());
+  EXPECT_EQ(beside.error().meaning, Meaning::kLockTimeout) << "undecided beside a prepared one";
+  ASSERT_TRUE(control->clean_up());
+  ASSERT_TRUE(session->finish_prepared(second.start.id, PreparedEnding::kCommit).has_value());
+  const Answer<void> behind = control->insert_request_barrier(done, {1}, 200ms);
+  ASSERT_FALSE(behind.has_value());
+  EXPECT_EQ(behind.error().meaning, Meaning::kDuplicateKey);
+  const auto rows = control->read_markers(BranchId{}, done);
+  ASSERT_TRUE(rows.has_value()) << rows.error().error.message;
+  EXPECT_EQ(judge_request(done, *rows).committed_as, second.start.id.transaction.text());
+}
+
+// Attack 49: two branches of one request on one server are in two resources, each with tables of its own.
 TEST_P(ContentionTest, TwoBranchesOfOneRequestPrepareBesideEachOther) {
+  const auto beside = TestResource::create(GetParam());
   const auto one = resource().connect();
-  const auto two = resource().connect();
+  const auto two = beside->connect();
   const RequestKey key{.client = "bank", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8057")};
   BranchWork first = resource().transfer(1, -5);
   first.start.request = key;
-  BranchWork second = resource().transfer(2, 5);
+  BranchWork second = beside->transfer(2, 5);
   second.start.request = key;
   second.start.id = {.transaction = first.start.id.transaction, .branch = {2}};
   ASSERT_TRUE(ended_as<Prepared>(one->run_branch(first)));
@@ -161,7 +223,8 @@ TEST_P(ContentionTest, BarredRequestMeetsItsBarrier) {
   EXPECT_EQ(std::get<MarkerTaken>(result.outcome).rows.at(0).state, MarkerState::kBarred);
 }
 
-// Attack 50: a marker that waited for another goes on without the gap lock that the wait left on it.
+// Attack 50: a marker that waited for another goes on without the gap lock that the wait left on it. The number of its
+// branch makes no difference.
 TEST_P(ContentionTest, MarkerThatWaitedDoesNotStopOthers) {
   const RequestKey key{.client = "bank", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8057")};
   const RequestKey next{.client = "bank", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8058")};
@@ -174,6 +237,7 @@ TEST_P(ContentionTest, MarkerThatWaitedDoesNotStopOthers) {
 
   BranchWork waits = resource().transfer(2, 5);
   waits.start.request = key;
+  waits.start.id.branch = {2};
   WorkResult waited;
   std::thread thread([&] {
     const DriverThread driver;
