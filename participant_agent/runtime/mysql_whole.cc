@@ -13,8 +13,10 @@
 namespace troth::agent {
 namespace {
 
-// The connection's character set, as a bound text is in: SET NAMES and the introducer choose one collation.
+// The connection's character set, as a bound text is in: SET NAMES and the introducer choose one collation. MariaDB with
+// EMPTY_STRING_IS_NULL makes a null of an empty text that is bound, and of this literal.
 std::string text_of(std::string_view text) {
+  if (text.empty()) return "''";
   return fmt::format("_utf8mb4 X'{}'", hexadecimal(text));
 }
 

@@ -175,6 +175,42 @@ TEST_P(OneTripInnodbTest, EachStatementCountsItsOwnRowsAndKeys) {
   EXPECT_FALSE(one.results.at(4).generated_key.has_value());
 }
 
+TEST_P(OneTripInnodbTest, EveryKindOfWriteCountsAsItDoesStepByStep) {
+  resource().run("CREATE TABLE goods (id INT AUTO_INCREMENT PRIMARY KEY, k INT UNIQUE, n INT NOT NULL)");
+  resource().run("INSERT INTO goods (k, n) VALUES (1, 1), (2, 2), (3, 3), (4, 4)");
+  const std::vector<std::string> writes{
+      "INSERT INTO goods (k, n) VALUES (?, 9)",
+      "INSERT INTO goods (id, k, n) VALUES (77, ? + 10, 9)",
+      "INSERT INTO goods (k, n) VALUES (1, ?) ON DUPLICATE KEY UPDATE n = VALUES(n)",
+      "INSERT INTO goods (k, n) VALUES (1, ?) ON DUPLICATE KEY UPDATE n = n",
+      "INSERT INTO goods (k, n) SELECT k + ?, n FROM goods AS g WHERE n > 2",
+      "REPLACE INTO goods (k, n) VALUES (?, 9), (2, 9)",
+      "UPDATE goods SET n = n WHERE n < ?",
+      "UPDATE goods SET n = n + 1 ORDER BY k DESC LIMIT ?",
+      "UPDATE goods g JOIN accounts a ON a.id = g.k SET g.n = g.n + ?, a.balance = a.balance",
+      "DELETE FROM goods WHERE n > 1 LIMIT ?",
+      "DELETE g FROM goods g JOIN accounts a ON a.id = g.k WHERE a.id < ?",
+      "DELETE FROM goods WHERE n > ? * 1000",
+  };
+  for (const std::string& sql : writes) {
+    const std::vector<Statement> statements{resource().statement(sql, {{std::int64_t{5}}})};
+    const auto session = warmed(statements);
+    std::vector<StatementResult> results;
+    for (const bool one_trip : {true, false}) {
+      BranchWork work = resource().work(statements);
+      work.one_trip = one_trip;
+      const WorkResult result = session->run_branch(work);
+      ASSERT_TRUE(ended_as<Prepared>(result)) << sql;
+      EXPECT_EQ(went_whole(result), one_trip) << sql;
+      results.push_back(result.results.at(0));
+      finish(*session, work, PreparedEnding::kRollBack);
+      ASSERT_TRUE(session->clean_up());
+    }
+    EXPECT_EQ(results[0].affected, results[1].affected) << sql;
+    EXPECT_EQ(results[0].generated_key.has_value(), results[1].generated_key.has_value()) << sql;
+  }
+}
+
 TEST_P(OneTripInnodbTest, FailingStatementIsToldByItsNumber) {
   resource().run("CREATE TABLE entries (id INT PRIMARY KEY, what VARCHAR(10))");
   resource().run("INSERT INTO entries VALUES (1, 'old')");
