@@ -177,6 +177,11 @@ void TestResource::install() {
   CHECK(claimed.has_value() && *claimed, "the owner row could not be claimed");
 }
 
+// XIDs are the server's, not the schema's: every process of tests has an epoch of its own.
+static EpochNumber own_epoch() {
+  return {static_cast<std::uint32_t>(getpid())};
+}
+
 TestResource::~TestResource() {
   // A test that failed may leave branches and sessions: they would keep the database from going.
   if (auto connection = connect(); connection != nullptr) {
@@ -189,7 +194,8 @@ TestResource::~TestResource() {
     }
     if (const auto prepared = connection->list_prepared(); prepared.has_value())
       for (const PreparedRow& row : prepared->branches)
-        if (row.branch.transaction.cluster == kCluster)
+        // XIDs are the server's: those of another process's test, beside this one, are not this one's to end.
+        if (row.branch.transaction.cluster == kCluster && row.branch.transaction.epoch == own_epoch())
           static_cast<void>(connection->finish_prepared(row.branch, PreparedEnding::kRollBack));
   }
   try {
@@ -288,8 +294,7 @@ std::unique_ptr<DatabaseConnection> TestResource::connect(const ConnectOptions& 
 }
 
 BranchWork TestResource::work(std::vector<Statement> statements, BranchEnding ending) {
-  // XIDs are the server's, not the schema's: every test has an epoch of its own.
-  const EpochNumber epoch{static_cast<std::uint32_t>(getpid())};
+  const EpochNumber epoch = own_epoch();
   BranchWork work;
   work.start.id = {
       .transaction = {.cluster = kCluster, .epoch = epoch, .sequence = {++last_sequence_}, .one_phase = {}},
