@@ -3,7 +3,8 @@
 #
 #   bench/run.sh transfer                                    the whole table, about seven minutes
 #   bench/run.sh transfer --databases postgres+mysql --clients 8 --acknowledge applied
-#   bench/run.sh transfer --help
+#   bench/run.sh count                                       messages, round trips and syncs of one transfer
+#   bench/run.sh transfer --help, bench/run.sh count --help
 #
 # How to read the numbers: bench/README.md.
 set -euo pipefail
@@ -17,6 +18,7 @@ usage() {
 
 case "${1:-}" in
   transfer) targets=(troth_bench_transfer troth_coordinator_program troth_agent_program troth) ;;
+  count) targets=(troth_bench_count troth_sync_counter troth_coordinator_program troth_agent_program troth) ;;
   -h | --help)
     usage
     exit 0

@@ -93,7 +93,7 @@ stage_database() {
   return "$status"
 }
 
-stage_harness() { build dev example_process && pytest harness tests/harness; }
+stage_harness() { build dev example_process troth_sync_counter && pytest harness tests/harness; }
 stage_integration() { build dev && pytest integration tests/integration; }
 stage_faults() { build dev && pytest faults tests/faults; }
 

@@ -12,12 +12,21 @@ import secrets
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from harness import Fleet, Program, Server, ServerError, eventually, programs_directory  # noqa: E402
+from harness import (
+    Fleet,
+    Program,
+    Server,
+    ServerError,
+    eventually,
+    free_port,
+    programs_directory,
+)  # noqa: E402
 from harness.thrift_api import Remote  # noqa: E402
 
 ACCOUNTS = 10_000
@@ -34,12 +43,23 @@ class Stage:
         subprocess.run(["bench-transfer", str(stage.file)])
     """
 
-    def __init__(self, pair: str, directory: Path, with_troth: bool, agents: int) -> None:
+    def __init__(
+        self,
+        pair: str,
+        directory: Path,
+        with_troth: bool,
+        agents: int,
+        door: Callable[[str, int], int] | None = None,
+    ) -> None:
+        """`door`: gives the port that leads to the server of this name and port, for every connection between clients,
+        coordinator (`clients`, and `directory` for agents), agents (`agent1`..) and databases (by their kind).
+        """
         self.pair = pair
         self.directory = directory / pair
         self.file = self.directory / "stage.json"
         self._with_troth = with_troth
         self._agents = agents
+        self._door = door or (lambda _, port: port)
         self._running = contextlib.ExitStack()
 
     def __enter__(self) -> Stage:
@@ -50,16 +70,17 @@ class Stage:
             password_file = self._make_password(APP_ROLE)
             for server in servers:
                 make_bank(server, APP_ROLE, password_file.read_text(encoding="ascii").strip())
+            ports = {server.kind: self._door(server.kind, server.port) for server in servers}
             postgres, mysql = servers
             description = {
                 "databases": self.pair,
                 "accounts": ACCOUNTS,
-                "postgres": _address(postgres, password_file),
-                "mysql": _address(mysql, password_file),
+                "postgres": _address(postgres, ports[postgres.kind], password_file),
+                "mysql": _address(mysql, ports[mysql.kind], password_file),
                 "processes": [{"name": server.kind, "pid": server.identity.pid} for server in servers],
             }
             if self._with_troth:
-                self._start_troth(servers, starting, description)
+                self._start_troth(servers, ports, starting, description)
             self.file.write_text(json.dumps(description, indent=2), encoding="ascii")
             self._running = starting.pop_all()
         return self
@@ -80,19 +101,24 @@ class Stage:
         file.write_text(secrets.token_urlsafe(24) + "\n", encoding="ascii")
         return file
 
-    def _start_troth(self, servers: list[Server], running: contextlib.ExitStack, description: dict) -> None:
+    def _start_troth(
+        self, servers: list[Server], ports: dict[str, int], running: contextlib.ExitStack, description: dict
+    ) -> None:
         coordinator = Program("troth-coordinator", self.directory / "coordinator", {"listen": "127.0.0.1:0"})
         coordinator.init("bench")
         _start(coordinator, running)
-        resources = [(server, self._make_resource(server)) for server in servers]
+        directory_port = self._door("directory", coordinator.port)
+        resources = [(server, self._make_resource(server, ports[server.kind])) for server in servers]
         shares = [resources] if self._agents == 1 else [[one] for one in resources]
         for number, share in enumerate(shares, 1):
+            agent_port = free_port()
             agent = Program(
                 "troth-agent",
                 self.directory / f"agent{number}",
                 {
-                    "listen": "127.0.0.1:0",
-                    "coordinators": [coordinator.address],
+                    "listen": f"127.0.0.1:{agent_port}",
+                    "advertise": f"127.0.0.1:{self._door(f'agent{number}', agent_port)}",
+                    "coordinators": [f"127.0.0.1:{directory_port}"],
                     "resource": [settings for _, settings in share],
                 },
             )
@@ -104,13 +130,13 @@ class Stage:
         description["processes"].append({"name": "coordinator", "pid": coordinator.pid})
         description["troth"] = {
             "host": "127.0.0.1",
-            "port": coordinator.port,
+            "port": self._door("clients", coordinator.port),
             "postgres_resource": resources[0][1]["name"],
             "mysql_resource": resources[1][1]["name"],
         }
         _wait_until_served(coordinator.port, len(resources))
 
-    def _make_resource(self, server: Server) -> dict:
+    def _make_resource(self, server: Server, port: int) -> dict:
         """Makes the role of the agent; returns the agent's settings for this database."""
         role = f"troth_{server.kind}"
         password_file = self._make_password(role)
@@ -119,7 +145,7 @@ class Stage:
             "name": f"accounts_{server.kind}",
             "kind": server.kind,
             "host": server.host,
-            "port": server.port,
+            "port": port,
             "database": server.database,
             "user": role,
             "password_file": str(password_file),
@@ -181,10 +207,10 @@ def _wait_until_served(port: int, resources: int) -> None:
         eventually(all_serve, "Troth serves every resource", _READY_WITHIN_S)
 
 
-def _address(server: Server, password_file: Path) -> dict:
+def _address(server: Server, port: int, password_file: Path) -> dict:
     return {
         "host": server.host,
-        "port": server.port,
+        "port": port,
         "database": server.database,
         "user": APP_ROLE,
         "password_file": str(password_file),
