@@ -151,15 +151,19 @@ class Side:
     rest: Counts
 
 
-# Rows: what stands at the left, how to get the number from Counts, and what theory says for two resource managers: Gray
-# and Lamport, Consensus on Transaction Commit (2006), section 3.2, where one of them begins the commit unasked.
-_Row = tuple[str, Callable[[Counts], int], str]
+# Rows: what stands at the left, how to get the number from Counts, and what theory says for two resource managers.
+# 2PC: Gray and Lamport, Consensus on Transaction Commit (2006), section 3.2: one of them begins the commit unasked, and
+# nobody acknowledges. PA, presumed abort: Mohan, Lindsay and Obermarck, Transaction Management in the R* Distributed
+# Database Management System (1986): all are asked, each forces prepare and commit, and acknowledges.
+_Theory = tuple[str, str]
+_NONE: _Theory = ("", "")
+_Row = tuple[str, Callable[[Counts], int], _Theory]
 _FROM_COORDINATOR = ("agents.prepare.call", "agents.commit_branch.call")
 _TO_COORDINATOR = ("agents.prepare.reply", "agents.commit_branch.reply")
 
 
 def _rows(kinds: list[str], files: list[str]) -> list[tuple[str, list[_Row]]]:
-    def messages(text: str, theory: str, *names: str) -> _Row:
+    def messages(text: str, theory: _Theory, *names: str) -> _Row:
         return text, lambda counts: counts.of(*names), theory
 
     def others(counts: Counts) -> int:
@@ -180,14 +184,16 @@ def _rows(kinds: list[str], files: list[str]) -> list[tuple[str, list[_Row]]]:
         (
             "messages",
             [
-                messages("client and coordinator", "", "clients.execute.call", "clients.execute.reply"),
-                messages("prepare", "1     n-1", "agents.prepare.call"),
-                messages("vote", "2     n", "agents.prepare.reply"),
-                messages("commit", "2     n", "agents.commit_branch.call"),
-                messages("acknowledgement", "", "agents.commit_branch.reply"),
-                messages("coordinator and agents", "5     3n-1", *_FROM_COORDINATOR, *_TO_COORDINATOR),
-                ("by the clock: heartbeats", others, ""),
-                messages("delays, call to answer", "4", "delays"),
+                messages("client and coordinator", _NONE, "clients.execute.call", "clients.execute.reply"),
+                messages("prepare", ("1  n-1", "2  n"), "agents.prepare.call"),
+                messages("vote", ("2  n", "2  n"), "agents.prepare.reply"),
+                messages("commit", ("2  n", "2  n"), "agents.commit_branch.call"),
+                messages("acknowledgement", ("", "2  n"), "agents.commit_branch.reply"),
+                messages(
+                    "coordinator and agents", ("5  3n-1", "8  4n"), *_FROM_COORDINATOR, *_TO_COORDINATOR
+                ),
+                ("by the clock: heartbeats", others, _NONE),
+                messages("delays, call to answer", ("4", ""), "delays"),
             ],
         ),
         (
@@ -196,16 +202,16 @@ def _rows(kinds: list[str], files: list[str]) -> list[tuple[str, list[_Row]]]:
                 row
                 for kind in kinds
                 for row in (
-                    (f"{kind}, of branches", trips(kind, "branches"), "2"),
-                    (f"{kind}, beside them", trips(kind, "beside"), ""),
+                    (f"{kind}, of branches", trips(kind, "branches"), ("", "2")),
+                    (f"{kind}, beside them", trips(kind, "beside"), _NONE),
                 )
             ],
         ),
         (
             "forced writes",
             [
-                *((file, syncs(file), "") for file in files),
-                ("together", lambda counts: sum(counts.syncs.values()), "3     n+1"),
+                *((file, syncs(file), ("1", "1") if file == "coordinator log" else _NONE) for file in files),
+                ("together", lambda counts: sum(counts.syncs.values()), ("3  n+1", "5  2n+1")),
             ],
         ),
     ]
@@ -215,7 +221,7 @@ def table(title: str, sides: list[Side]) -> str:
     """Lines with their ends. Numbers are by committed transfer; at rest, by second."""
     kinds = list(dict.fromkeys(kind for side in sides for kind in side.run.trips))
     files = sorted({file for side in sides for file in (*side.run.syncs, *side.rest.syncs)})
-    head = "".join(f"{side.name:>12}" for side in sides) + "   2PC, n=2"
+    head = "".join(f"{side.name:>12}" for side in sides) + f"   {'2PC n=2':<9}{'PA n=2':<9}"
     head += "".join(f"{side.name + ' at rest':>22}" for side in sides)
     text = f"{title}\n{'':<28}{head}\n"
     for section, rows in _rows(kinds, files):
@@ -223,7 +229,7 @@ def table(title: str, sides: list[Side]) -> str:
         for name, number, theory in rows:
             line = f"  {name:<26}"
             line += "".join(f"{figure(number(side.run) / side.transfers):>12}" for side in sides)
-            line += f"   {theory:<10}"
+            line += f"   {theory[0]:<9}{theory[1]:<9}"
             line += "".join(f"{figure(number(side.rest) / side.rest.seconds, '/s'):>21} " for side in sides)
             text += line.rstrip() + "\n"
     return text

@@ -121,12 +121,12 @@ def test_the_table_divides_and_the_json_does_not():
     rest = Counts(seconds=4.0, messages={}, trips={}, syncs={"postgres WAL": 2})
     side = Side("troth", 10, run, rest)
     rows = {line[2:28].strip(): line[28:].split() for line in counts.table("title", [side]).splitlines()}
-    assert rows["prepare"] == ["2.00", "1", "n-1", "-"]
+    assert rows["prepare"] == ["2.00", "1", "n-1", "2", "n", "-"]
     assert rows["coordinator and agents"][:2] == ["4.00", "5"]
     assert rows["delays, call to answer"][0] == "6.00"
     assert rows["postgres, of branches"][0] == "2.00"
     assert rows["postgres WAL"] == ["2.50", "0.50/s"]
-    assert rows["together"] == ["3.50", "3", "n+1", "0.50/s"]
+    assert rows["together"] == ["3.50", "3", "n+1", "5", "2n+1", "0.50/s"]
 
     line = json.loads(counts.json_line("postgres+mysql", 2, "applied", side))
     assert (line["bench"], line["agents"], line["side"], line["transfers"]) == ("count", 2, "troth", 10)
