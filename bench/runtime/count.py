@@ -35,13 +35,13 @@ from counts import Counts, Side, json_line, table  # noqa: E402
 from harness.undertaker import Undertaker  # noqa: E402
 from throwaway import FleetError, ServerError  # noqa: E402
 
-PROGRAMS = ROOT / "build" / "release" / "bin"
+# A test counts what it has built itself.
+PROGRAMS = Path(os.environ.get("TROTH_PROGRAMS") or ROOT / "build" / "release" / "bin")
 PAIRS = ("postgres+mysql", "postgres+mariadb")
 LOGS = ROOT / "out" / "bench" / "failed"
 SIDES = {"handcoded": "hand-coded", "troth": "troth"}
 # What a transfer leaves for later, the `ended` that goes with a heartbeat, is done by then.
 _TAIL_S = 3
-_REST_S = 10
 
 
 class CountError(Exception):
@@ -99,7 +99,7 @@ def count_side(side: str, stage: Stage, counters: Counters, options: argparse.Na
         load.wait_warm()
         time.sleep(_TAIL_S)
         with counters.window(windows):
-            time.sleep(_REST_S)
+            time.sleep(options.rest)
         with counters.window(windows):
             done = load.go()
             time.sleep(_TAIL_S)
@@ -111,19 +111,18 @@ def count_side(side: str, stage: Stage, counters: Counters, options: argparse.Na
 
 
 def count_pair(pair: str, directory: Path, options: argparse.Namespace) -> list[Side]:
-    with Counters(directory, pair.split("+"), PROGRAMS) as counters:
-        with Stage(pair, directory, with_troth=False, agents=0, door=counters.door) as stage:
-            sides = [count_side("handcoded", stage, counters, options)]
-        shutil.rmtree(stage.directory)
-    # Other servers, so that neither side's rest is the other's.
-    with Counters(directory, pair.split("+"), PROGRAMS) as counters:
-        with Stage(pair, directory, with_troth=True, agents=options.agents, door=counters.door) as stage:
-            try:
-                sides.append(count_side("troth", stage, counters, options))
-            except BaseException:
-                stage.keep_logs(LOGS / pair)
-                raise
-        shutil.rmtree(stage.directory)
+    sides = []
+    for side in [options.only] if options.only else SIDES:
+        # Servers of its own, so that neither side's rest is the other's.
+        agents = options.agents if side == "troth" else 0
+        with Counters(directory, pair.split("+"), PROGRAMS) as counters:
+            with Stage(pair, directory, with_troth=agents > 0, agents=agents, door=counters.door) as stage:
+                try:
+                    sides.append(count_side(side, stage, counters, options))
+                except BaseException:
+                    stage.keep_logs(LOGS / pair)
+                    raise
+            shutil.rmtree(stage.directory)
     return sides
 
 
@@ -131,6 +130,13 @@ def transfers(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 100_000:
         raise argparse.ArgumentTypeError("1 to 100000 transfers")
+    return value
+
+
+def rest(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 3600:
+        raise argparse.ArgumentTypeError("a rest takes 1 to 3600 seconds")
     return value
 
 
@@ -155,6 +161,10 @@ def arguments() -> argparse.Namespace:
         default="applied",
         help="when Troth answers (default applied)",
     )
+    parser.add_argument(
+        "--rest", type=rest, default=10, metavar="S", help="how long nobody asks for anything (default 10)"
+    )
+    parser.add_argument("--only", choices=tuple(SIDES), help="one side alone")
     parser.add_argument(
         "--seed", type=int, default=1, metavar="N", help="of the transfers that are drawn (default 1)"
     )
