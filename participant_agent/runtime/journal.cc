@@ -103,9 +103,18 @@ Journal::~Journal() {
 }
 
 void Journal::append(const AppendJournal& append) {
-  append_record(append.record, append.ticket, false,
-                append.unhurried ? txlog::Urgency::kUnhurried : txlog::Urgency::kNow);
+  append_record(append.record, append.ticket, false, txlog::Urgency::kUnhurried);
+  if (!append.unhurried) hurry_soon();
   checkpoint_if_large();
+}
+
+void Journal::hurry_soon() {
+  if (std::exchange(hurry_posted_, true)) return;
+  asio::post(loop_, [inbox = inbox_] {
+    if (inbox->owner == nullptr) return;
+    inbox->owner->hurry_posted_ = false;
+    inbox->owner->log_->hurry();
+  });
 }
 
 void Journal::append_record(const JournalRecord& record, std::optional<JournalTicket> ticket,

@@ -73,6 +73,8 @@ class Journal {
   struct Inbox;
   void append_record(const JournalRecord& record, std::optional<JournalTicket> ticket, bool ends_checkpoint,
                      txlog::Urgency urgency);
+  // One sync for all that this turn of the loop appends: a transaction's branches often come together.
+  void hurry_soon();
   void take_durable(JournalTicket through);
   void checkpoint_if_large();
   void fail(const Error& error);
@@ -86,6 +88,7 @@ class Journal {
   txlog::LogPosition checkpoint_began_;
   bool checkpointing_ = false;
   std::uint64_t appended_ = 0;
+  bool hurry_posted_ = false;
   bool tail_was_cut_ = false;
   bool failed_ = false;
   std::unique_ptr<txlog::Log> log_;  // last: its thread ends first

@@ -237,6 +237,11 @@ Result<RecordSequence> Log::append(RecordType type, Bytes payload, Completion do
   return sequence;
 }
 
+void Log::hurry() {
+  const std::lock_guard lock(core_->mutex);
+  if (!core_->pending.empty()) core_->hurry();
+}
+
 void Log::cut_below(LogPosition position, CutDone done) {
   std::unique_lock lock(core_->mutex);
   if (core_->failed || core_->closing) {

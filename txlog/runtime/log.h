@@ -105,6 +105,9 @@ class Log {
   // sequence. On an error (too large, overloaded, failed, closed; effect none) it is not called.
   [[nodiscard]] Result<RecordSequence> append(RecordType type, Bytes payload, Completion done,
                                               Urgency urgency = Urgency::kNow);
+  // From here somebody waits for whatever was appended. An owner that appends several records in one turn of its loop
+  // appends them unhurried, and says this once: they share a sync.
+  void hurry();
   // The largest payload that append() takes.
   [[nodiscard]] std::size_t max_payload_bytes() const;
 

@@ -232,6 +232,21 @@ TEST_F(LogTest, UnhurriedRecordAloneIsDurableBeforeLong) {
   ASSERT_TRUE(run.append_and_wait("third", Urgency::kUnhurried));
 }
 
+TEST_F(LogTest, HurryMakesAllThatIsPendingUrgentAtOnce) {
+  FaultyFiles disk(1);
+  LogRun run({.files = &disk});
+  disk.hold_syncs(true);
+  ASSERT_TRUE(run.append("one", Urgency::kUnhurried));
+  ASSERT_TRUE(run.append("two", Urgency::kUnhurried));
+  run.log->hurry();
+  ASSERT_TRUE(disk.wait_for_held_sync("/log/000000000001.txlog"));
+  disk.hold_syncs(false);
+  run.log->close();
+  EXPECT_EQ(run.acknowledged(), run.appended);
+  EXPECT_EQ(run.log->counters().syncs, 1U);
+  run.log->hurry();
+}
+
 TEST_F(LogTest, CloseWaitsForUnhurriedRecordsToo) {
   FaultyFiles disk(1);
   LogRun run({.files = &disk});
