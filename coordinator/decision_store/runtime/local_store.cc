@@ -96,9 +96,13 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
     });
   }
 
-  // Only the agents' memory waits for an end: it may come a moment later.
-  static txlog::Urgency urgency_of(const LogRecord& record) {
-    return std::holds_alternative<EndedRecord>(record) ? txlog::Urgency::kUnhurried : txlog::Urgency::kNow;
+  // What one turn of the loop decides shares a sync. Only the agents' memory waits for an end: it may come a moment later.
+  void hurry_for(const LogRecord& record) {
+    if (std::holds_alternative<EndedRecord>(record) || std::exchange(hurry_posted_, true)) return;
+    post([](Core& c) {
+      c.hurry_posted_ = false;
+      c.log_->hurry();
+    });
   }
 
   void write(const LocalEngine::Append& append) {
@@ -108,11 +112,12 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
     const auto sequence = log_->append(
         type_of(append.record), payload,
         [core = shared_from_this()](Result<txlog::LogPosition> done) { core->written(done); },
-        urgency_of(append.record));
+        txlog::Urgency::kUnhurried);
     if (!sequence) {
       fail_later(sequence.error());
       return;
     }
+    hurry_for(append.record);
     last_append_ = append.number;
     CHECK(sequence->value == append.number.value, "the log gave record {} the number {}", append.number.value,
           sequence->value);
@@ -204,6 +209,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
   bool failed_ = false;
   bool failure_told_ = false;
   std::vector<Answered> answers_;
+  bool hurry_posted_ = false;
   bool answers_posted_ = false;
   WriteNumber last_append_;
   std::atomic<std::uint64_t> durable_{0};
