@@ -266,9 +266,17 @@ class PostgresConnection final : public SqlConnection {
     return read;
   }
 
-  // What cannot be prepared by itself, or does not fit its parameters, goes step by step, where it is told as it should be.
+  // What cannot be prepared by itself, or does not fit its parameters, goes step by step, where it is told as it should
+  // be. So does what is large: while libpq sends the rest of it, it keeps all that the server answers, past every limit.
   [[nodiscard]] bool takes_whole(const BranchWork& work) override {
-    return work.statements.size() <= prepared_.limit() &&
+    constexpr std::size_t kMostBytes = 32'768;  // below what libpq sends before it is told to
+    std::size_t bytes = 0;
+    for (const Statement& statement : work.statements) {
+      bytes += statement.sql.size();
+      for (const Value& value : statement.parameters)
+        bytes += size_of(value);
+    }
+    return bytes <= kMostBytes && work.statements.size() <= prepared_.limit() &&
            std::ranges::all_of(work.statements, [&](const Statement& statement) {
              const Answer<const PreparedText*> known = prepare(statement.sql);
              return known.has_value() && check_parameters(statement.parameters, (*known)->shapes).has_value();
