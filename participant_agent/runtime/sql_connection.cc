@@ -147,6 +147,7 @@ WorkResult SqlConnection::run_steps(const BranchWork& work) {
   if (const Answer<void> ended = end_branch(texts, work.ending, results); !ended.has_value())
     return refuse(work, ended.error().error, /*ending_sent=*/true);
   took(times_.ending, ending_began);
+  if (work.ending == BranchEnding::kPrepare && stopped_at_the_end()) return take_back_late(work);
 
   WorkResult result{.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   if (work.ending == BranchEnding::kCommitOnePhase) result.outcome = CommittedOnePhase{};
