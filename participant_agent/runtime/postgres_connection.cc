@@ -392,13 +392,14 @@ class PostgresConnection final : public SqlConnection {
     }
   }
 
-  // Reads what is left, up to the server's Sync; false: the connection went.
+  // Reads what is left, up to the server's Sync; false: the connection went. An error there undoes the cleaning.
   bool leave_pipeline() {
     bool at_end = false;
     for (int nothing = 0; !at_end && nothing < 2;) {
       const PostgresResult result(PQgetResult(libpq()), &PQclear);
       nothing = result == nullptr ? nothing + 1 : 0;
       at_end = result != nullptr && PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC;
+      if (result != nullptr && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) cleaned_.reset();
     }
     return at_end && PQexitPipelineMode(libpq()) != 0 && PQstatus(libpq()) == CONNECTION_OK;
   }

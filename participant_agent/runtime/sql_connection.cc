@@ -85,7 +85,7 @@ bool SqlConnection::clean_up() {
   if (condition_ != ConnectionCondition::kIdle) return false;
   if (ran_clients_statements_ && !take_away_traces()) return false;
   ran_clients_statements_ = false;
-  return true;
+  return condition_ == ConnectionCondition::kIdle;
 }
 
 std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const DatabaseError& reported) {
