@@ -92,7 +92,8 @@ void log_event(LogLevel level, std::string_view what, std::span<const LogField> 
 
 bool LogLimit::take(std::uint64_t& held_back) {
   const std::lock_guard lock(mutex_);
-  const auto passed = limit_.take(boot_now(), lines_per_second.load(std::memory_order_relaxed));
+  const double lines = lines_per_second.load(std::memory_order_relaxed);
+  const auto passed = limit_.take(boot_now(), {lines, lines});
   if (passed) held_back = *passed;
   if (!passed) held_back_lines.fetch_add(1, std::memory_order_relaxed);
   return passed.has_value();

@@ -45,6 +45,17 @@ std::string plain_literal(std::string_view text) {
   return fmt::format("'{}'", text);
 }
 
+std::string quoted_literal(std::string_view text) {
+  CHECK(text.find('\\') == std::string_view::npos, "what a backslash means is a setting: {}",
+        hexadecimal(text));
+  std::string literal = "'";
+  for (const char c : text) {
+    literal += c;
+    if (c == '\'') literal += c;
+  }
+  return literal + "'";
+}
+
 std::string nonce_literal(Nonce nonce) {
   return fmt::format("'{:016x}'", nonce.value);
 }

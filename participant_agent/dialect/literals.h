@@ -15,6 +15,8 @@ namespace troth::agent {
 
 // '...' for text of Troth's own making: letters, digits and `.-_:/ ` only (checked).
 [[nodiscard]] std::string plain_literal(std::string_view text);
+// '...' for a statement of Troth's own that the server is to prepare: any text without a backslash (checked).
+[[nodiscard]] std::string quoted_literal(std::string_view text);
 
 // A transaction's row is found by its numbers; its text tells the cluster and the one-phase tag.
 [[nodiscard]] std::string nonce_literal(Nonce nonce);  // '16 hexadecimal digits'

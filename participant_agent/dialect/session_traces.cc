@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "participant_agent/dialect/literals.h"
 #include "participant_agent/dialect/tokens.h"
 
 namespace troth::agent {
@@ -203,17 +204,10 @@ constexpr auto kOwnWords = std::to_array<std::string_view>({
 });
 static_assert(std::ranges::is_sorted(kSettings));
 
-std::string quoted(std::string_view text) {
-  std::string literal = "'";
-  for (const char c : text) {
-    literal += c;
-    if (c == '\'') literal += c;
-  }
-  return literal + "'";
-}
-
-std::string_view own_variables() {
-  return "variable_name NOT IN ('troth_agent', 'troth_incarnation', 'troth_nonce', 'troth_counter')";
+// A variable cannot be dropped: those of a branch's parameters are Troth's own as long as they hold nothing.
+std::string_view without_own_variables() {
+  return "variable_name NOT IN ('troth_agent', 'troth_incarnation', 'troth_nonce', 'troth_counter') "
+         "AND (variable_value IS NOT NULL OR LEFT(variable_name, 6) <> 'troth_')";
 }
 
 }  // namespace
@@ -239,15 +233,15 @@ Texts prepare_look(DatabaseKind kind, const std::vector<std::string>& settings, 
                             ? "information_schema.user_variables WHERE"
                             : "performance_schema.user_variables_by_thread WHERE thread_id = "
                               "PS_CURRENT_THREAD_ID() AND",
-                        own_variables());
+                        without_own_variables());
   }
-  return {fmt::format("PREPARE troth_look FROM {}", quoted(look))};
+  return {fmt::format("PREPARE troth_look FROM {}", quoted_literal(look))};
 }
 
 Texts prepare_table_look() {
   return {fmt::format("PREPARE troth_tables FROM {}",
-                      quoted("SELECT VARIABLE_VALUE FROM information_schema.session_status "
-                             "WHERE VARIABLE_NAME = 'COM_CREATE_TEMPORARY_TABLE'"))};
+                      quoted_literal("SELECT VARIABLE_VALUE FROM information_schema.session_status "
+                                     "WHERE VARIABLE_NAME = 'COM_CREATE_TEMPORARY_TABLE'"))};
 }
 
 bool calls_stored_function(DatabaseKind kind, std::string_view sql) {

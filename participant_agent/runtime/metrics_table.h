@@ -23,7 +23,8 @@ inline constexpr Metric kAgentMetrics[] = {
     {"troth_agent_step_seconds", MetricType::kHistogram, "resource,step",
      "queue: until a session is free and the branch begins on it; begin: marker and checks; statements: all "
      "of "
-     "the branch's; prepare: until the database has it prepared; one_phase: the same, committed; read_only: "
+     "the branch's; prepare: until the database has it prepared (a branch that goes in one trip has this in "
+     "its statements); one_phase: the same, committed; read_only: "
      "the "
      "end of one that only read; commit, rollback: of a prepared branch, the wait for a session included."},
     {"troth_agent_inquiries_total", MetricType::kCounter, "resource",

@@ -149,13 +149,17 @@ Status read_rows(sql::ResultSet& rows, RowForm form, ResultBudget& budget, State
 }
 
 bool driver_cannot_read(sql::ResultSetMetaData& columns, unsigned column) {
-  // It reads a decimal into so many characters, and pads what is longer with NULs.
+  // It reads a decimal into so many characters, and what is longer with whatever lies behind them. Its getPrecision()
+  // counts from the longest value, of which there is none before the statement has run.
   constexpr unsigned kLongestDecimal = 60;
   switch (columns.getColumnType(column)) {
     case sql::DataType::UNKNOWN:
     case sql::DataType::GEOMETRY: return true;
     case sql::DataType::DECIMAL:
-    case sql::DataType::NUMERIC: return columns.getPrecision(column) > kLongestDecimal;
+    case sql::DataType::NUMERIC: {
+      const unsigned sign_and_point = columns.getScale(column) > 0 ? 2 : 1;
+      return columns.getColumnDisplaySize(column) > kLongestDecimal + sign_and_point;
+    }
     default: return false;
   }
 }

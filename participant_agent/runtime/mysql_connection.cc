@@ -11,7 +11,6 @@
 #include <vector>
 
 #include <cppconn/connection.h>
-#include <cppconn/driver.h>
 #include <cppconn/exception.h>
 #include <cppconn/metadata.h>
 #include <cppconn/parameter_metadata.h>
@@ -20,87 +19,23 @@
 #include <cppconn/resultset_metadata.h>
 #include <cppconn/statement.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/check.h"
+#include "base/runtime/clock.h"
 #include "participant_agent/dialect/session_traces.h"
 #include "participant_agent/dialect/statement_class.h"
 #include "participant_agent/dialect/tokens.h"
+#include "participant_agent/runtime/mysql_answers.h"
 #include "participant_agent/runtime/mysql_binding.h"
+#include "participant_agent/runtime/mysql_login.h"
 #include "participant_agent/runtime/mysql_values.h"
+#include "participant_agent/runtime/mysql_whole.h"
 #include "participant_agent/runtime/sql_connection.h"
 #include "participant_agent/runtime/statement_cache.h"
+#include "participant_agent/runtime/statement_time.h"
 
 namespace troth::agent {
 namespace {
-
-sql::Driver& driver() {
-  static sql::Driver* const kDriver = get_driver_instance();
-  return *kDriver;
-}
-
-// What libmariadb makes of these (tried, 3.3): `sslEnforce` takes TLS where the server offers it, and logs in without
-// where it does not: check_encrypted() looks afterwards. `sslVerify` compares the server's certificate with `sslCA` and
-// with the host's name, and it alone refuses a server without TLS before the password is sent.
-void add_tls(sql::ConnectOptionsMap& map, const DatabaseTls& tls) {
-  if (tls.mode == DatabaseTlsMode::kOff) return;
-  map["sslEnforce"] = true;
-  if (!tls.ca.empty()) map["sslCA"] = sql::SQLString(tls.ca);
-  if (tls.mode == DatabaseTlsMode::kVerifyCa || tls.mode == DatabaseTlsMode::kVerifyFull)
-    map["sslVerify"] = true;
-  if (!tls.certificate.empty()) {
-    map["sslCert"] = sql::SQLString(tls.certificate);
-    map["sslKey"] = sql::SQLString(tls.key);
-  }
-}
-
-std::unique_ptr<sql::Connection> log_in(const ConnectOptions& options) {
-  sql::ConnectOptionsMap map;
-  map["hostName"] =
-      sql::SQLString(options.socket.empty() ? fmt::format("tcp://{}:{}", options.host, options.port)
-                                            : fmt::format("unix://{}", options.socket));
-  map["userName"] = sql::SQLString(options.user);
-  map["password"] = sql::SQLString(options.password.value());
-  map["schema"] = sql::SQLString(options.database);
-  map["OPT_CONNECT_TIMEOUT"] = static_cast<int>(options.connect_timeout.count());
-  map["OPT_READ_TIMEOUT"] = static_cast<int>(options.read_timeout.count());
-  map["OPT_WRITE_TIMEOUT"] = static_cast<int>(options.read_timeout.count());
-  map["OPT_CHARSET_NAME"] = sql::SQLString("utf8mb4");
-  map["OPT_RECONNECT"] = false;  // [T12]
-  map["CLIENT_MULTI_STATEMENTS"] = true;
-  // A write counts the rows that it matched, as Postgres does: an update to the same value is no missed row.
-  map["CLIENT_FOUND_ROWS"] = true;
-  add_tls(map, options.tls);
-  return std::unique_ptr<sql::Connection>(driver().connect(map));
-}
-
-class MysqlCancellation final : public Cancellation {
- public:
-  MysqlCancellation(DatabaseKind kind, ConnectOptions options, ConnectionId session)
-      : kind_(kind), options_(std::move(options)), session_(session) {
-    options_.read_timeout = options_.connect_timeout;
-  }
-
-  void interrupt() noexcept override {
-    try {
-      const DriverThread driver_thread;
-      const auto connection = log_in(options_);
-      const std::unique_ptr<sql::Statement> statement(connection->createStatement());
-      for (const std::string& text : dialect_of(kind_).cancel_statement(session_))
-        statement->execute(text);
-    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch)
-      // Nothing follows from a failure: the request is repeated.
-    }
-  }
-
-  // The driver shows no socket: its read timeout does it.
-  void break_off() noexcept override {}
-
- private:
-  const DatabaseKind kind_;
-  ConnectOptions options_;
-  const ConnectionId session_;
-};
 
 struct PreparedText {
   std::unique_ptr<sql::PreparedStatement> statement;
@@ -113,7 +48,19 @@ struct PreparedText {
   bool may_generate_key = false;
   bool ignores = false;    // IGNORE: what cannot be stored as it is becomes something else, with a warning
   ParameterShapes shapes;  // of the columns that parameters go into
+  unsigned number = 0;  // under which the server itself has it prepared, for a branch in one trip; 0: not yet
+  bool refused_number = false;  // it would not
+
+  // What is read before the branch's end, and what closes the session, goes step by step.
+  [[nodiscard]] bool goes_whole(DatabaseKind kind) const {
+    const bool looks_for_tables = kind == DatabaseKind::kMariadb && calls_stored_function;
+    return counts_rows && !ignores && !as_text && !touches_session && !looks_for_tables && !refused_number;
+  }
 };
+
+std::uint64_t number_in(const std::optional<std::string>& digits) {
+  return std::strtoull(digits.value_or("0").c_str(), nullptr, 10);
+}
 
 constexpr std::string_view kReadKey = "SELECT LAST_INSERT_ID()";
 
@@ -165,7 +112,7 @@ class MysqlConnection final : public SqlConnection {
   // Throws what the driver throws.
   MysqlConnection(DatabaseKind kind, const ConnectOptions& options)
       : SqlConnection(kind, options.settings),
-        connection_(log_in(options)),
+        connection_(log_in_to_mysql(options)),
         text_(connection_->createStatement()),
         prepared_(options.statement_cache) {}
 
@@ -210,7 +157,7 @@ class MysqlConnection final : public SqlConnection {
   // Most branches leave nothing: one look is cheaper than setting everything again. A temporary table cannot be
   // found by its name.
   [[nodiscard]] bool take_away_traces() override {
-    if (tables_possible_ && !same(std::string(kTableLook), clean_tables_)) return false;
+    if (tables_possible_ && !same({std::string(kTableLook)}, clean_tables_)) return false;
     return is_clean() || (call(reset_session()).has_value() && is_clean());
   }
 
@@ -221,19 +168,28 @@ class MysqlConnection final : public SqlConnection {
     tables_possible_ = false;
     key_wanted_of_.reset();
     keys_.clear();
+    looked_.reset();
   }
 
-  Answer<void> end_branch(const Texts& texts, BranchEnding /*ending*/,
+  Answer<void> end_branch(const Texts& texts, BranchEnding ending,
                           std::vector<StatementResult>& results) override {
     Texts all = texts;
     if (key_wanted_of_.has_value()) all.insert(all.begin(), std::string(kReadKey));
     std::optional<std::string> key;
-    if (const auto answer = walk(all, &key); !answer.has_value()) return std::unexpected(answer.error());
+    // Tied to a prepared branch, the server takes nothing but that one's end: the look comes behind it.
+    const bool ties = ending == BranchEnding::kPrepare && dialect().ties_prepared_branches();
+    if (ties) {
+      if (const auto answer = walk(all, &key); !answer.has_value()) return std::unexpected(answer.error());
+    } else if (Answer<void> ended = walk_and_look(std::move(all), &key); !ended.has_value()) {
+      return ended;
+    }
     if (key_wanted_of_.has_value()) keep_key(key);
     for (const auto& [result, generated] : keys_)
       results.at(result).generated_key = generated;
     return {};
   }
+
+  Answer<void> finish_tied(const Texts& texts) override { return walk_and_look(texts, nullptr); }
 
   Answer<void> complete(StatementResult& result) override {
     if (Answer<void> read = read_wanted_key(); !read.has_value()) return read;
@@ -241,6 +197,81 @@ class MysqlConnection final : public SqlConnection {
       result.generated_key = generated;
     keys_.clear();
     return {};
+  }
+
+  [[nodiscard]] bool takes_whole(const BranchWork& work) override {
+    const Isolation isolation = work.start.isolation;
+    const bool plain = isolation == Isolation::kUnset || isolation == Isolation::kReadCommitted;
+    if (!plain || work.ending != BranchEnding::kPrepare || !comment().empty()) return false;
+    std::vector<Numbered> statements;
+    std::size_t parameters = 0;
+    std::size_t bytes = 0;
+    for (const Statement& statement : work.statements) {
+      std::string sql = cast_decimals(kind(), statement.sql, statement.parameters);
+      PreparedText* known = prepared_.find(sql + signs_of(statement.parameters));
+      if (known == nullptr || !known->goes_whole(kind()) ||
+          known->parameters != statement.parameters.size() ||
+          !check_parameters(statement.parameters, known->shapes).has_value())
+        return false;
+      parameters += statement.parameters.size();
+      bytes += known->number == 0 ? sql.size() : 0;
+      for (const Value& value : statement.parameters)
+        bytes += size_of(value);
+      statements.push_back({.known = known, .sql = std::move(sql)});
+    }
+    if (statements.size() > kMostWholeStatements || parameters > kMostWholeParameters || !fits_whole(bytes))
+      return false;
+    Texts beginning = dialect().begin_branch(work.start);
+    if (!number_all(statements, beginning.back())) return false;
+    beginning.back() = kGuard;
+    std::vector<NumberedStatement> numbered;
+    std::size_t most = variables_set_;
+    for (std::size_t i = 0; i < statements.size(); ++i) {
+      const PreparedText& known = *statements[i].known;
+      NumberedStatement& next = numbered.emplace_back(NumberedStatement{
+          .number = known.number, .literals = {}, .may_generate_key = known.may_generate_key});
+      for (const Value& value : work.statements[i].parameters) {
+        std::optional<std::string> literal = literal_of(kind(), value);
+        if (!literal.has_value()) return false;
+        next.literals.push_back(std::move(*literal));
+      }
+      most = std::max(most, next.literals.size());
+    }
+    variables_set_ = most;
+    whole_ = whole_texts(kind(), std::move(beginning), numbered, dialect().prepare(work.start.id), most);
+    return true;
+  }
+
+  // [T9] The success of XA PREPARE is the yes, here too: behind it only Troth's own texts run.
+  WholeBranch send_whole(const BranchWork& work, ResultBudget& /*budget*/) override {
+    const WholeTexts sent = std::exchange(whole_, {});
+    WholeBranch whole;
+    const Instant began = boot_now();
+    Answers answers(*text_, sent.texts);
+    bool prepared = false;
+    // A statement's time that is up goes on asking: what is left of the text must not wait for nobody.
+    std::optional<StatementTime> time;
+    try {
+      answers.skip(sent.begins - 1);
+      whole.begun_after = boot_now() - began;
+      whole.guard = read_guard(answers);
+      for (const WholeTexts::Step& step : sent.steps) {
+        if (!whole.too_much.has_value())
+          time.emplace(work, dialect().server_times_statements(), cancellation_);
+        if (!read_step(work, step, answers, *time, whole)) return whole;
+      }
+      if (!whole.too_much.has_value()) time.reset();
+      answers.skip(sent.ends);
+      prepared = true;
+      answers.skip(sent.forgets);
+      variables_set_ = 0;
+      if (sent.looks) looked_ = answers.next();
+    } catch (const sql::SQLException& error) {
+      ClassifiedError failed = text_failed(error).error();
+      // The branch is prepared; what clean_up() does not find it asks for itself.
+      if (!prepared || condition() == ConnectionCondition::kLost) whole.error = std::move(failed);
+    }
+    return whole;
   }
 
   // XA END by the branch's name, at the end, fails unless the session is still inside it.
@@ -299,8 +330,7 @@ class MysqlConnection final : public SqlConnection {
       }
       return read;
     } catch (const sql::SQLException& error) {
-      return driver_failed(Speaker::kClient, error.getSQLState(), error.getErrorCode(),
-                           error.what() + parameters_meant(error.getErrorCode(), statement.parameters));
+      return statement_failed(error, statement);
     } catch (const std::exception& error) {
       return driver_failed(Speaker::kClient, {}, 0, error.what());
     }
@@ -320,8 +350,97 @@ class MysqlConnection final : public SqlConnection {
                             .connection_lost = clients_own});
   }
 
+  std::unexpected<ClassifiedError> text_failed(const sql::SQLException& error) {
+    return driver_failed(Speaker::kAgent, error.getSQLState(), error.getErrorCode(), error.what());
+  }
+  std::unexpected<ClassifiedError> statement_failed(const sql::SQLException& error,
+                                                    const Statement& statement) {
+    return driver_failed(Speaker::kClient, error.getSQLState(), error.getErrorCode(),
+                         error.what() + parameters_meant(error.getErrorCode(), statement.parameters));
+  }
+
   static std::unexpected<ClassifiedError> refused(Error error) {
     return std::unexpected(ClassifiedError{.meaning = Meaning::kStatementRefused, .error = std::move(error)});
+  }
+
+  struct Numbered {
+    PreparedText* known = nullptr;
+    std::string sql;
+  };
+
+  // Twice as many in hexadecimal, and Troth's own texts beside them. Larger values are cheaper in packets of their own.
+  [[nodiscard]] bool fits_whole(std::size_t bytes) const {
+    constexpr std::size_t kMost = 64'000;
+    constexpr std::size_t kOwnTexts = 32'768;
+    return bytes <= kMost && 2 * bytes + kOwnTexts <= most_packet_bytes_;
+  }
+
+  // One trip for what this session's server has not prepared yet.
+  bool number_all(const std::vector<Numbered>& statements, const std::string& guard) {
+    Texts texts;
+    if (guard != guard_) texts.push_back(prepare_guard(guard));
+    std::vector<PreparedText*> fresh;
+    for (const Numbered& statement : statements) {
+      if (statement.known->number != 0) continue;
+      statement.known->number = free_numbers_.empty() ? ++last_number_ : free_numbers_.back();
+      if (!free_numbers_.empty()) free_numbers_.pop_back();
+      fresh.push_back(statement.known);
+      for (std::string& text : prepare_numbered(kind(), statement.known->number, statement.sql))
+        texts.push_back(std::move(text));
+    }
+    if (texts.empty()) return true;
+    if (walk(texts, nullptr).has_value()) {
+      guard_ = guard;
+      return true;
+    }
+    // As where the server's prepared statements are used up (1461): on this session they go step by step.
+    guard_.clear();
+    for (PreparedText* known : fresh) {
+      free_numbers_.push_back(std::exchange(known->number, 0));
+      known->refused_number = true;
+    }
+    const Texts forget = forget_prepared_text(kind());
+    if (condition() != ConnectionCondition::kLost && !forget.empty() && !walk(forget, nullptr).has_value())
+      doubt();
+    return false;
+  }
+
+  // What the session has prepared of it may be out of date, or gone: the next one prepares it anew.
+  TextRows read_guard(Answers& answers) {
+    try {
+      return answers.next();
+    } catch (const sql::SQLException&) {
+      doubt();
+      throw;
+    }
+  }
+
+  // False: the branch came no further. Past its time it may come further all the same.
+  bool read_step(const BranchWork& work, const WholeTexts::Step& step, Answers& answers, StatementTime& time,
+                 WholeBranch& whole) {
+    const std::size_t number = whole.results.size();
+    const Statement& statement = work.statements[number];
+    std::optional<ClassifiedError> refused;
+    TextRows counts;
+    try {
+      answers.skip(step.texts);
+      counts = answers.next();
+    } catch (const sql::SQLException& error) {
+      refused = statement_failed(error, statement).error();
+    }
+    if (!whole.too_much.has_value() && time.is_up() && condition() != ConnectionCondition::kLost) {
+      whole.too_much = StatementTime::error(work);
+      whole.too_much->statement = static_cast<std::uint32_t>(number + 1);
+    }
+    if (refused.has_value()) {
+      whole.error = std::move(refused);
+      return false;
+    }
+    StatementResult& result = whole.results.emplace_back();
+    result.affected = number_in(counts.at(0).at(0));
+    const std::uint64_t generated = step.may_generate_key ? number_in(counts.at(0).at(1)) : 0;
+    if (generated != 0) result.generated_key = generated;
+    return true;
   }
 
   // Past it the server would break the connection off.
@@ -354,43 +473,43 @@ class MysqlConnection final : public SqlConnection {
     return {};
   }
 
-  // One call; `first` (optional) gets the first column of the first text's only row.
-  Answer<TextAnswer> walk(const Texts& texts, std::optional<std::string>* first) {
+  // One call; `first` (optional) gets the first column of the first text's only row, `answered` (optional) how many
+  // texts succeeded.
+  Answer<TextAnswer> walk(const Texts& texts, std::optional<std::string>* first,
+                          std::size_t* answered = nullptr) {
     TextAnswer answer;
     try {
-      bool has_rows = text_->execute(fmt::format("{}", fmt::join(texts, "; ")));
+      Answers answers(*text_, texts);
       for (std::size_t at = 0; at < texts.size(); ++at) {
-        if (at > 0) has_rows = text_->getMoreResults();
-        const bool is_last = at + 1 == texts.size();
-        if (has_rows) {
-          const std::unique_ptr<sql::ResultSet> rows(text_->getResultSet());
-          TextRows read = read_texts(*rows);
-          if (at == 0 && first != nullptr && !read.empty()) *first = read.front().at(0);
-          if (is_last) answer.rows = std::move(read);
-        } else if (is_last && at == 0) {
-          answer.changed = text_->getUpdateCount();
-        }
+        TextRows rows = answers.next();
+        if (at == 0 && first != nullptr && !rows.empty()) *first = rows.front().at(0);
+        if (at + 1 == texts.size()) answer.rows = std::move(rows);
+        if (answered != nullptr) ++*answered;
       }
+      if (texts.size() == 1 && !answers.has_rows()) answer.changed = text_->getUpdateCount();
     } catch (const sql::SQLException& error) {
-      return driver_failed(Speaker::kAgent, error.getSQLState(), error.getErrorCode(), error.what());
+      return text_failed(error);
     }
     return answer;
   }
 
-  static TextRows read_texts(sql::ResultSet& rows) {
-    TextRows read;
-    const unsigned columns = rows.getMetaData()->getColumnCount();
-    while (rows.next()) {
-      TextRow& row = read.emplace_back();
-      for (unsigned column = 1; column <= columns; ++column)
-        row.push_back(rows.isNull(column) ? std::nullopt
-                                          : std::optional(std::string(rows.getString(column))));
+  // Texts behind which the session is looked at in the same trip. A look that fails is made again by clean_up().
+  Answer<void> walk_and_look(Texts texts, std::optional<std::string>* first) {
+    const std::size_t own = texts.size();
+    texts.emplace_back(kLook);
+    std::size_t answered = 0;
+    auto answer = walk(texts, first, &answered);
+    if (answer.has_value()) {
+      looked_ = std::move(answer->rows);
+    } else if (answered < own || condition() == ConnectionCondition::kLost) {
+      return std::unexpected(answer.error());
     }
-    return read;
+    return {};
   }
 
   PreparedText& prepare(const std::string& sql, const std::string& key, ParameterShapes shapes) {
-    static_cast<void>(prepared_.insert(key, new_prepared(sql, std::move(shapes))));
+    const std::optional<PreparedText> gone = prepared_.insert(key, new_prepared(sql, std::move(shapes)));
+    if (gone.has_value() && gone->number != 0) free_numbers_.push_back(gone->number);
     return *prepared_.find(key);
   }
 
@@ -459,7 +578,7 @@ class MysqlConnection final : public SqlConnection {
   }
 
   void keep_key(const std::optional<std::string>& key) {
-    const std::uint64_t generated = std::strtoull(key.value_or("0").c_str(), nullptr, 10);
+    const std::uint64_t generated = number_in(key);
     if (generated != 0) keys_.emplace_back(*key_wanted_of_, generated);
     key_wanted_of_.reset();
   }
@@ -490,11 +609,20 @@ class MysqlConnection final : public SqlConnection {
     return {};
   }
 
-  [[nodiscard]] bool same(const std::string& look, const TextRows& clean) {
-    const auto seen = call({look});
+  [[nodiscard]] bool same(const Texts& look, const TextRows& clean) {
+    const auto seen = call(look);
     return seen.has_value() && seen->rows == clean;
   }
-  [[nodiscard]] bool is_clean() { return same(std::string(kLook), clean_state_); }
+  // By the look that came with the branch's end, or by a new one.
+  [[nodiscard]] bool is_clean() {
+    if (std::optional<TextRows> looked = std::exchange(looked_, std::nullopt); looked.has_value())
+      return *looked == clean_state_;
+    Texts texts = forget_parameters(kind(), variables_set_);
+    texts.emplace_back(kLook);
+    if (!same(texts, clean_state_)) return false;
+    variables_set_ = 0;
+    return true;
+  }
 
   // Declared in this order: statements go before the connection they belong to.
   std::unique_ptr<sql::Connection> connection_;
@@ -504,23 +632,23 @@ class MysqlConnection final : public SqlConnection {
   std::size_t most_packet_bytes_ = 0;
   TextRows clean_state_;
   TextRows clean_tables_;
+  std::optional<TextRows> looked_;  // behind the last branch
   bool tables_possible_ = false;
   // Of the branch that runs: how many statements have, whose LAST_INSERT_ID() is yet to be read, and those
   // read.
   std::size_t executed_ = 0;
   std::optional<std::size_t> key_wanted_of_;
   std::vector<std::pair<std::size_t, std::uint64_t>> keys_;
+  // For branches in one trip. `troth_s1` and so on are the clients' statements; a number that is free again is prepared
+  // over.
+  WholeTexts whole_;   // the next one
+  std::string guard_;  // as it is prepared
+  unsigned last_number_ = 0;
+  std::vector<unsigned> free_numbers_;
+  std::size_t variables_set_ = 0;  // of `troth_p1` and so on: so many may hold a parameter
 };
 
 }  // namespace
-
-DriverThread::DriverThread() {
-  driver().threadInit();
-}
-
-DriverThread::~DriverThread() {
-  driver().threadEnd();
-}
 
 Result<std::unique_ptr<DatabaseConnection>> connect_to_mysql(DatabaseKind kind,
                                                              const ConnectOptions& options) {

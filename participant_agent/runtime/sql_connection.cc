@@ -241,11 +241,7 @@ std::expected<StatementResult, Error> SqlConnection::run_one(const BranchWork& w
     StatementTime time(work, dialect_.server_times_statements(), cancellation());
     Answer<StatementResult> result = execute(statement, budget);
     if (time.is_up() && condition_ != ConnectionCondition::kLost) {
-      error.retryable = true;
-      error.message = fmt::format(
-          "the statement took longer than its {} ms; raise `statement_timeout_ms`, or see what it waits "
-          "for",
-          work.start.statement_timeout.count());
+      error = StatementTime::error(work);
     } else if (!result.has_value()) {
       error = std::move(result.error().error);
       // [T11] What the statement did goes with the branch.
@@ -357,6 +353,10 @@ Answer<void> SqlConnection::release_held() {
   return ended;
 }
 
+Answer<void> SqlConnection::finish_tied(const Texts& texts) {
+  return ask_for_success(texts);
+}
+
 // Where the end failed, only the end of the session is sure: then any session can finish the branch.
 void SqlConnection::untie(bool ended) {
   if (condition_ != ConnectionCondition::kTied) return;
@@ -365,8 +365,9 @@ void SqlConnection::untie(bool ended) {
 
 Answer<void> SqlConnection::finish_prepared(const BranchId& branch, PreparedEnding ending) {
   const bool commits = ending == PreparedEnding::kCommit;
-  const Answer<void> finished =
-      ask_for_success(commits ? dialect_.commit_prepared(branch) : dialect_.roll_back_prepared(branch));
+  const Texts texts = commits ? dialect_.commit_prepared(branch) : dialect_.roll_back_prepared(branch);
+  const bool cleans_next = condition_ == ConnectionCondition::kTied && ran_clients_statements_;
+  const Answer<void> finished = cleans_next ? finish_tied(texts) : ask_for_success(texts);
   untie(finished.has_value());
   return finished;
 }

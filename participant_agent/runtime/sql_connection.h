@@ -102,7 +102,8 @@ class SqlConnection : public DatabaseConnection {
         error;                      // of the step that failed; none: it has ended as `work.ending` says
     std::optional<Error> too_much;  // a result past a limit, which stops nothing by itself
   };
-  // May this work be sent whole? False costs nothing; it then goes step by step, which also prepares its statements.
+  // May this work be sent whole, as the very next call? What it needs on the server stands then. False: nothing has
+  // run; it then goes step by step, which also prepares its statements.
   [[nodiscard]] virtual bool takes_whole(const BranchWork& /*work*/) { return false; }
   [[nodiscard]] virtual WholeBranch send_whole(const BranchWork& work, ResultBudget& budget);
 
@@ -114,6 +115,8 @@ class SqlConnection : public DatabaseConnection {
 
   // Takes away what a client's statements may have left; false: that cannot be told or done.
   [[nodiscard]] virtual bool take_away_traces() = 0;
+  // Ends the branch that this session is tied to; the session is cleaned next.
+  [[nodiscard]] virtual Answer<void> finish_tied(const Texts& texts);
   [[nodiscard]] Texts reset_session() const { return dialect_.reset_session(settings_); }
 
   [[nodiscard]] const Dialect& dialect() const { return dialect_; }

@@ -6,6 +6,8 @@
 #include <memory>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/runtime/clock.h"
 #include "participant_agent/runtime/database_connection.h"
 #include "participant_agent/runtime/deadline_watch.h"
@@ -27,6 +29,18 @@ class StatementTime {
   }
   StatementTime(const StatementTime&) = delete;
   StatementTime& operator=(const StatementTime&) = delete;
+
+  // What the branch is refused with, once `is_up`.
+  [[nodiscard]] static Error error(const BranchWork& work) {
+    Error error;
+    error.code = ErrorCode::kTimeout;
+    error.effect = Effect::kNone;
+    error.retryable = true;
+    error.message = fmt::format(
+        "the statement took longer than its {} ms; raise `statement_timeout_ms`, or see what it waits for",
+        work.start.statement_timeout.count());
+    return error;
+  }
 
   // The request may be under way by then, whatever the statement came to: nothing else may run here.
   [[nodiscard]] bool is_up() {

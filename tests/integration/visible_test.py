@@ -108,9 +108,14 @@ def test_the_agent_measures_each_step(cluster):
             for step in ("queue", "begin", "statements", "prepare", "one_phase", "commit")
         }
 
+    # What no session knows yet goes step by step.
+    transfer = cluster.bank.transfer(new_request_id(), "ma", 43, "my", 44, amount=1)
+    for branch in transfer:
+        for statement in branch.statements:
+            statement.sql += "  "
     before = steps()
     with cluster.client() as client:
-        client.run(cluster.bank.transfer(new_request_id(), "ma", 43, "my", 44, amount=1))
+        client.run(transfer)
         client.run(cluster.bank.shift(new_request_id(), "pg", 43, 44, amount=1))
     two_phase = ("queue", "begin", "statements", "prepare", "commit")
     expected = {(resource, step) for resource in ("ma", "my") for step in two_phase}
@@ -123,6 +128,22 @@ def test_the_agent_measures_each_step(cluster):
         return True
 
     eventually(measured, "each step is measured once", 10)
+
+    def run_in_one_trip() -> bool:
+        """Its prepare is part of its statements' time."""
+        before = steps()
+        with cluster.client() as client:
+            client.run(cluster.bank.transfer(new_request_id(), "ma", 43, "my", 44, amount=1))
+        now = eventually(
+            lambda: (page := steps())["my", "commit"] > before["my", "commit"] and page, "committed", 10
+        )
+        return all(
+            now[resource, "statements"] == before[resource, "statements"] + 1
+            and now[resource, "prepare"] == before[resource, "prepare"]
+            for resource in ("ma", "my")
+        )
+
+    assert any(run_in_one_trip() for _ in range(100)), "no session ever knew the statements"
 
 
 def test_health_and_readiness(cluster):

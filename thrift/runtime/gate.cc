@@ -49,7 +49,7 @@ void Gate::note_reread(std::string_view what, const Status& outcome) {
 }
 
 void Gate::write_denial(const CallContext& call, const std::string& why) {
-  const auto left_out = denials_.take(boot_now());
+  const auto left_out = denials_.take(boot_now(), kDenialLines);
   if (!left_out) return;
   const auto written = append_audit(audit_path_, wall_now(), "denied",
                                     {{"method", call.method},

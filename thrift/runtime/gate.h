@@ -15,7 +15,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "base/runtime/line_budget.h"
+#include "base/line_limit.h"
 #include "thrift/runtime/server.h"
 
 namespace troth::rpc {
@@ -40,7 +40,8 @@ class Gate {
   void write_denial(const CallContext& call, const std::string& why);
 
   std::string audit_path_;
-  LineBudget denials_{50, 5};
+  static constexpr LineRate kDenialLines{50, 5};
+  LineLimit denials_;
 };
 
 // The call that is being dispatched comes from here: null without TLS, or outside a call.

@@ -8,7 +8,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/runtime/line_budget.h"
 #include "thrift/access.h"
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
@@ -101,17 +100,6 @@ TEST(CallerName, OfAnAgentIsItsIdOrWhatItWasInitialisedWith) {
   EXPECT_FALSE(is_name_of_agent("accounts-aaaaaa", "accounts-x7k2p9"));
   EXPECT_FALSE(is_name_of_agent("", "-x7k2p9"));
   EXPECT_FALSE(is_name_of_agent("accounts-x7k2p9", "accounts"));
-}
-
-TEST(LineBudget, LeavesOutWhatIsTooMuchAndSaysHowMuchThatWas) {
-  LineBudget budget(3, 1);
-  const Instant begin{};
-  for (int i = 0; i < 3; ++i)
-    EXPECT_EQ(budget.take(begin), 0);
-  EXPECT_EQ(budget.take(begin), std::nullopt);
-  EXPECT_EQ(budget.take(begin), std::nullopt);
-  EXPECT_EQ(budget.take(begin + std::chrono::seconds(1)), 2);
-  EXPECT_EQ(budget.take(begin + std::chrono::seconds(1)), std::nullopt);
 }
 
 }  // namespace

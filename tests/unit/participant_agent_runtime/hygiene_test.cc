@@ -59,6 +59,17 @@ TEST_P(HygieneTest, SessionOfAPlainBranchIsKept) {
   EXPECT_TRUE(sessions.run("SELECT no_such_column FROM accounts"));
 }
 
+// What only a few columns need (JSON, geometries, the longest decimals) closes the session; an amount of money does not.
+TEST_P(HygieneTest, SessionThatReadDecimalsIsKept) {
+  resource().run("CREATE TABLE money (id INT PRIMARY KEY, cents DECIMAL(20,2), whole DECIMAL(60,0))");
+  resource().run("INSERT INTO money VALUES (1, 12.50, -5)");
+  if (resource().is_postgres()) resource().run("GRANT ALL ON money TO " + resource().options().user);
+  Sessions sessions(resource());
+  EXPECT_TRUE(sessions.run("SELECT cents, whole, SUM(cents) OVER () FROM money", BranchEnding::kReadOnly));
+  EXPECT_EQ(sessions.see("SELECT cents FROM money"), Value{Decimal{"12.50"}});
+  EXPECT_EQ(sessions.see("SELECT whole FROM money"), Value{Decimal{"-5"}});
+}
+
 // Cleaning costs the databases as much as a statement, so who only ended prepared branches is spared it.
 TEST_P(HygieneTest, SessionThatRanNoClientsStatementCostsNoCleaning) {
   const auto session = resource().connect();

@@ -70,16 +70,53 @@ std::string StoredValues::table_of(const std::string& type) {
   return name;
 }
 
-Stored StoredValues::run(const std::vector<Statement>& statements) {
+DatabaseConnection& StoredValues::clean_session() {
   if (session_ == nullptr || session_->condition() != ConnectionCondition::kIdle || !session_->clean_up())
     session_ = resource_.connect();
+  return *session_;
+}
+
+void StoredValues::compare_in_one_trip(const std::vector<Statement>& inserts, const Statement& select,
+                                       const Stored& in_steps) {
+  if (resource_.is_postgres() || !check_statements(resource_.kind(), inserts).has_value()) return;
+  // The session may be a new one: the first branch prepares the statements, the second knows them.
+  WorkResult result;
+  for (int i = 0; i < 2; ++i) {
+    DatabaseConnection& session = clean_session();
+    const BranchWork work = resource_.work(inserts);
+    result = session.run_branch(work);
+    if (!std::holds_alternative<Prepared>(result.outcome)) continue;
+    const auto ending = i == 1 ? PreparedEnding::kCommit : PreparedEnding::kRollBack;
+    EXPECT_TRUE(session.finish_prepared(work.start.id, ending).has_value());
+  }
+  if (const auto* refused = std::get_if<Refused>(&result.outcome); refused != nullptr) {
+    EXPECT_TRUE(in_steps.error.has_value()) << refused->error.message;
+    if (!in_steps.error.has_value()) return;
+    EXPECT_EQ(refused->error.message, in_steps.error->message);
+    EXPECT_EQ(refused->error.statement, in_steps.error->statement);
+    EXPECT_EQ(refused->error.vendor_code, in_steps.error->vendor_code);
+    EXPECT_EQ(refused->error.code, in_steps.error->code);
+    return;
+  }
+  ASSERT_TRUE(ended_as<Prepared>(result));
+  EXPECT_FALSE(in_steps.error.has_value()) << in_steps.error->message;
+  if (!result.times.ending.has_value()) ++in_one_trip_;
+  const Stored read = run({select});
+  ASSERT_EQ(read.values.size(), in_steps.values.size());
+  for (std::size_t i = 0; i < read.values.size(); ++i)
+    EXPECT_TRUE(same_value(read.values[i], in_steps.values[i]))
+        << show(read.values[i]) << " in one trip, " << show(in_steps.values[i]) << " in steps";
+}
+
+Stored StoredValues::run(const std::vector<Statement>& statements) {
   Stored stored;
   // As an agent does before it takes a session.
   if (const Status checked = check_statements(resource_.kind(), statements); !checked.has_value()) {
     stored.error = checked.error();
     return stored;
   }
-  const WorkResult result = session_->run_branch(resource_.work(statements, BranchEnding::kCommitOnePhase));
+  const WorkResult result =
+      clean_session().run_branch(resource_.work(statements, BranchEnding::kCommitOnePhase));
   if (const auto* refused = std::get_if<Refused>(&result.outcome)) {
     stored.error = refused->error;
     return stored;
@@ -102,17 +139,24 @@ Stored StoredValues::store(const std::string& type, const std::vector<Value>& va
     statements.push_back(
         resource_.statement(fmt::format("INSERT INTO {} (n, v) VALUES (?, ?)", table), {{number++}, value}));
   }
-  statements.push_back(resource_.statement(fmt::format("SELECT v FROM {} ORDER BY n", table)));
-  Stored stored = run(statements);
+  const Statement select = resource_.statement(fmt::format("SELECT v FROM {} ORDER BY n", table));
+  std::vector<Statement> and_read = statements;
+  and_read.push_back(select);
+  Stored stored = run(and_read);
   if (!stored.error.has_value()) resource_.run(clear.sql);
+  compare_in_one_trip(statements, select, stored);
+  resource_.run(clear.sql);
   return stored;
 }
 
 Stored StoredValues::store(const std::string& type, const Value& value, const std::string& insert,
                            const std::string& select) {
   const std::string table = table_of(type);
-  Stored stored = run({resource_.statement(fmt::format(fmt::runtime(insert), table), {value}),
-                       resource_.statement(fmt::format(fmt::runtime(select), table))});
+  const Statement write = resource_.statement(fmt::format(fmt::runtime(insert), table), {value});
+  const Statement read = resource_.statement(fmt::format(fmt::runtime(select), table));
+  Stored stored = run({write, read});
+  resource_.run(fmt::format("DELETE FROM {}", table));
+  compare_in_one_trip({write}, read, stored);
   resource_.run(fmt::format("DELETE FROM {}", table));
   return stored;
 }

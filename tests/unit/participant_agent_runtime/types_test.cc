@@ -721,6 +721,25 @@ TEST_P(InnodbTypesTest, LaxServers) {
                       {is_mysql() ? "parameter 2" : "Incorrect string"});
 }
 
+// What such a server makes of a value it makes of it in one trip, too: StoredValues compares.
+TEST_P(InnodbTypesTest, ServersOfOtherModes) {
+  const std::vector<std::string> modes =
+      is_mysql() ? std::vector<std::string>{"ANSI", "NO_BACKSLASH_ESCAPES", "NO_UNSIGNED_SUBTRACTION"}
+                 : std::vector<std::string>{"ANSI", "NO_BACKSLASH_ESCAPES", "ORACLE"};
+  for (const std::string& mode : modes) {
+    const GlobalSetting other(resource(), "sql_mode", fmt::format("'{}'", mode));
+    StoredValues in_mode(resource());
+    for (const Value& value : {text(""), text("it's \\ \"so\""), Value{Bytes{""}},
+                               Value{Bytes{std::string("\0'\\", 3)}}, Value{Null{}}})
+      static_cast<void>(in_mode.store("VARBINARY(40)", {value}));
+    for (const Value& value : {text(""), text("it's \\ \"so\"")})
+      static_cast<void>(in_mode.store("VARCHAR(40)", {value}));
+    static_cast<void>(in_mode.store("BIGINT UNSIGNED", {{std::uint64_t{5}}, {std::int64_t{7}}}));
+    static_cast<void>(in_mode.store("DECIMAL(20,2)", {{Decimal{"-12.50"}}}));
+    EXPECT_GT(in_mode.in_one_trip(), 5) << mode;
+  }
+}
+
 // Whatever else the server or its roles set, a session writes and reads in these forms.
 TEST_P(PostgresTypesTest, RolesWithOtherForms) {
   const std::string& role = resource().options().user;
