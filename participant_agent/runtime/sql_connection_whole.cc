@@ -29,7 +29,12 @@ std::optional<WorkResult> SqlConnection::run_whole(const BranchWork& work) {
   begin_statements();
   ResultBudget budget(work.limits);
   WholeBranch whole = send_whole(work, budget);
-  if (whole.error.has_value()) return refuse_whole(work, whole);
+  if (whole.error.has_value()) {
+    WorkResult refused = refuse_whole(work, whole);
+    // [T11] All of it was sent: where no rollback was seen, it may be prepared.
+    if (auto* lost = std::get_if<Lost>(&refused.outcome); lost != nullptr) lost->ending_sent = work.writes();
+    return refused;
+  }
   times_.begin = whole.begun_after;
   took(times_.statements, sent + whole.begun_after);
 

@@ -1,18 +1,9 @@
 // A branch that is sent whole: what fails on the way stops what is behind it, and what the agent finds wrong
 // afterwards is taken back.
-#include <array>
-#include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <future>
-#include <limits>
 #include <string>
-#include <thread>
 
-#include <asio/buffer.hpp>
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/write.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -23,60 +14,6 @@ namespace troth::agent {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Between one client and its server; cuts both off from each other after so many more of the server's bytes.
-class CuttingRelay {
- public:
-  CuttingRelay(const std::string& host, std::uint16_t port)
-      : acceptor_(loop_, {asio::ip::address_v4::loopback(), 0}),
-        thread_([this, host, port] { run(host, port); }) {}
-  ~CuttingRelay() {
-    cut();
-    thread_.join();
-  }
-  CuttingRelay(const CuttingRelay&) = delete;
-  CuttingRelay& operator=(const CuttingRelay&) = delete;
-
-  [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
-  void cut_after(std::int64_t bytes) { left_ = bytes; }
-  // Of those: not used up.
-  [[nodiscard]] std::int64_t left() const { return left_; }
-
- private:
-  void run(const std::string& host, std::uint16_t port) {
-    acceptor_.accept(client_);
-    server_.connect({asio::ip::make_address(host), port});
-    std::thread up([this] { forward(client_, server_, nullptr); });
-    forward(server_, client_, &left_);
-    cut();
-    up.join();
-  }
-  void cut() {
-    asio::error_code ignored;
-    client_.shutdown(asio::socket_base::shutdown_both, ignored);
-    server_.shutdown(asio::socket_base::shutdown_both, ignored);
-  }
-  static void forward(asio::ip::tcp::socket& from, asio::ip::tcp::socket& to,
-                      std::atomic<std::int64_t>* left) {
-    std::array<char, 4096> buffer{};
-    asio::error_code ended;
-    while (!ended) {
-      auto bytes = static_cast<std::int64_t>(from.read_some(asio::buffer(buffer), ended));
-      const bool last = left != nullptr && *left <= bytes;
-      if (last) bytes = *left;
-      if (left != nullptr) *left -= bytes;
-      if (!ended) asio::write(to, asio::buffer(buffer.data(), static_cast<std::size_t>(bytes)), ended);
-      if (last) return;
-    }
-  }
-
-  asio::io_context loop_;
-  asio::ip::tcp::acceptor acceptor_;
-  asio::ip::tcp::socket client_{loop_};
-  asio::ip::tcp::socket server_{loop_};
-  std::atomic<std::int64_t> left_{std::numeric_limits<std::int64_t>::max()};
-  std::thread thread_;
-};
 
 class OneTripTest : public DatabaseTest {
  protected:
@@ -285,47 +222,6 @@ TEST_P(OneTripTest, ReadOnlyBranchGoesWholeToo) {
   EXPECT_EQ(refusal_of(session->run_branch(resource().transfer(1, 5, BranchEnding::kReadOnly))).code,
             ErrorCode::kForbiddenStatement);
   EXPECT_TRUE(ended_as<Prepared>(session->run_branch(resource().transfer(1, 5))));
-}
-
-// [T11] Wherever the connection is cut, no yes is told of a branch that is not prepared, and no "effect none" at all.
-TEST_P(OneTripTest, ConnectionThatIsCutAnywhereTellsNothingFalse) {
-  const auto control = resource().connect();
-  bool all_came = false;
-  for (std::int64_t bytes = 0; !all_came; bytes += 5) {
-    ConnectOptions through = resource().options();
-    CuttingRelay relay("127.0.0.1", through.port);
-    through.host = "127.0.0.1";
-    through.socket.clear();
-    through.port = relay.port();
-    const auto session = resource().connect(through);
-    BranchWork warm = resource().transfer(1, 1);
-    ASSERT_TRUE(ended_as<Prepared>(session->run_branch(warm)));
-    ASSERT_TRUE(session->finish_prepared(warm.start.id, PreparedEnding::kRollBack).has_value());
-    ASSERT_TRUE(session->clean_up());
-    const BranchWork work = resource().transfer(1, 5);
-    relay.cut_after(bytes);
-    const WorkResult result = session->run_branch(work);
-    const bool clean = session->clean_up();
-    all_came = relay.left() > 0;
-    ASSERT_TRUE(holds_within(10s, [&] {
-      const auto ended = control->end_session(session->session_identity());
-      return ended.has_value() && *ended;
-    }));
-    const Answer<PreparedList> listed = control->list_prepared();
-    ASSERT_TRUE(listed.has_value());
-    const bool stands = listed->branches.size() == 1;
-    if (std::holds_alternative<Prepared>(result.outcome)) {
-      EXPECT_TRUE(stands) << "cut after " << bytes;
-      EXPECT_EQ(clean, all_came) << "cut after " << bytes;
-    } else {
-      ASSERT_TRUE(ended_as<Lost>(result)) << "cut after " << bytes;
-      EXPECT_TRUE(std::get<Lost>(result.outcome).ending_sent);
-      EXPECT_FALSE(clean);
-    }
-    if (stands) {
-      ASSERT_TRUE(control->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
-    }
-  }
 }
 
 // What the server answers while the rest of a branch is still being sent stays in the driver's memory, past every limit.
