@@ -219,12 +219,13 @@ Status BranchTable::may_begin(const Work& work) const {
 std::optional<Error> BranchTable::overloaded(std::size_t bytes) const {
   const auto& limits = options_.limits;
   if (live_.size() < limits.live_branches && live_bytes_ + bytes <= limits.live_bytes &&
-      branches_.size() < limits.remembered_branches)
+      unwritten_bytes_ + bytes <= limits.live_bytes && branches_.size() < limits.remembered_branches)
     return std::nullopt;
-  Error error = refusal(ErrorCode::kOverloaded, Effect::kNone,
-                        fmt::format("the agent's limit is reached ({} live branches, {} remembered, {} MiB)",
-                                    live_.size(), branches_.size(), live_bytes_ >> 20),
-                        true);
+  Error error = refusal(
+      ErrorCode::kOverloaded, Effect::kNone,
+      fmt::format("the agent's limit is reached ({} live branches, {} remembered, {} MiB, {} MiB to write)",
+                  live_.size(), branches_.size(), live_bytes_ >> 20, unwritten_bytes_ >> 20),
+      true);
   error.retry_after = std::chrono::milliseconds(200);
   return error;
 }
@@ -392,6 +393,7 @@ void BranchTable::step_branch(Entry& entry, const BranchInput& input, Context& c
   const ResourceName resource = entry.branch.resource();
   for (auto& effect : entry.branch.step(input, context.now, journal_)) {
     if (auto* append_journal = std::get_if<AppendJournal>(&effect)) {
+      note_unwritten(*append_journal);
       context.effects.emplace_back(std::move(*append_journal));
       continue;
     }
@@ -502,7 +504,17 @@ std::set<BranchId> BranchTable::live_in(const ResourceName& resource) const {
 
 // -- Watermark, floors, time --------------------------------------------------------------------------------
 
+// The journal takes only so much that waits for the disk, and what it does not take ends the agent.
+void BranchTable::note_unwritten(const AppendJournal& append) {
+  const auto* begun = std::get_if<BranchBegun>(&append.record);
+  if (begun == nullptr) return;
+  unwritten_.emplace_back(append.ticket, size_of(begun->work));
+  unwritten_bytes_ += unwritten_.back().second;
+}
+
 void BranchTable::on(const JournalDurable& input, Context& /*context*/) {
+  for (; !unwritten_.empty() && unwritten_.front().first <= input.through; unwritten_.pop_front())
+    unwritten_bytes_ -= unwritten_.front().second;
   if (!raising_watermark_ || input.through < raising_watermark_->first) return;
   durable_watermark_ = raising_watermark_->second;
   raising_watermark_.reset();

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -36,7 +37,8 @@ namespace troth::agent {
 
 struct TableLimits {
   std::size_t live_branches = 10'000;
-  std::size_t live_bytes = 256U << 20;          // of live branches, and of results kept for doubled requests
+  // Of live branches, and of results kept for doubled requests; and, by itself, of redo that waits for the disk.
+  std::size_t live_bytes = 256U << 20;
   std::size_t kept_bytes = 256U << 20;          // of the answers that open branches keep; beside live_bytes
   std::size_t redo_bytes = kMaxWorkBytes;       // of one branch's work: its redo is one record of the journal
   std::size_t remembered_branches = 1'000'000;  // ended ones that the watermark has not passed
@@ -162,6 +164,7 @@ class BranchTable {
   void raise_floors(const ResourceName& name, Resource& resource, Context& context);
   void refuse_call(Error error, Context& context);
   JournalTicket append(JournalRecord record, Context& context);
+  void note_unwritten(const AppendJournal& append);
 
   TableOptions options_;
   Fence fence_;
@@ -181,6 +184,9 @@ class BranchTable {
   std::map<BusyKey, BranchId> busy_;
   std::size_t live_bytes_ = 0;
   std::size_t kept_bytes_ = 0;
+  // Redo that waits for the disk, oldest first: a branch that no session took has ended long before it is written.
+  std::deque<std::pair<JournalTicket, std::size_t>> unwritten_;
+  std::size_t unwritten_bytes_ = 0;
 };
 
 }  // namespace troth::agent

@@ -350,8 +350,11 @@ class MysqlConnection final : public SqlConnection {
                             .connection_lost = clients_own});
   }
 
+  // Where the connection went between two answers to a text, the driver finds that "impossible", and gives no number.
   std::unexpected<ClassifiedError> text_failed(const sql::SQLException& error) {
-    return driver_failed(Speaker::kAgent, error.getSQLState(), error.getErrorCode(), error.what());
+    constexpr int kServerLost = 2013;
+    const int code = error.getErrorCode() == 0 ? kServerLost : error.getErrorCode();
+    return driver_failed(Speaker::kAgent, error.getSQLState(), code, error.what());
   }
   std::unexpected<ClassifiedError> statement_failed(const sql::SQLException& error,
                                                     const Statement& statement) {
@@ -426,7 +429,7 @@ class MysqlConnection final : public SqlConnection {
       answers.skip(step.texts);
       counts = answers.next();
     } catch (const sql::SQLException& error) {
-      refused = statement_failed(error, statement).error();
+      refused = (error.getErrorCode() == 0 ? text_failed(error) : statement_failed(error, statement)).error();
     }
     if (!whole.too_much.has_value() && time.is_up() && condition() != ConnectionCondition::kLost) {
       whole.too_much = StatementTime::error(work);

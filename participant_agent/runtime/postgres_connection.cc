@@ -266,9 +266,17 @@ class PostgresConnection final : public SqlConnection {
     return read;
   }
 
-  // What cannot be prepared by itself, or does not fit its parameters, goes step by step, where it is told as it should be.
+  // What cannot be prepared by itself, or does not fit its parameters, goes step by step, where it is told as it should
+  // be. So does what is large: while libpq sends the rest of it, it keeps all that the server answers, past every limit.
   [[nodiscard]] bool takes_whole(const BranchWork& work) override {
-    return work.statements.size() <= prepared_.limit() &&
+    constexpr std::size_t kMostBytes = 32'768;  // below what libpq sends before it is told to
+    std::size_t bytes = 0;
+    for (const Statement& statement : work.statements) {
+      bytes += statement.sql.size();
+      for (const Value& value : statement.parameters)
+        bytes += size_of(value);
+    }
+    return bytes <= kMostBytes && work.statements.size() <= prepared_.limit() &&
            std::ranges::all_of(work.statements, [&](const Statement& statement) {
              const Answer<const PreparedText*> known = prepare(statement.sql);
              return known.has_value() && check_parameters(statement.parameters, (*known)->shapes).has_value();
@@ -384,13 +392,14 @@ class PostgresConnection final : public SqlConnection {
     }
   }
 
-  // Reads what is left, up to the server's Sync; false: the connection went.
+  // Reads what is left, up to the server's Sync; false: the connection went. An error there undoes the cleaning.
   bool leave_pipeline() {
     bool at_end = false;
     for (int nothing = 0; !at_end && nothing < 2;) {
       const PostgresResult result(PQgetResult(libpq()), &PQclear);
       nothing = result == nullptr ? nothing + 1 : 0;
       at_end = result != nullptr && PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC;
+      if (result != nullptr && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) cleaned_.reset();
     }
     return at_end && PQexitPipelineMode(libpq()) != 0 && PQstatus(libpq()) == CONNECTION_OK;
   }

@@ -85,7 +85,7 @@ bool SqlConnection::clean_up() {
   if (condition_ != ConnectionCondition::kIdle) return false;
   if (ran_clients_statements_ && !take_away_traces()) return false;
   ran_clients_statements_ = false;
-  return true;
+  return condition_ == ConnectionCondition::kIdle;
 }
 
 std::unexpected<ClassifiedError> SqlConnection::failed(Speaker speaker, const DatabaseError& reported) {
@@ -147,6 +147,7 @@ WorkResult SqlConnection::run_steps(const BranchWork& work) {
   if (const Answer<void> ended = end_branch(texts, work.ending, results); !ended.has_value())
     return refuse(work, ended.error().error, /*ending_sent=*/true);
   took(times_.ending, ending_began);
+  if (work.ending == BranchEnding::kPrepare && stopped_at_the_end()) return take_back_late(work);
 
   WorkResult result{.outcome = ReadOnlyDone{}, .results = std::move(results), .session = identity_};
   if (work.ending == BranchEnding::kCommitOnePhase) result.outcome = CommittedOnePhase{};

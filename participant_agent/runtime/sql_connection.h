@@ -143,6 +143,10 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] WorkResult refuse_whole(const BranchWork& work, WholeBranch& whole);
   // It was sent to its end before that was known; a prepared branch is rolled back.
   [[nodiscard]] WorkResult take_back(const BranchWork& work, Error error);
+  // It was prepared, and the session was asked to stop: that also stops Postgres' wait for its standby, and Postgres calls
+  // the branch prepared all the same. Such a yes may not be told.
+  [[nodiscard]] bool stopped_at_the_end() const { return cancellation()->requested(); }
+  [[nodiscard]] WorkResult take_back_late(const BranchWork& work);
   [[nodiscard]] WorkResult run_steps(const BranchWork& work);
   [[nodiscard]] WorkResult statement_steps(const BranchWork& work, const OpenStatement& statement);
   [[nodiscard]] WorkResult prepare_steps(const BranchWork& work, bool marked, bool hold);

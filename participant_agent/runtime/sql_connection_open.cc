@@ -110,6 +110,7 @@ WorkResult SqlConnection::prepare_steps(const BranchWork& work, bool marked, boo
   const bool stays_tied = !reads && dialect_.ties_prepared_branches();
   if (!stays_tied) untie(true);
   if (reads) return {.outcome = ReadOnlyDone{}, .results = {}, .session = identity_};
+  if (stopped_at_the_end()) return take_back_late(work);
   return {.outcome = Prepared{.tied = stays_tied}, .results = {}, .session = identity_};
 }
 

@@ -29,7 +29,12 @@ std::optional<WorkResult> SqlConnection::run_whole(const BranchWork& work) {
   begin_statements();
   ResultBudget budget(work.limits);
   WholeBranch whole = send_whole(work, budget);
-  if (whole.error.has_value()) return refuse_whole(work, whole);
+  if (whole.error.has_value()) {
+    WorkResult refused = refuse_whole(work, whole);
+    // [T11] All of it was sent: where no rollback was seen, it may be prepared.
+    if (auto* lost = std::get_if<Lost>(&refused.outcome); lost != nullptr) lost->ending_sent = work.writes();
+    return refused;
+  }
   times_.begin = whole.begun_after;
   took(times_.statements, sent + whole.begun_after);
 
@@ -51,6 +56,7 @@ std::optional<WorkResult> SqlConnection::run_whole(const BranchWork& work) {
     if (!std::holds_alternative<Refused>(undone.outcome)) return undone;
     return std::nullopt;
   }
+  if (work.writes() && stopped_at_the_end()) return take_back_late(work);
   if (work.ending == BranchEnding::kReadOnly)
     return WorkResult{.outcome = ReadOnlyDone{}, .results = std::move(whole.results), .session = identity_};
   const bool tied = dialect_.ties_prepared_branches();
@@ -90,10 +96,19 @@ WorkResult SqlConnection::take_back(const BranchWork& work, Error error) {
       result.outcome = Lost{.error = std::move(error), .ending_sent = true};
       return result;
     }
+    untie(true);
   }
   error.effect = Effect::kNone;
   result.outcome = Refused{.error = std::move(error)};
   return result;
+}
+
+WorkResult SqlConnection::take_back_late(const BranchWork& work) {
+  Error error;
+  error.code = ErrorCode::kTimeout;
+  error.retryable = true;
+  error.message = "the branch's time was up when it was prepared";
+  return take_back(work, std::move(error));
 }
 
 }  // namespace troth::agent

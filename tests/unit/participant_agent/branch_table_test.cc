@@ -102,6 +102,39 @@ TEST(BranchTable, ABranchOfAnUnconfiguredResourceIsShownAndNotResolved) {
   EXPECT_EQ(std::get<RefuseCall>(effects[0]).error.code, ErrorCode::kUnknownResource);
 }
 
+// The redo of a branch that no session took waits for the disk all the same: the journal's bound, past which the agent
+// ends, is kept by the table.
+TEST(BranchTable, RedoThatWaitsForTheDiskIsBounded) {
+  auto small = options();
+  small.limits.live_bytes = 1 << 20;
+  BranchTable table(small, {}, kStart);
+  (void)table.step(ResourceServing{kPg}, kStart);
+  const LeaderStamp stamp{{"bank-x7k2p9"}, {{5}, {1}}, {{5}, {1}}, {}};
+  (void)table.step(LeaderSpoke{stamp, {}, {}}, kStart);
+  std::uint64_t sequence = 0;
+  std::size_t redo = 0;
+  const auto refused = [&] {
+    const BranchId id{transaction(5, ++sequence), {1}};
+    Work work = work_for(id);
+    work.request.reset();
+    work.statements.at(0).sql += " -- " + std::string(10'000, 'x');
+    const auto answer = table.step(PrepareArrived{stamp, work}, kStart);
+    const bool over = answer.size() == 1 && std::holds_alternative<RefuseCall>(answer[0]);
+    if (over) return std::get<RefuseCall>(answer[0]).error.code == ErrorCode::kOverloaded;
+    redo += size_of(work);
+    (void)table.step(BranchReported{id, WorkFinished{WorkFailed{error_with(ErrorCode::kOverloaded)}}},
+                     kStart);
+    return false;
+  };
+  while (sequence < 1'000 && !refused()) {
+  }
+  EXPECT_LE(redo, small.limits.live_bytes);
+  EXPECT_GT(redo, small.limits.live_bytes / 2);
+  EXPECT_TRUE(refused());
+  (void)table.step(JournalDurable{{UINT64_MAX}}, kStart);
+  EXPECT_FALSE(refused());
+}
+
 // Memory is flat: whatever ended goes with the watermark, however many there were.
 TEST(BranchTable, RemembersOnlyWhatTheWatermarkHasNotPassed) {
   BranchTable table(options(), {}, kStart);

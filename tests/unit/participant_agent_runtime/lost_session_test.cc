@@ -147,6 +147,40 @@ TEST_P(LostSessionTest, StatementIsCancelledFromAnotherThread) {
   EXPECT_EQ(resource().balance(1), "100");
 }
 
+// A request to stop also ends Postgres' wait for its standby, which it then calls done: a yes behind it may not be told.
+TEST_P(LostSessionTest, BranchThatIsPreparedTooLateIsTakenBack) {
+  const auto blocker = resource().connect();
+  const BranchWork first = resource().transfer(1, 1);
+  ASSERT_TRUE(ended_as<Prepared>(blocker->run_branch(first)));
+  const auto session = resource().connect();
+  const BranchWork late = resource().transfer(1, 5);
+  auto running = start(*session, late);
+  resource().wait_until_blocked(session->session_identity());
+  session->cancellation()->request();
+  ASSERT_TRUE(blocker->finish_prepared(first.start.id, PreparedEnding::kRollBack).has_value());
+  const WorkResult result = running.get();
+  EXPECT_EQ(refusal_of(result).code, ErrorCode::kTimeout) << describe(result);
+  EXPECT_EQ(refusal_of(result).effect, Effect::kNone);
+  EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
+  const Answer<PreparedList> list = resource().connect()->list_prepared();
+  ASSERT_TRUE(list.has_value());
+  EXPECT_TRUE(list->branches.empty());
+  EXPECT_EQ(resource().marker(late.start.id), "");
+}
+
+TEST_P(LostSessionTest, OpenBranchThatIsPreparedTooLateIsTakenBack) {
+  const auto session = resource().connect();
+  const BranchWork late = resource().transfer(1, 5);
+  const WorkResult ran = session->run_statement(late, {late.statements[0], 1, true, true});
+  ASSERT_TRUE(ended_as<StatementDone>(ran));
+  session->cancellation()->request();
+  const WorkResult result = session->prepare_open(late, true, false);
+  EXPECT_EQ(refusal_of(result).code, ErrorCode::kTimeout) << describe(result);
+  EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
+  EXPECT_EQ(resource().marker(late.start.id), "");
+  EXPECT_TRUE(ended_as<Prepared>(resource().connect()->run_branch(resource().transfer(1, 5))));
+}
+
 // A statement's own timeout, with every database: MySQL and MariaDB are told by the agent.
 TEST_P(LostSessionTest, StatementPastItsTimeoutIsStoppedAndRefused) {
   DeadlineWatch watch({.repeat_after = 50ms});

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
@@ -26,6 +27,13 @@ class OneTripTest : public DatabaseTest {
     const Answer<PreparedList> list = session->list_prepared();
     EXPECT_TRUE(list.has_value());
     return list.has_value() ? list->branches.size() : 99;
+  }
+
+  // At its highest, of the whole process.
+  static long most_memory_kib() {
+    rusage usage{};
+    EXPECT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_maxrss;
   }
 
   std::future<WorkResult> start(DatabaseConnection& session, const BranchWork& work) {
@@ -214,6 +222,22 @@ TEST_P(OneTripTest, ReadOnlyBranchGoesWholeToo) {
   EXPECT_EQ(refusal_of(session->run_branch(resource().transfer(1, 5, BranchEnding::kReadOnly))).code,
             ErrorCode::kForbiddenStatement);
   EXPECT_TRUE(ended_as<Prepared>(session->run_branch(resource().transfer(1, 5))));
+}
+
+// What the server answers while the rest of a branch is still being sent stays in the driver's memory, past every limit.
+TEST_P(OneTripTest, LargeWorkGoesStepByStepSoThatLimitsHold) {
+  const auto session = resource().connect();
+  BranchWork work =
+      resource().work({resource().statement("SELECT repeat('x', 1000) FROM generate_series(1, 400000)")});
+  work.statements.push_back(resource().statement("UPDATE accounts SET balance = length(?::text) WHERE id = 1",
+                                                 {{Text{std::string(8 << 20, 'y')}}}));
+  work.limits.rows_per_statement = 2;
+  const long before = most_memory_kib();
+  const WorkResult result = session->run_branch(work);
+  EXPECT_EQ(refusal_of(result).code, ErrorCode::kInvalidArgument) << describe(result);
+  EXPECT_EQ(refusal_of(result).statement, 1U);
+  EXPECT_LT(most_memory_kib() - before, 100 << 10);
+  EXPECT_EQ(prepared(), 0U);
 }
 
 }  // namespace

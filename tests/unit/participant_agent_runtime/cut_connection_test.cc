@@ -1,0 +1,127 @@
+// A connection that is cut inside the server's answers to a branch in one trip: what may be said of the branch.
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <thread>
+
+#include <asio/buffer.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/write.hpp>
+#include <gtest/gtest.h>
+
+#include "tests/unit/participant_agent_runtime/test_resource.h"
+
+namespace troth::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Between one client and its server; cuts both off from each other after so many more of the server's bytes.
+class CuttingRelay {
+ public:
+  CuttingRelay(const std::string& host, std::uint16_t port)
+      : acceptor_(loop_, {asio::ip::address_v4::loopback(), 0}),
+        thread_([this, host, port] { run(host, port); }) {}
+  ~CuttingRelay() {
+    cut();
+    thread_.join();
+  }
+  CuttingRelay(const CuttingRelay&) = delete;
+  CuttingRelay& operator=(const CuttingRelay&) = delete;
+
+  [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  void cut_after(std::int64_t bytes) { left_ = bytes; }
+  // Of those: not used up.
+  [[nodiscard]] std::int64_t left() const { return left_; }
+
+ private:
+  void run(const std::string& host, std::uint16_t port) {
+    acceptor_.accept(client_);
+    server_.connect({asio::ip::make_address(host), port});
+    std::thread up([this] { forward(client_, server_, nullptr); });
+    forward(server_, client_, &left_);
+    cut();
+    up.join();
+  }
+  void cut() {
+    asio::error_code ignored;
+    client_.shutdown(asio::socket_base::shutdown_both, ignored);
+    server_.shutdown(asio::socket_base::shutdown_both, ignored);
+  }
+  static void forward(asio::ip::tcp::socket& from, asio::ip::tcp::socket& to,
+                      std::atomic<std::int64_t>* left) {
+    std::array<char, 4096> buffer{};
+    asio::error_code ended;
+    while (!ended) {
+      auto bytes = static_cast<std::int64_t>(from.read_some(asio::buffer(buffer), ended));
+      const bool last = left != nullptr && *left <= bytes;
+      if (last) bytes = *left;
+      if (left != nullptr) *left -= bytes;
+      if (!ended) asio::write(to, asio::buffer(buffer.data(), static_cast<std::size_t>(bytes)), ended);
+      if (last) return;
+    }
+  }
+
+  asio::io_context loop_;
+  asio::ip::tcp::acceptor acceptor_;
+  asio::ip::tcp::socket client_{loop_};
+  asio::ip::tcp::socket server_{loop_};
+  std::atomic<std::int64_t> left_{std::numeric_limits<std::int64_t>::max()};
+  std::thread thread_;
+};
+
+using CutConnectionTest = DatabaseTest;
+TROTH_FOR_EVERY_DATABASE(CutConnectionTest);
+
+// [T11] No yes is told of a branch that is not prepared, and no "effect none" at all.
+TEST_P(CutConnectionTest, TellsNothingFalseWhereverItIsCut) {
+  const auto control = resource().connect();
+  // Postgres' last answer has six bytes, which must not be stepped over.
+  const std::int64_t stride = resource().is_postgres() ? 5 : 97;
+  bool all_came = false;
+  for (std::int64_t bytes = 0; !all_came; bytes += stride) {
+    ConnectOptions through = resource().options();
+    CuttingRelay relay(through.host, through.port);
+    through.port = relay.port();
+    const auto session = resource().connect(through);
+    for (int i = 0; i < 2; ++i) {
+      const BranchWork warm = resource().transfer(1, 1);
+      ASSERT_TRUE(ended_as<Prepared>(session->run_branch(warm)));
+      ASSERT_TRUE(session->finish_prepared(warm.start.id, PreparedEnding::kRollBack).has_value());
+      ASSERT_TRUE(session->clean_up());
+    }
+    const BranchWork work = resource().transfer(1, 5);
+    relay.cut_after(bytes);
+    const WorkResult result = session->run_branch(work);
+    const bool clean = session->clean_up();
+    all_came = relay.left() > 0;
+    const auto session_went = [&] {
+      const auto ended = control->end_session(session->session_identity());
+      return ended.has_value() && *ended;
+    };
+    ASSERT_TRUE(holds_within(10s, session_went));
+    const Answer<PreparedList> listed = control->list_prepared();
+    ASSERT_TRUE(listed.has_value());
+    const bool stands = listed->branches.size() == 1;
+    if (const auto* yes = std::get_if<Prepared>(&result.outcome); yes != nullptr) {
+      EXPECT_TRUE(stands) << "cut after " << bytes;
+      EXPECT_EQ(clean, all_came && !yes->tied) << "cut after " << bytes;
+    } else {
+      ASSERT_TRUE(ended_as<Lost>(result)) << "cut after " << bytes;
+      const Lost& lost = std::get<Lost>(result.outcome);
+      // A begin that seemed to wait is taken back, and begun again step by step: then the end was not sent.
+      EXPECT_TRUE(lost.ending_sent || !stands) << "cut after " << bytes << ": " << lost.error.message;
+      EXPECT_FALSE(clean);
+    }
+    if (stands) {
+      ASSERT_TRUE(control->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace troth::agent
