@@ -79,7 +79,7 @@ constexpr std::string_view kPrepareClean =
     "pg_catalog.left("
     "pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), 12))::bit(48)::bigint / "
     "140737488355328.0 - 1), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements "
-    "WHERE from_sql AND name NOT IN ('troth_marker', 'troth_guard', 'troth_clean', 'troth_enter', "
+    "WHERE from_sql AND name NOT IN ('troth_marker', 'troth_guard', 'troth_clean', "
     "'troth_prove'));";
 
 std::string barrier(const std::string& row, std::chrono::milliseconds wait) {

@@ -26,23 +26,8 @@ std::string prove_query(std::string_view gid) {
       gid);
 }
 
-namespace {
-
-// None: the session's own.
-std::optional<std::string> milliseconds_of(std::chrono::milliseconds timeout) {
-  if (timeout.count() == 0) return std::nullopt;
-  return std::to_string(timeout.count());
-}
-
-}  // namespace
-
 std::string pipeline_statements() {
-  return fmt::format(
-      "PREPARE troth_enter (text, text, text) AS SELECT pg_catalog.set_config('troth.branch', $1, true), "
-      "pg_catalog.set_config('statement_timeout', $2, true), pg_catalog.set_config('lock_timeout', $3, "
-      "true); "
-      "PREPARE troth_prove (text) AS {}",
-      prove_query("$1"));
+  return fmt::format("PREPARE troth_prove (text) AS {}", prove_query("$1"));
 }
 
 PipelineSteps pipeline_beginning(const BranchStart& start, bool writes) {
@@ -51,10 +36,15 @@ PipelineSteps pipeline_beginning(const BranchStart& start, bool writes) {
   PipelineSteps steps;
   steps.push_back({.sql = fmt::format("BEGIN{} {}", isolation_clause(start.isolation),
                                       writes ? "READ WRITE" : "READ ONLY")});
-  steps.push_back({.sql = "troth_enter",
-                   .is_prepared = true,
-                   .parameters = {postgres_gid_of(id), milliseconds_of(start.statement_timeout),
-                                  milliseconds_of(start.lock_timeout)}});
+  // Not by a SELECT: above READ COMMITTED that would take the snapshot before the marker stands, and the guard might not
+  // see a floor that has risen since (attack 42).
+  steps.push_back({.sql = fmt::format("SET LOCAL troth.branch = '{}'", postgres_gid_of(id))});
+  const auto limit = [&steps](std::string_view setting, std::chrono::milliseconds timeout) {
+    if (timeout.count() > 0)
+      steps.push_back({.sql = fmt::format("SET LOCAL {} = {}", setting, timeout.count())});
+  };
+  limit("statement_timeout", start.statement_timeout);
+  limit("lock_timeout", start.lock_timeout);
   if (writes) {
     std::optional<std::string> client;
     std::optional<std::string> request;

@@ -7,6 +7,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "participant_agent/dialect/literals.h"
+#include "participant_agent/dialect/postgres_pipeline.h"
 #include "participant_agent/dialect/schema.h"
 #include "participant_agent/marker_judgement.h"
 #include "tests/unit/participant_agent/branch_words.h"
@@ -222,6 +223,26 @@ TEST(RequestVerdict, IsReadFromTheRowThatTheBarrierMet) {
   row.state = MarkerState::kBarred;
   EXPECT_EQ(judge_request(request, {row}).end, BranchEnd::kRolledBack);
   EXPECT_EQ(judge_request(request, {}).end, BranchEnd::kUndecided);
+}
+
+// Attack 42: above READ COMMITTED the first query of a transaction takes its snapshot, and a guard that reads an older one
+// than the marker's may miss a floor.
+TEST(PostgresPipeline, NothingBeforeTheMarkerTakesASnapshot) {
+  BranchStart start;
+  start.id = {{ClusterId{"bank-x7k2p9"}, EpochNumber{4}, Sequence{9}, std::nullopt}, BranchNumber{1}};
+  start.isolation = Isolation::kSerializable;
+  start.statement_timeout = std::chrono::seconds(1);
+  start.lock_timeout = std::chrono::seconds(1);
+  const PipelineSteps steps = pipeline_beginning(start, true);
+  ASSERT_GE(steps.size(), 2U);
+  EXPECT_EQ(steps.at(steps.size() - 2).sql, "troth_marker");
+  EXPECT_EQ(steps.back().sql, "troth_guard");
+  for (std::size_t i = 0; i + 2 < steps.size(); ++i) {
+    EXPECT_FALSE(steps[i].is_prepared);
+    EXPECT_TRUE(steps[i].sql.starts_with("BEGIN ISOLATION LEVEL SERIALIZABLE") ||
+                steps[i].sql.starts_with("SET LOCAL "))
+        << steps[i].sql;
+  }
 }
 
 }  // namespace
