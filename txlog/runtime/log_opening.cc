@@ -145,7 +145,8 @@ Status LogOpening::drop_zeros(SegmentNumber segment) const {
   return (*file)->truncate(end * kBlockBytes);
 }
 
-// Unfinished files, and segments behind the log's end, which hold nothing but zeros: the space may be needed.
+// Unfinished files, and segments behind the log's end, which hold nothing but zeros: the space may be needed. One after
+// the other, from the last: a gap before an empty segment would look like a segment that somebody lost.
 Status LogOpening::remove_unused(SegmentDirectory::Listing& listing) const {
   for (const auto& path : listing.unfinished) {
     if (auto done = directory_.files().remove(path); !done) return done;
@@ -155,6 +156,7 @@ Status LogOpening::remove_unused(SegmentDirectory::Listing& listing) const {
   if (opened_.cut_tail) last_used = std::max(last_used, opened_.cut_tail->segment);
   while (!listing.segments.empty() && listing.segments.back() > last_used) {
     if (auto done = directory_.remove(listing.segments.back()); !done) return done;
+    if (auto done = directory_.sync(); !done) return done;
     listing.segments.pop_back();
   }
   return {};

@@ -7,6 +7,7 @@
 
 #include "tests/unit/txlog/faulty_files.h"
 #include "tests/unit/txlog/log_run.h"
+#include "txlog/runtime/segment_directory.h"
 
 namespace troth::txlog {
 namespace {
@@ -133,6 +134,56 @@ TEST(LogFaults, TheNthCallFailingLosesNothingForEveryN) {
         book.check(last);
         if (HasFatalFailure()) return;
       }
+    }
+  }
+}
+
+void add_empty_segment(const SegmentDirectory& directory, SegmentNumber last) {
+  const auto block = directory.read_first_block(last);
+  ASSERT_TRUE(block.has_value());
+  const auto before = decode_segment_header(*block);
+  ASSERT_TRUE(before.has_value());
+  SegmentHeader header = *before;
+  header.number = {last.value + 1};
+  header.predecessor = last;
+  header.predecessor_salt = before->salt;
+  header.salt = Salt{before->salt.value + 1};
+  header.restates.reset();
+  ASSERT_TRUE(directory.make({.header = header, .first_batch = {}, .stop = {}}).has_value());
+}
+
+// A power cut may leave two empty segments behind the log's end: the batch that began the first of them was lost, and the
+// second had been prepared. The next start takes them away, and may be cut off, too, with any of the names kept.
+TEST(LogFaults, TwoEmptySegmentsAreTakenAwayInAnOrderThatLeavesNoGap) {
+  bool failed = true;
+  for (std::uint64_t nth = 1; failed; ++nth) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+      SCOPED_TRACE(fmt::format("call {} fails, seed {}", nth, seed));
+      FaultyFiles disk(seed);
+      {
+        LogRun run({.files = &disk});
+        ASSERT_TRUE(run.append_and_wait("kept"));
+      }
+      const SegmentDirectory directory(disk, "/log");
+      // The log itself may have prepared the first of them by now.
+      for (std::size_t segments = 1; segments < 3;) {
+        const auto listing = directory.list();
+        ASSERT_TRUE(listing.has_value());
+        segments = listing->segments.size();
+        if (segments < 3) add_empty_segment(directory, listing->segments.back());
+        if (HasFatalFailure()) return;
+      }
+
+      disk.fail_call(nth, true);
+      {
+        LogRun cut_off({.files = &disk});
+      }
+      failed = disk.has_failed();
+      disk.stop();
+      disk.resume_after_power_cut();
+      LogRun again({.files = &disk});
+      ASSERT_FALSE(again.open_error) << again.open_error->message;
+      EXPECT_EQ(again.replayed, (std::vector<std::string>{"kept"}));
     }
   }
 }
