@@ -162,7 +162,7 @@ std::optional<WorkResult> SqlConnection::prepare_for_branches(const BranchWork& 
   if (prepared_for_branches_) return std::nullopt;
   const Texts own = dialect_.prepare_for_branches();
   if (const auto ready = own.empty() ? Answer<TextAnswer>() : call(own); !ready.has_value())
-    return refuse_begin(work, ready.error().error);
+    return refuse_begin(work, ready.error());
   prepared_for_branches_ = true;
   return std::nullopt;
 }
@@ -199,7 +199,7 @@ std::optional<WorkResult> SqlConnection::begin_once(const BranchWork& work, cons
   if (!begun.has_value()) {
     // Only the marker can meet a duplicate key here.
     if (begun.error().meaning == Meaning::kDuplicateKey) return marker_taken(work, begun.error());
-    return refuse_begin(work, begun.error().error);
+    return refuse_begin(work, begun.error());
   }
   if (Status passed = check_guard_of(work, begun->rows); !passed.has_value())
     return refuse(work, std::move(passed.error()));
@@ -294,7 +294,14 @@ WorkResult SqlConnection::refuse(const BranchWork& work, Error error, bool endin
 }
 
 // No statement of the client's has run: what failed is Troth's own, and tells nothing of the request.
-WorkResult SqlConnection::refuse_begin(const BranchWork& work, Error error) {
+WorkResult SqlConnection::refuse_begin(const BranchWork& work, const ClassifiedError& why) {
+  Error error = why.error;
+  if (why.meaning == Meaning::kDuplicateXid) {
+    // Nothing was begun, and a rollback by this name would meet the branch that is prepared.
+    doubt();
+    error.branch = work.start.id.branch.value;
+    return {.outcome = Refused{.error = std::move(error)}, .results = {}, .session = identity_};
+  }
   if (error.code == ErrorCode::kStatementFailed) error.code = ErrorCode::kUnavailable;
   // What was prepared for this session may be out of date, as after `troth install` of a newer schema, or gone:
   // the next session prepares it anew.

@@ -173,7 +173,7 @@ class SqlConnection : public DatabaseConnection {
                                                     std::vector<StatementResult>& results);
   // Rolls back and says so; or that the connection went before that could be seen.
   [[nodiscard]] WorkResult refuse(const BranchWork& work, Error error, bool ending_sent = false);
-  [[nodiscard]] WorkResult refuse_begin(const BranchWork& work, Error error);
+  [[nodiscard]] WorkResult refuse_begin(const BranchWork& work, const ClassifiedError& why);
   [[nodiscard]] WorkResult marker_taken(const BranchWork& work, const ClassifiedError& why);
   [[nodiscard]] bool roll_back(const BranchWork& work);
   void untie(bool ended);

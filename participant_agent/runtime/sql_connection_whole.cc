@@ -72,7 +72,7 @@ WorkResult SqlConnection::refuse_whole(const BranchWork& work, WholeBranch& whol
   if (whole.guard.empty()) {
     // Only the marker can meet a duplicate key here.
     if (why.meaning == Meaning::kDuplicateKey) return marker_taken(work, why);
-    return refuse_begin(work, std::move(why.error));
+    return refuse_begin(work, why);
   }
   const bool at_end = whole.results.size() == work.statements.size();
   if (whole.too_much.has_value()) return refuse(work, std::move(*whole.too_much), at_end && work.writes());

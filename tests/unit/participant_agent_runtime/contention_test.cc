@@ -318,5 +318,31 @@ TEST_P(ContentionTest, ResultBeyondTheLimitRefusesTheBranch) {
   EXPECT_NE(refusal_of(fresh->run_branch(work)).message.find("larger than 40 bytes"), std::string::npos);
 }
 
+using InnodbContentionTest = DatabaseTest;
+TROTH_FOR_INNODB(InnodbContentionTest);
+
+// [T7] The guards in front of it keep a branch from being begun twice. Should one fail: XA START is refused, and what is
+// prepared under the name stays prepared.
+TEST_P(InnodbContentionTest, WorkOfAPreparedBranchLeavesItPrepared) {
+  const auto holder = resource().connect();
+  const auto second = resource().connect();
+  const BranchWork work = resource().transfer(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(work)));
+  // The second time the session knows the statement, and the branch may go in one trip.
+  const BranchWork other = resource().transfer(2, 5);
+  ASSERT_TRUE(ended_as<Prepared>(second->run_branch(other)));
+  ASSERT_TRUE(second->finish_prepared(other.start.id, PreparedEnding::kRollBack).has_value());
+  ASSERT_TRUE(second->clean_up());
+  const auto fresh = resource().connect();
+  for (DatabaseConnection* session : {second.get(), fresh.get()}) {
+    const Error error = refusal_of(session->run_branch(work));
+    EXPECT_EQ(error.code, ErrorCode::kBusy) << error.message;
+    EXPECT_EQ(error.effect, Effect::kNone);
+    EXPECT_EQ(session->condition(), ConnectionCondition::kDoubtful);
+  }
+  ASSERT_TRUE(holder->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(resource().balance(1), "105");
+}
+
 }  // namespace
 }  // namespace troth::agent
