@@ -25,10 +25,8 @@ std::string uuid_value(const RequestId& id) {
 
 std::string limits(const BranchStart& start) {
   std::string settings;
-  if (start.statement_timeout.count() > 0)
-    settings += fmt::format("SET LOCAL statement_timeout = {};", start.statement_timeout.count());
-  if (start.lock_timeout.count() > 0)
-    settings += fmt::format("SET LOCAL lock_timeout = {};", start.lock_timeout.count());
+  for (const std::string& text : set_limits(start, "LOCAL"))
+    settings += text + ";";
   return settings;
 }
 

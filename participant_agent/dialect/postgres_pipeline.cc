@@ -1,5 +1,7 @@
 #include "participant_agent/dialect/postgres_pipeline.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "participant_agent/dialect/literals.h"
@@ -15,6 +17,16 @@ std::string_view isolation_clause(Isolation isolation) {
     case Isolation::kSerializable: return " ISOLATION LEVEL SERIALIZABLE";
   }
   return "";
+}
+
+Texts set_limits(const BranchStart& start, std::string_view scope) {
+  Texts texts;
+  const auto limit = [&](std::string_view setting, std::chrono::milliseconds timeout) {
+    if (timeout.count() > 0) texts.push_back(fmt::format("SET {} {} = {}", scope, setting, timeout.count()));
+  };
+  limit("statement_timeout", start.statement_timeout);
+  limit("lock_timeout", start.lock_timeout);
+  return texts;
 }
 
 std::string prove_query(std::string_view gid) {
@@ -39,12 +51,8 @@ PipelineSteps pipeline_beginning(const BranchStart& start, bool writes) {
   // Not by a SELECT: above READ COMMITTED that would take the snapshot before the marker stands, and the guard might not
   // see a floor that has risen since (attack 42).
   steps.push_back({.sql = fmt::format("SET LOCAL troth.branch = '{}'", postgres_gid_of(id))});
-  const auto limit = [&steps](std::string_view setting, std::chrono::milliseconds timeout) {
-    if (timeout.count() > 0)
-      steps.push_back({.sql = fmt::format("SET LOCAL {} = {}", setting, timeout.count())});
-  };
-  limit("statement_timeout", start.statement_timeout);
-  limit("lock_timeout", start.lock_timeout);
+  for (std::string& text : set_limits(start, "LOCAL"))
+    steps.push_back({.sql = std::move(text)});
   if (writes) {
     std::optional<std::string> client;
     std::optional<std::string> request;

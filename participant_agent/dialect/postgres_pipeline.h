@@ -38,6 +38,9 @@ inline constexpr std::string_view kPrepared = "PREPARE TRANSACTION";
 // must be the agent's own.
 inline constexpr std::string_view kOwnRole = "SET SESSION AUTHORIZATION DEFAULT";
 
+// The statements' times; `scope`: "LOCAL" for the transaction, "SESSION" until the session is cleaned.
+[[nodiscard]] Texts set_limits(const BranchStart& start, std::string_view scope);
+
 // Fails (25P02) in a doomed transaction and (22P02) in any other than this branch's, and makes the local
 // commit durable, whatever the client's statements set. A stronger remote_apply stays. `gid`: an expression.
 [[nodiscard]] std::string prove_query(std::string_view gid);

@@ -276,11 +276,19 @@ class PostgresConnection final : public SqlConnection {
       for (const Value& value : statement.parameters)
         bytes += size_of(value);
     }
-    return bytes <= kMostBytes && work.statements.size() <= prepared_.limit() &&
-           std::ranges::all_of(work.statements, [&](const Statement& statement) {
-             const Answer<const PreparedText*> known = prepare(statement.sql);
-             return known.has_value() && check_parameters(statement.parameters, (*known)->shapes).has_value();
-           });
+    if (bytes > kMostBytes || work.statements.size() > prepared_.limit()) return false;
+    const bool all_known = std::ranges::all_of(
+        work.statements, [&](const Statement& each) { return prepared_.find(each.sql) != nullptr; });
+    // Preparing waits for a table that is being altered: no longer than the statement itself may.
+    if (!all_known) {
+      leaves_traces();
+      const Texts limits = set_limits(work.start, "SESSION");
+      if (!limits.empty() && !call(limits).has_value()) return false;
+    }
+    return std::ranges::all_of(work.statements, [&](const Statement& statement) {
+      const Answer<const PreparedText*> known = prepare(statement.sql);
+      return known.has_value() && check_parameters(statement.parameters, (*known)->shapes).has_value();
+    });
   }
 
   WholeBranch send_whole(const BranchWork& work, ResultBudget& budget) override {

@@ -126,6 +126,8 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] Answer<void> set_up();
   // What the driver caught, in Troth's words; notes when the connection went.
   [[nodiscard]] std::unexpected<ClassifiedError> failed(Speaker speaker, const DatabaseError& reported);
+  // What is set now must be taken away behind this branch.
+  void leaves_traces() { ran_clients_statements_ = true; }
   // The session is closed after this branch; a tied one when the branch has ended.
   void doubt() {
     doubted_ = true;

@@ -318,6 +318,31 @@ TEST_P(ContentionTest, ResultBeyondTheLimitRefusesTheBranch) {
   EXPECT_NE(refusal_of(fresh->run_branch(work)).message.find("larger than 40 bytes"), std::string::npos);
 }
 
+using PostgresContentionTest = DatabaseTest;
+TROTH_FOR_POSTGRES(PostgresContentionTest);
+
+// Also where the session does not know the statement yet, and only wants to prepare it.
+TEST_P(PostgresContentionTest, TableThatIsBeingAlteredRefusesTheBranchInTime) {
+  const auto holder = resource().connect();
+  BranchWork alters = resource().work({resource().statement("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")});
+  alters.one_trip = false;
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(alters)));
+  const auto session = resource().connect();
+  BranchWork work = resource().transfer(1, 5);
+  work.start.lock_timeout = 200ms;
+  const Error error = refusal_of(session->run_branch(work));
+  EXPECT_EQ(error.code, ErrorCode::kConflict) << error.message;
+  EXPECT_EQ(error.effect, Effect::kNone);
+  ASSERT_TRUE(session->clean_up());
+  ASSERT_TRUE(holder->finish_prepared(alters.start.id, PreparedEnding::kRollBack).has_value());
+  // What was set for it is gone: the next branch waits as long as its own limits say.
+  const WorkResult seen = session->run_branch(resource().work(
+      {resource().statement("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")},
+      BranchEnding::kReadOnly));
+  ASSERT_TRUE(ended_as<ReadOnlyDone>(seen));
+  EXPECT_EQ(seen.results.at(0).rows.at(0).at(0), Value{Text{"0"}});
+}
+
 using InnodbContentionTest = DatabaseTest;
 TROTH_FOR_INNODB(InnodbContentionTest);
 
