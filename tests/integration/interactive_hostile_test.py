@@ -81,13 +81,23 @@ def forget(cluster: Cluster, resource: str, transaction: str, request: str) -> N
     vault.server.sql(f"DELETE FROM {schema}troth_branch WHERE transaction = '{transaction}'", vault.database)
 
 
-@pytest.mark.parametrize("isolation", ["READ_COMMITTED", "REPEATABLE_READ", "SERIALIZABLE"])
+_LEVELS = ("READ_COMMITTED", "REPEATABLE_READ", "SERIALIZABLE")
+
+
+# Under SERIALIZABLE an open branch of the InnoDB servers reads the floor with a lock, so that it does not rise.
+@pytest.mark.parametrize(
+    ("resource", "isolation"),
+    [
+        (name, level)
+        for name in ("pg", "my", "ma")
+        for level in _LEVELS
+        if name == "pg" or level != "SERIALIZABLE"
+    ],
+)
 def test_a_snapshot_older_than_the_floor_proves_nothing(
     cluster: Cluster, client: Client, resource: str, isolation: str
 ):
     """Attack 42: what the clean-up takes away while a transaction is open does not run again in it."""
-    if isolation == "SERIALIZABLE" and cluster.bank.vaults[resource].server.kind != "postgres":
-        pytest.skip("the open branch reads the floor with a lock, so that it does not rise")
     request = new_request_id()
     first, second = new_request_id(), new_request_id()
     done = client.run([branch(resource, *cluster.bank.move(resource, first, 64, 0))], request_id=request)
