@@ -211,18 +211,31 @@ class Cluster:
         """The coordinator knows this start of the agent, and each resource serves; an AssertionError says what is
         missing. Runs no transaction, so that it reaches no crash point of one."""
         incarnation = int(re.search(r"^ready .*incarnation=(\d+)", self.agent.output(), re.MULTILINE)[1])
+        resources = self._status().resources
+        states = {r.name: (r.connected, r.incarnation, r.health.state) for r in resources}
+        expected = {vault.resource: (True, incarnation, "serving") for vault in self.vaults}
+        assert states == expected, f"{states} instead of {expected}"
+        return True
+
+    def wait_ended(self, within_s: float = 30) -> None:
+        """Every transaction has ended, durably: a start of the coordinator takes none up again."""
+
+        def ended() -> bool:
+            opened = self._status().open_transactions
+            assert opened == 0, f"{opened} are open"
+            return True
+
+        eventually(ended, "every transaction has ended", within_s)
+
+    def _status(self):
         try:
             alice = self.certificate("operator", "alice")
             with Remote(
                 self.coordinator_port, "Administration", timeout_s=5, certificate=alice
             ) as administration:
-                resources = administration.cluster_status().resources
+                return administration.cluster_status()
         except (TException, OSError, EOFError) as not_yet:
             raise AssertionError(f"{not_yet}") from not_yet
-        states = {r.name: (r.connected, r.incarnation, r.health.state) for r in resources}
-        expected = {vault.resource: (True, incarnation, "serving") for vault in self.vaults}
-        assert states == expected, f"{states} instead of {expected}"
-        return True
 
     def markers(self, resource: str, request_id: str) -> list[Marker]:
         """The rows that prove branches of this request."""
