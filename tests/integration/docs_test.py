@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import ROOT, Cluster, Fleet
+from harness import ROOT, Cluster, Fleet, eventually
 from harness.programs import programs_directory
 
 PAGES = ("README.md", "docs/services.md", "docs/operations.md")
@@ -59,6 +59,8 @@ def test_what_a_page_shows_is_what_happens(documented: Cluster, page: str) -> No
     assert commands, f"{page} shows no command"
     ids: dict[str, str] = {}
     for command, expected in commands:
+        # An abort waits for nobody: what the command before left is still being rolled back for a moment.
+        eventually(lambda: "nothing is in doubt" in _run(documented, "troth in-doubt"), "nothing is in doubt")
         printed = _run(documented, _with_known_ids(command, ids))
         _learn_ids("\n".join(expected), printed, ids)
         _compare(page, command, "\n".join(expected), printed)
