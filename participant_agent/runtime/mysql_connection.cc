@@ -224,12 +224,12 @@ class MysqlConnection final : public SqlConnection {
     Texts beginning = dialect().begin_branch(work.start);
     if (!number_all(statements, beginning.back())) return false;
     beginning.back() = kGuard;
-    std::vector<NumberedStatement> numbered;
+    std::vector<WholeStatement> numbered;
     std::size_t most = variables_set_;
     for (std::size_t i = 0; i < statements.size(); ++i) {
       const PreparedText& known = *statements[i].known;
-      NumberedStatement& next = numbered.emplace_back(NumberedStatement{
-          .number = known.number, .literals = {}, .may_generate_key = known.may_generate_key});
+      WholeStatement& next = numbered.emplace_back(
+          WholeStatement{.number = known.number, .literals = {}, .may_generate_key = known.may_generate_key});
       for (const Value& value : work.statements[i].parameters) {
         std::optional<std::string> literal = literal_of(kind(), value);
         if (!literal.has_value()) return false;

@@ -52,7 +52,7 @@ bool takes_expressions(DatabaseKind kind) {
   return kind == DatabaseKind::kMariadb;
 }
 
-Texts run_numbered(DatabaseKind kind, const NumberedStatement& statement) {
+Texts run_numbered(DatabaseKind kind, const WholeStatement& statement) {
   const std::vector<std::string>& literals = statement.literals;
   std::string execute = fmt::format("EXECUTE troth_s{}", statement.number);
   std::string assign;
@@ -98,7 +98,7 @@ Texts forget_parameters(DatabaseKind kind, std::size_t count) {
   return {std::move(forget)};
 }
 
-WholeTexts whole_texts(DatabaseKind kind, Texts beginning, const std::vector<NumberedStatement>& statements,
+WholeTexts whole_texts(DatabaseKind kind, Texts beginning, const std::vector<WholeStatement>& statements,
                        Texts ending, std::size_t forgets) {
   WholeTexts whole;
   const auto append = [&whole](Texts texts) {
@@ -106,7 +106,7 @@ WholeTexts whole_texts(DatabaseKind kind, Texts beginning, const std::vector<Num
     return texts.size();
   };
   whole.begins = append(std::move(beginning));
-  for (const NumberedStatement& statement : statements) {
+  for (const WholeStatement& statement : statements) {
     const std::size_t texts = append(run_numbered(kind, statement));
     whole.steps.push_back({.texts = texts, .may_generate_key = statement.may_generate_key});
     whole.texts.emplace_back(kReadCounts);

@@ -39,7 +39,7 @@ inline constexpr std::string_view kGuard = "EXECUTE troth_guard";
 inline constexpr std::string_view kReadCounts =
     "SELECT CAST(ROW_COUNT() AS BINARY), CAST(LAST_INSERT_ID() AS BINARY) LIMIT 1";
 
-struct NumberedStatement {
+struct WholeStatement {
   unsigned number = 0;
   std::vector<std::string> literals;
   bool may_generate_key = false;
@@ -64,7 +64,7 @@ struct WholeTexts {
 
 // `forgets`: so many parameters may stand in variables, those of this branch too.
 [[nodiscard]] WholeTexts whole_texts(DatabaseKind kind, Texts beginning,
-                                     const std::vector<NumberedStatement>& statements, Texts ending,
+                                     const std::vector<WholeStatement>& statements, Texts ending,
                                      std::size_t forgets);
 
 }  // namespace troth::agent

@@ -58,7 +58,7 @@ TEST(MysqlWhole, LiteralsHoldNothingThatAClientWrote) {
 
 // The order in which a session reads the answers.
 TEST(MysqlWhole, TextsAreCountedByTheirPart) {
-  const std::vector<NumberedStatement> statements{
+  const std::vector<WholeStatement> statements{
       {.number = 1, .literals = {"5", "''"}, .may_generate_key = true},
       {.number = 7, .literals = {}, .may_generate_key = false}};
   const WholeTexts mysql = whole_texts(DatabaseKind::kMysql, {"b1", "b2"}, statements, {"e"}, 3);
