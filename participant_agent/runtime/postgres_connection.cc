@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cstdlib>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <pqxx/pqxx>
 #include <string>
@@ -14,79 +13,17 @@
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
-#include <sys/socket.h>
 
 #include "base/check.h"
 #include "base/runtime/clock.h"
 #include "participant_agent/dialect/postgres_pipeline.h"
+#include "participant_agent/runtime/postgres_login.h"
 #include "participant_agent/runtime/postgres_values.h"
 #include "participant_agent/runtime/sql_connection.h"
 #include "participant_agent/runtime/statement_cache.h"
 
 namespace troth::agent {
 namespace {
-
-// Opens once: libpqxx asks its policy for a connection whenever it finds none.
-class OpensOnce final : public pqxx::connectionpolicy {
- public:
-  explicit OpensOnce(const std::string& options) : connectionpolicy(options) {}
-
-  handle do_startconnect(handle original) override {
-    if (original != nullptr) return original;
-    if (opened_ != nullptr) throw pqxx::broken_connection("the session was lost");
-    opened_ = normalconnect(original);
-    return opened_;
-  }
-
-  [[nodiscard]] handle opened() const { return opened_; }
-
- private:
-  handle opened_ = nullptr;
-};
-
-class PinnedConnection final : public pqxx::connection_base {
- public:
-  explicit PinnedConnection(const std::string& options) : connection_base(policy_), policy_(options) {
-    init();
-  }
-  ~PinnedConnection() { close(); }
-  PinnedConnection(const PinnedConnection&) = delete;
-  PinnedConnection& operator=(const PinnedConnection&) = delete;
-
-  // libpq's connection; gone once libpqxx has let go of it.
-  [[nodiscard]] PGconn* libpq() const { return policy_.opened(); }
-
- private:
-  OpensOnce policy_;
-};
-
-class PostgresCancellation final : public Cancellation {
- public:
-  explicit PostgresCancellation(PGconn* connection)
-      : cancel_(PQgetCancel(connection), &PQfreeCancel), socket_(PQsocket(connection)) {}
-
-  void interrupt() noexcept override {
-    char reason[256];
-    // Nothing follows from a failure: the request is repeated.
-    static_cast<void>(PQcancel(cancel_.get(), reason, sizeof(reason)));
-  }
-
-  void break_off() noexcept override {
-    const std::lock_guard lock(mutex_);
-    if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
-  }
-
-  // The socket's number is about to become somebody else's.
-  void forget_socket() {
-    const std::lock_guard lock(mutex_);
-    socket_ = -1;
-  }
-
- private:
-  const std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel_;
-  std::mutex mutex_;
-  int socket_;
-};
 
 using PostgresResult = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
@@ -99,52 +36,6 @@ std::string first_line(std::string_view message) {
   if (message.starts_with("ERROR:  ")) message.remove_prefix(8);
   if (message.starts_with("FATAL:  ")) message.remove_prefix(8);
   return std::string(message.substr(0, message.find('\n')));
-}
-
-std::string quoted(std::string_view value) {
-  std::string text = "'";
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') text += '\\';
-    text += c;
-  }
-  return text + "'";
-}
-
-// The dialect's settings once more: RESET ALL between two branches goes back to these.
-constexpr std::string_view kStartupSettings =
-    "-c standard_conforming_strings=on -c DateStyle=ISO,YMD -c IntervalStyle=iso_8601 -c bytea_output=hex "
-    "-c extra_float_digits=1 -c TimeZone=UTC";
-
-const char* sslmode_of(DatabaseTlsMode mode) {
-  switch (mode) {
-    case DatabaseTlsMode::kOff: return "disable";
-    case DatabaseTlsMode::kPrefer: return "prefer";
-    case DatabaseTlsMode::kRequire: return "require";
-    case DatabaseTlsMode::kVerifyCa: return "verify-ca";
-    case DatabaseTlsMode::kVerifyFull: return "verify-full";
-  }
-  return "verify-full";
-}
-
-std::string tls_text(const DatabaseTls& tls) {
-  std::string text = fmt::format(" sslmode={}", sslmode_of(tls.mode));
-  if (!tls.ca.empty()) text += fmt::format(" sslrootcert={}", quoted(tls.ca));
-  if (!tls.certificate.empty())
-    text += fmt::format(" sslcert={} sslkey={}", quoted(tls.certificate), quoted(tls.key));
-  return text;
-}
-
-// The keepalives find a server whose machine has gone; a server that hangs is broken off by the cancellation.
-std::string connection_string(const ConnectOptions& options) {
-  std::string text = fmt::format(
-      "host={} user={} password={} dbname={} connect_timeout={} client_encoding=UTF8 application_name={} "
-      "options={} "
-      "keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=3 tcp_user_timeout=30000",
-      quoted(options.socket.empty() ? options.host : options.socket), quoted(options.user),
-      quoted(options.password.value()), quoted(options.database), options.connect_timeout.count(),
-      quoted(options.settings.application_name), quoted(kStartupSettings));
-  if (options.port != 0) text += fmt::format(" port={}", options.port);
-  return text + tls_text(options.tls);
 }
 
 // Those that initdb makes; what CREATE makes comes behind.
