@@ -255,6 +255,7 @@ class MysqlConnection final : public SqlConnection {
       answers.skip(sent.begins - 1);
       whole.begun_after = boot_now() - began;
       whole.guard = read_guard(answers);
+      whole.begun = true;
       for (const WholeTexts::Step& step : sent.steps) {
         if (!whole.too_much.has_value())
           time.emplace(work, dialect().server_times_statements(), cancellation_);

@@ -259,7 +259,9 @@ class PostgresConnection final : public SqlConnection {
     for (std::size_t i = 0; i < steps; ++i) {
       const PostgresResult answer = next_answer();
       if (!answered(answer.get(), whole)) return;
-      if (i + 1 == steps) whole.guard = text_rows(answer.get());
+      if (i + 1 != steps) continue;
+      whole.begun = true;
+      whole.guard = text_rows(answer.get());
     }
   }
 

@@ -95,12 +95,16 @@ class SqlConnection : public DatabaseConnection {
 
   // How far a branch came that was sent whole. Nothing behind a failed step has run.
   struct WholeBranch {
-    TextRows guard;                        // none: it was not begun
-    Duration begun_after{};                // the marker's time, with all before it
+    bool begun = false;                    // the marker stands, where there is one
+    Duration begun_after{};                // its time, with all before it
+    TextRows guard;                        // there where nothing failed
     std::vector<StatementResult> results;  // of the statements that ran
     std::optional<ClassifiedError>
         error;                      // of the step that failed; none: it has ended as `work.ending` says
     std::optional<Error> too_much;  // a result past a limit, which stops nothing by itself
+    // A text of Troth's own failed between begin and end, in a session that the statements may have spoiled for it: step
+    // by step the same work may well run.
+    bool steps_instead = false;
   };
   // May this work be sent whole, as the very next call? What it needs on the server stands then. False: nothing has
   // run; it then goes step by step, which also prepares its statements.

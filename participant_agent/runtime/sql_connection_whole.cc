@@ -29,6 +29,9 @@ std::optional<WorkResult> SqlConnection::run_whole(const BranchWork& work) {
   begin_statements();
   ResultBudget budget(work.limits);
   WholeBranch whole = send_whole(work, budget);
+  if (whole.steps_instead && condition_ != ConnectionCondition::kLost && !cancellation()->requested()) {
+    if (roll_back(work)) return std::nullopt;
+  }
   if (whole.error.has_value()) {
     WorkResult refused = refuse_whole(work, whole);
     // [T11] All of it was sent: where no rollback was seen, it may be prepared.
@@ -69,7 +72,7 @@ std::optional<WorkResult> SqlConnection::run_whole(const BranchWork& work) {
 WorkResult SqlConnection::refuse_whole(const BranchWork& work, WholeBranch& whole) {
   ClassifiedError& why = *whole.error;
   if (condition_ == ConnectionCondition::kLost) return refuse(work, std::move(why.error), work.writes());
-  if (whole.guard.empty()) {
+  if (!whole.begun) {
     // Only the marker can meet a duplicate key here.
     if (why.meaning == Meaning::kDuplicateKey) return marker_taken(work, why);
     return refuse_begin(work, why);
