@@ -28,7 +28,7 @@ from stage import ROOT, Stage  # noqa: E402
 from harness.undertaker import Undertaker  # noqa: E402
 from throwaway import FleetError, ServerError  # noqa: E402
 
-PROGRAMS = ROOT / "build" / "release" / "bin"
+PROGRAMS = Path(os.environ.get("TROTH_PROGRAMS") or ROOT / "build" / "release" / "bin")
 PAIRS = ("postgres+mysql", "postgres+mariadb")
 LOGS = ROOT / "out" / "bench" / "failed"
 
