@@ -152,6 +152,13 @@ using Answer = std::expected<T, ClassifiedError>;
 
 enum class PreparedEnding : std::uint8_t { kCommit, kRollBack };
 
+// What an event loop learns of a call that it has started.
+enum class Arrival : std::uint8_t {
+  kMore,  // wait for the descriptor's input
+  kWell,  // the call itself, made now, returns without waiting
+  kIll    // it has to be made, or a doubtful connection closed, on a thread that may wait
+};
+
 struct PreparedList {
   std::vector<PreparedRow> branches;
   std::size_t strangers = 0;  // prepared transactions that are not Troth's
@@ -185,6 +192,19 @@ class DatabaseConnection {
   [[nodiscard]] virtual Answer<void> release_held() = 0;
   // kUnknownXid is neither success nor failure [T9].
   [[nodiscard]] virtual Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) = 0;
+
+  // -- Carried by an event loop, which may not wait. Only where the driver can be asked whether an answer is there:
+  //
+  //   start_*(..) --true--> arrived() --kMore--> wait for input
+  //                             |----- kWell --> the same call, without waiting; then arrived() for the cleaning
+  //                             '----- kIll ---> the same call on a thread; it goes on with what was started
+  [[nodiscard]] virtual std::optional<int> descriptor() const { return std::nullopt; }
+  // Sends what the call of this name would send first. False: nothing was sent. `work` lives until its call returns.
+  [[nodiscard]] virtual bool start_branch(const BranchWork& /*work*/) { return false; }
+  [[nodiscard]] virtual bool start_finishing(const BranchId& /*branch*/, PreparedEnding /*ending*/) {
+    return false;
+  }
+  [[nodiscard]] virtual Arrival arrived() { return Arrival::kIll; }
 
   [[nodiscard]] virtual Answer<std::vector<MarkerRow>> read_markers(
       const BranchId& branch, const std::optional<RequestKey>& request) = 0;

@@ -242,8 +242,11 @@ class MysqlConnection final : public SqlConnection {
     return true;
   }
 
+  // The driver sends a text when its first answer is read.
+  void send_whole(const BranchWork& /*work*/) override {}
+
   // [T9] The success of XA PREPARE is the yes, here too: behind it only Troth's own texts run.
-  WholeBranch send_whole(const BranchWork& work, ResultBudget& /*budget*/) override {
+  WholeBranch read_whole(const BranchWork& work, ResultBudget& /*budget*/) override {
     const WholeTexts sent = std::exchange(whole_, {});
     WholeBranch whole;
     const Instant began = boot_now();

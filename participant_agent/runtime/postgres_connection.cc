@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/runtime/clock.h"
 #include "participant_agent/dialect/postgres_pipeline.h"
+#include "participant_agent/runtime/postgres_answers.h"
 #include "participant_agent/runtime/postgres_login.h"
 #include "participant_agent/runtime/postgres_values.h"
 #include "participant_agent/runtime/sql_connection.h"
@@ -24,8 +25,6 @@
 
 namespace troth::agent {
 namespace {
-
-using PostgresResult = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
 std::string field_of(const PGresult* result, int field) {
   const char* text = PQresultErrorField(result, field);
@@ -47,6 +46,7 @@ bool is_built_in(std::uint32_t type) {
 struct PreparedText {
   std::string name;  // under which the server keeps it
   ParameterShapes shapes;
+  bool returns_rows = true;
 };
 
 class PostgresConnection final : public SqlConnection {
@@ -56,8 +56,12 @@ class PostgresConnection final : public SqlConnection {
       : SqlConnection(DatabaseKind::kPostgres, options.settings),
         connection_(connection_string(options)),
         texts_(std::in_place, connection_),
+        answers_(libpq()),
         cancellation_(std::make_shared<PostgresCancellation>(libpq())),
-        prepared_(options.statement_cache) {}
+        prepared_(options.statement_cache) {
+    // Whoever may wait does it in libpq all the same.
+    if (PQsetnonblocking(libpq(), 1) != 0) throw pqxx::broken_connection("the socket cannot be set up");
+  }
 
   ~PostgresConnection() override {
     cancellation_->forget_socket();
@@ -158,16 +162,9 @@ class PostgresConnection final : public SqlConnection {
   }
 
   // What cannot be prepared by itself, or does not fit its parameters, goes step by step, where it is told as it should
-  // be. So does what is large: while libpq sends the rest of it, it keeps all that the server answers, past every limit.
+  // be.
   [[nodiscard]] bool takes_whole(const BranchWork& work) override {
-    constexpr std::size_t kMostBytes = 32'768;  // below what libpq sends before it is told to
-    std::size_t bytes = 0;
-    for (const Statement& statement : work.statements) {
-      bytes += statement.sql.size();
-      for (const Value& value : statement.parameters)
-        bytes += size_of(value);
-    }
-    if (bytes > kMostBytes || work.statements.size() > prepared_.limit()) return false;
+    if (!is_small(work)) return false;
     const bool all_known = std::ranges::all_of(
         work.statements, [&](const Statement& each) { return prepared_.find(each.sql) != nullptr; });
     // Preparing waits for a table that is being altered: no longer than the statement itself may.
@@ -182,12 +179,12 @@ class PostgresConnection final : public SqlConnection {
     });
   }
 
-  WholeBranch send_whole(const BranchWork& work, ResultBudget& budget) override {
+  void send_whole(const BranchWork& work) override {
     const PipelineSteps beginning = pipeline_beginning(work.start, work.writes());
     const PipelineSteps ending = pipeline_ending(work.start.id, work.writes());
     const PipelineSteps cleaning = pipeline_cleaning();
-    const Instant began = boot_now();
-    WholeBranch whole;
+    began_ = boot_now();
+    sent_ = {.beginning = beginning.size(), .ending = ending.size(), .cleaning = cleaning.size()};
     bool sent = PQenterPipelineMode(libpq()) != 0;
     for (const PipelineStep& step : beginning)
       sent = sent && send(step);
@@ -199,29 +196,71 @@ class PostgresConnection final : public SqlConnection {
     sent = sent && PQsendFlushRequest(libpq()) != 0;
     for (const PipelineStep& step : cleaning)
       sent = sent && send(step);
-    sent = sent && PQpipelineSync(libpq()) != 0;
-    if (!sent) {
+    sent_.all = sent && PQpipelineSync(libpq()) != 0;
+    answers_.expect(beginning.size() + work.statements.size() + ending.size());
+  }
+
+  WholeBranch read_whole(const BranchWork& work, ResultBudget& budget) override {
+    WholeBranch whole;
+    if (!sent_.all) {
       whole.error = pipeline_lost();
       return whole;
     }
-    read_beginning(beginning.size(), whole);
-    whole.begun_after = boot_now() - began;
+    read_beginning(sent_.beginning, whole);
+    whole.begun_after = boot_now() - began_;
     for (std::size_t i = 0; i < work.statements.size() && !whole.error.has_value(); ++i)
       read_statement(budget, whole);
-    for (std::size_t i = 0; i < ending.size() && !whole.error.has_value(); ++i)
-      read_ending(work.writes() && i + 1 == ending.size(), whole);
-    cleaning_to_come_ = cleaning.size();
+    for (std::size_t i = 0; i < sent_.ending && !whole.error.has_value(); ++i)
+      read_ending(work.writes() && i + 1 == sent_.ending, whole);
     if (whole.error.has_value()) {
-      cleaning_to_come_ = 0;
       if (!leave_pipeline() && condition() != ConnectionCondition::kLost) whole.error = pipeline_lost();
       return whole;
     }
+    cleaning_to_come_ = sent_.cleaning;
+    answers_.expect(sent_.cleaning, /*up_to_sync=*/true);
     for (StatementResult& result : whole.results) {
       if (const Answer<void> named = name_columns(result);
           !named.has_value() && condition() == ConnectionCondition::kLost)
         whole.error = named.error();
     }
     return whole;
+  }
+
+  // -- Carried by an event loop
+
+  [[nodiscard]] std::optional<int> descriptor() const override { return PQsocket(libpq()); }
+
+  // Rows are read one by one, and their types asked for: not on a loop.
+  [[nodiscard]] bool is_ready_for(const BranchWork& work) const override {
+    return is_small(work) && std::ranges::all_of(work.statements, [&](const Statement& statement) {
+             const PreparedText* known = prepared_.peek(statement.sql);
+             return known != nullptr && !known->returns_rows &&
+                    check_parameters(statement.parameters, known->shapes).has_value();
+           });
+  }
+
+  void send_text(const std::string& text) override {
+    sent_ = {.all = PQsendQuery(libpq(), text.c_str()) != 0};
+    answers_.expect(1);
+  }
+
+  Answer<TextAnswer> read_text() override {
+    std::optional<ClassifiedError> refusal;
+    if (!sent_.all) refusal = pipeline_lost();
+    while (const PostgresResult result = answers_.next()) {
+      const ExecStatusType status = PQresultStatus(result.get());
+      const bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+      if (!good && !refusal.has_value()) refusal = result_failed(result.get(), Speaker::kAgent).error();
+    }
+    if (!refusal.has_value() && PQstatus(libpq()) != CONNECTION_OK) refusal = pipeline_lost();
+    if (refusal.has_value()) return std::unexpected(std::move(*refusal));
+    return {};
+  }
+
+  // What the kernel did not take at once has to be waited for, too.
+  [[nodiscard]] Arrival take_arrived() override {
+    if (!sent_.all || PQflush(libpq()) != 0) return Arrival::kIll;
+    return answers_.take_arrived();
   }
 
  private:
@@ -237,9 +276,9 @@ class PostgresConnection final : public SqlConnection {
 
   // The next answer of the pipeline, with the null behind it; null: the connection went.
   PostgresResult next_answer() {
-    PostgresResult answer(PQgetResult(libpq()), &PQclear);
+    PostgresResult answer = answers_.next();
     while (answer != nullptr && PQstatus(libpq()) == CONNECTION_OK) {
-      const PostgresResult more(PQgetResult(libpq()), &PQclear);
+      const PostgresResult more = answers_.next();
       if (more == nullptr) break;
     }
     return answer;
@@ -267,9 +306,10 @@ class PostgresConnection final : public SqlConnection {
 
   void read_statement(ResultBudget& budget, WholeBranch& whole) {
     budget.next_statement();
-    Answer<StatementResult> read = PQsetSingleRowMode(libpq()) == 0
-                                       ? Answer<StatementResult>(std::unexpected(pipeline_lost()))
-                                       : read_results(budget, &whole.too_much);
+    // What has arrived on a loop has no rows.
+    const bool one_by_one = answers_.has_arrived() || PQsetSingleRowMode(libpq()) != 0;
+    Answer<StatementResult> read = !one_by_one ? Answer<StatementResult>(std::unexpected(pipeline_lost()))
+                                               : read_results(budget, &whole.too_much);
     if (whole.too_much.has_value() && !whole.too_much->statement.has_value())
       whole.too_much->statement = static_cast<std::uint32_t>(whole.results.size() + 1);
     if (read.has_value()) {
@@ -297,7 +337,7 @@ class PostgresConnection final : public SqlConnection {
   bool leave_pipeline() {
     bool at_end = false;
     for (int nothing = 0; !at_end && nothing < 2;) {
-      const PostgresResult result(PQgetResult(libpq()), &PQclear);
+      const PostgresResult result = answers_.next();
       nothing = result == nullptr ? nothing + 1 : 0;
       at_end = result != nullptr && PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC;
       if (result != nullptr && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) cleaned_.reset();
@@ -402,6 +442,18 @@ class PostgresConnection final : public SqlConnection {
     return failed(speaker, reported);
   }
 
+  // While libpq sends the rest of what is large, it keeps all that the server answers, past every limit.
+  [[nodiscard]] bool is_small(const BranchWork& work) const {
+    constexpr std::size_t kMostBytes = 32'768;  // below what libpq sends before it is told to
+    std::size_t bytes = 0;
+    for (const Statement& statement : work.statements) {
+      bytes += statement.sql.size();
+      for (const Value& value : statement.parameters)
+        bytes += size_of(value);
+    }
+    return bytes <= kMostBytes && work.statements.size() <= prepared_.limit();
+  }
+
   // Valid until the next call.
   Answer<const PreparedText*> prepare(const std::string& sql) {
     read_cleaning();
@@ -409,10 +461,11 @@ class PostgresConnection final : public SqlConnection {
     Answer<ParameterShapes> assigned = read_shapes(sql);
     if (!assigned.has_value()) return std::unexpected(assigned.error());
     PreparedText prepared{.name = fmt::format("troth_{}", ++last_prepared_), .shapes = std::move(*assigned)};
-    const Answer<std::vector<std::uint32_t>> types = prepare_and_describe(sql, prepared.name);
-    if (!types.has_value()) return std::unexpected(types.error());
-    for (std::size_t i = 0; i < types->size(); ++i) {
-      Answer<ColumnShape> shape = parameter_of_type(types->at(i));
+    const Answer<Description> described = prepare_and_describe(sql, prepared.name);
+    if (!described.has_value()) return std::unexpected(described.error());
+    prepared.returns_rows = described->returns_rows;
+    for (std::size_t i = 0; i < described->parameter_types.size(); ++i) {
+      Answer<ColumnShape> shape = parameter_of_type(described->parameter_types[i]);
       if (!shape.has_value()) return std::unexpected(shape.error());
       prepared.shapes.push_back({static_cast<std::uint32_t>(i + 1), std::move(*shape)});
     }
@@ -425,10 +478,14 @@ class PostgresConnection final : public SqlConnection {
     return prepared_.find(sql);
   }
 
-  // Both in one trip; answers the types that the statement gives its parameters.
-  Answer<std::vector<std::uint32_t>> prepare_and_describe(const std::string& sql, const std::string& as) {
+  struct Description {
+    std::vector<std::uint32_t> parameter_types;
+    bool returns_rows = false;
+  };
+  // Both in one trip.
+  Answer<Description> prepare_and_describe(const std::string& sql, const std::string& as) {
     const char* name = as.c_str();
-    std::vector<std::uint32_t> types;
+    Description description;
     const bool sent = PQenterPipelineMode(libpq()) != 0 &&
                       PQsendPrepare(libpq(), name, sql.c_str(), 0, nullptr) != 0 &&
                       PQsendDescribePrepared(libpq(), name) != 0 && PQpipelineSync(libpq()) != 0;
@@ -446,13 +503,14 @@ class PostgresConnection final : public SqlConnection {
           break;
         default:
           for (int i = 0; i < PQnparams(result.get()); ++i)
-            types.push_back(PQparamtype(result.get(), i));
+            description.parameter_types.push_back(PQparamtype(result.get(), i));
+          description.returns_rows = description.returns_rows || PQnfields(result.get()) > 0;
       }
     }
     const bool ended = PQexitPipelineMode(libpq()) != 0 && PQstatus(libpq()) == CONNECTION_OK;
     if (refusal.has_value()) return std::unexpected(std::move(*refusal));
     if (!sent || !ended) return libpq_failed();
-    return types;
+    return description;
   }
 
   Answer<ColumnShape> parameter_of_type(std::uint32_t type) {
@@ -469,7 +527,7 @@ class PostgresConnection final : public SqlConnection {
     std::optional<ClassifiedError> refusal;
     bool past_limit = false;
     for (;;) {
-      const PostgresResult result(PQgetResult(libpq()), &PQclear);
+      const PostgresResult result = answers_.next();
       if (result == nullptr) break;
       switch (PQresultStatus(result.get())) {
         case PGRES_SINGLE_TUPLE:
@@ -577,10 +635,20 @@ class PostgresConnection final : public SqlConnection {
 
   PinnedConnection connection_;
   std::optional<pqxx::nontransaction> texts_;
+  PostgresAnswers answers_;
   const std::shared_ptr<PostgresCancellation> cancellation_;
   StatementCache<PreparedText> prepared_;
   std::uint64_t last_prepared_ = 0;
   std::map<std::uint32_t, ColumnShape> other_types_;
+  // What was sent last, in one go: how many steps of each kind.
+  struct Sent {
+    std::size_t beginning = 0;
+    std::size_t ending = 0;
+    std::size_t cleaning = 0;
+    bool all = false;  // what libpq took; the kernel may still be waited for
+  };
+  Sent sent_;
+  Instant began_{};
   // Of the whole branch that ran last: steps whose answers are unread, and what they came to.
   std::size_t cleaning_to_come_ = 0;
   std::optional<bool> cleaned_;

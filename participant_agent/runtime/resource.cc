@@ -47,11 +47,13 @@ Resource::Resource(asio::io_context& loop, Options options, Owner owner)
       ownership_(options_.ownership, options_.memory),
       meter_(*options_.metrics, name_),
       alarm_(loop, [this] { step(OwnershipTicked{}); }),
-      work_(pool_options(options_.settings, options_.settings.sessions),
-            tracked(options_.open, own_sessions_), [&loop](auto done) { asio::post(loop, std::move(done)); }),
-      finishing_(pool_options(options_.settings, finishing_sessions(options_.settings)),
-                 tracked(options_.open_finishing, own_sessions_),
-                 [&loop](auto done) { asio::post(loop, std::move(done)); }),
+      work_(
+          pool_options(options_.settings, options_.settings.sessions), tracked(options_.open, own_sessions_),
+          [&loop](auto done) { asio::post(loop, std::move(done)); }, &loop),
+      finishing_(
+          pool_options(options_.settings, finishing_sessions(options_.settings)),
+          tracked(options_.open_finishing, own_sessions_),
+          [&loop](auto done) { asio::post(loop, std::move(done)); }, &loop),
       control_(pool_options(options_.settings, 1), tracked(options_.open_finishing, own_sessions_),
                [&loop](auto done) { asio::post(loop, std::move(done)); }),
       orphans_(loop, name_, options_.cluster, options_.list_interval, orphan_watch_owner()) {}

@@ -116,7 +116,7 @@ class Resource {
  private:
   template <typename T>
   void on_finishing(std::optional<BranchId> branch, std::function<Result<T>(DatabaseConnection&)> run,
-                    std::function<void(Result<T>)> done);
+                    std::function<void(Result<T>)> done, std::function<bool(DatabaseConnection&)> start = {});
   template <typename T>
   void on_control(std::function<Result<T>(DatabaseConnection&)> run, std::function<void(Result<T>)> done);
   void noticed(BackendFate fate);
@@ -141,7 +141,7 @@ class Resource {
   void report(const BranchId& id, BranchInput input);
   [[nodiscard]] BranchWork task_of(const Branch& branch);
   // `binds`: the session that gets it is the branch's from here.
-  void run_on_session(const Branch& branch, bool binds, RunningWork::Run run);
+  void run_on_session(const Branch& branch, bool binds, RunningWork::Run run, RunningWork::Start start = {});
   void end_session_of(const BranchId& id, const SessionIdentity& session);
   void end_silent_session(const BranchId& id, const SessionIdentity& session,
                           const std::shared_ptr<bool>& answered);
@@ -179,14 +179,17 @@ inline constexpr Duration kAgentTaskTimeout = std::chrono::seconds(30);
 
 template <typename T>
 void Resource::on_finishing(std::optional<BranchId> branch, std::function<Result<T>(DatabaseConnection&)> run,
-                            std::function<void(Result<T>)> done) {
+                            std::function<void(Result<T>)> done,
+                            std::function<bool(DatabaseConnection&)> start) {
   auto& pool = branch && tied_.contains(*branch) ? work_ : finishing_;
-  pool.submit<T>(boot_now() + kAgentTaskTimeout, std::move(branch), std::move(run),
-                 [this, done = std::move(done)](Result<T> result, BackendFate fate) {
-                   if (shut_down_) return;
-                   noticed(fate);
-                   done(std::move(result));
-                 });
+  pool.submit<T>(
+      boot_now() + kAgentTaskTimeout, std::move(branch), std::move(run),
+      [this, done = std::move(done)](Result<T> result, BackendFate fate) {
+        if (shut_down_) return;
+        noticed(fate);
+        done(std::move(result));
+      },
+      std::move(start));
 }
 
 template <typename T>

@@ -51,10 +51,9 @@ std::optional<std::string> cannot_prove(DatabaseConnection& connection, const Ow
 }
 
 // [T9] An unknown XID that the server lists is held by another session (MariaDB).
-Result<FinishAttempted> finish(DatabaseConnection& connection, const BranchId& id, bool commit) {
+Result<FinishAttempted> finish(DatabaseConnection& connection, const BranchId& id, PreparedEnding ending) {
   using Outcome = FinishAttempted::Outcome;
-  const auto ended =
-      connection.finish_prepared(id, commit ? PreparedEnding::kCommit : PreparedEnding::kRollBack);
+  const auto ended = connection.finish_prepared(id, ending);
   if (ended) return FinishAttempted{Outcome::kDone, {}};
   const auto& why = ended.error();
   if (why.meaning != Meaning::kUnknownXid) return FinishAttempted{Outcome::kFailed, why.error.message};
@@ -102,9 +101,10 @@ void Resource::run_work(const Branch& branch, const RunWork& run) {
   task.ending = run.read_only
                     ? (run.hold ? BranchEnding::kHoldReadOnly : BranchEnding::kReadOnly)
                     : (branch.is_one_phase() ? BranchEnding::kCommitOnePhase : BranchEnding::kPrepare);
-  run_on_session(branch, true, [task = std::move(task)](DatabaseConnection& connection) {
-    return connection.run_branch(task);
-  });
+  const auto work = std::make_shared<const BranchWork>(std::move(task));
+  run_on_session(
+      branch, true, [work](DatabaseConnection& connection) { return connection.run_branch(*work); },
+      [work](DatabaseConnection& connection) { return connection.start_branch(*work); });
   reach(CrashPoint::kAfterWorkStarted);
 }
 
@@ -156,10 +156,11 @@ BranchWork Resource::task_of(const Branch& branch) {
   return task;
 }
 
-void Resource::run_on_session(const Branch& branch, bool binds, RunningWork::Run run) {
+void Resource::run_on_session(const Branch& branch, bool binds, RunningWork::Run run,
+                              RunningWork::Start start) {
   const auto id = branch.id();
   const auto timeout = branch.work().timeout;
-  const auto running = std::make_shared<RunningWork>(std::move(run));
+  const auto running = std::make_shared<RunningWork>(std::move(run), std::move(start));
   running_[id] = running;
   SessionTask session;
   session.branch = id;
@@ -176,6 +177,8 @@ void Resource::run_on_session(const Branch& branch, bool binds, RunningWork::Run
     }
     running->run(connection);
   };
+  if (!tells)
+    session.start = [running](DatabaseConnection& connection) { return running->start(connection); };
   session.done = [this, id, running](Status status, BackendFate fate) {
     if (!shut_down_) work_done(id, running, std::move(status), fate);
   };
@@ -285,6 +288,7 @@ void Resource::release_session(const BranchId& id) {
 void Resource::finish_prepared(const Branch& branch, bool commit) {
   const auto id = branch.id();
   if (commit) reach(CrashPoint::kAfterCommitStarted);
+  const auto ending = commit ? PreparedEnding::kCommit : PreparedEnding::kRollBack;
   const auto answered = std::make_shared<bool>(false);
   const auto began = boot_now();
   if (tied_.contains(id) && branch.session()) {
@@ -292,7 +296,7 @@ void Resource::finish_prepared(const Branch& branch, bool commit) {
           [this, id, session = *branch.session(), answered] { end_silent_session(id, session, answered); });
   }
   on_finishing<FinishAttempted>(
-      id, [id, commit](DatabaseConnection& connection) { return finish(connection, id, commit); },
+      id, [id, ending](DatabaseConnection& connection) { return finish(connection, id, ending); },
       [this, id, commit, answered, began](Result<FinishAttempted> attempted) {
         if (std::exchange(*answered, true)) return;
         if (!attempted) {
@@ -306,7 +310,8 @@ void Resource::finish_prepared(const Branch& branch, bool commit) {
           reach(commit ? CrashPoint::kAfterCommitApplied : CrashPoint::kAfterRollbackApplied);
         }
         report(id, *std::move(attempted));
-      });
+      },
+      [id, ending](DatabaseConnection& connection) { return connection.start_finishing(id, ending); });
 }
 
 // A half-open session answers nothing for as long as the driver reads, and the branch keeps its locks (attack 29).

@@ -18,19 +18,25 @@ namespace troth::agent {
 class RunningWork {
  public:
   using Run = std::function<WorkResult(DatabaseConnection&)>;
-  explicit RunningWork(Run run) : run_(std::move(run)), submitted_(boot_now()) {}
+  using Start = std::function<bool(DatabaseConnection&)>;  // what Run goes on with, then
+  explicit RunningWork(Run run, Start start = {})
+      : run_(std::move(run)), start_(std::move(start)), submitted_(boot_now()) {}
 
-  // On the session's thread.
+  // On the loop. False: nothing was started.
+  [[nodiscard]] bool start(DatabaseConnection& connection) {
+    if (!start_ || !bind(connection)) return false;
+    const bool started = start_(connection);
+    const std::lock_guard lock(mutex_);
+    started_ = started;
+    return started;
+  }
+
+  // On the session's thread, or where the loop has started it.
   void run(DatabaseConnection& connection) {
-    {
+    if (!has_started() && !bind(connection)) {
       const std::lock_guard lock(mutex_);
-      queued_ = boot_now() - submitted_;
-      if (cancelled_) {
-        result_ = WorkResult{Refused{cancelled_before_start()}, {}, connection.session_identity()};
-        return;
-      }
-      cancellation_ = connection.cancellation();
-      session_ = connection.session_identity();
+      result_ = WorkResult{Refused{cancelled_before_start()}, {}, connection.session_identity()};
+      return;
     }
     auto result = run_(connection);
     const std::lock_guard lock(mutex_);
@@ -67,6 +73,21 @@ class RunningWork {
   std::optional<DeadlineWatch::Ticket> cancel_ticket;  // the loop's
 
  private:
+  // To its session; false: it was cancelled before.
+  [[nodiscard]] bool bind(const DatabaseConnection& connection) {
+    const std::lock_guard lock(mutex_);
+    queued_ = boot_now() - submitted_;
+    if (cancelled_) return false;
+    cancellation_ = connection.cancellation();
+    session_ = connection.session_identity();
+    return true;
+  }
+
+  [[nodiscard]] bool has_started() {
+    const std::lock_guard lock(mutex_);
+    return started_;
+  }
+
   static Error cancelled_before_start() {
     Error error;
     error.code = ErrorCode::kTimeout;
@@ -77,10 +98,12 @@ class RunningWork {
   }
 
   const Run run_;
+  const Start start_;
   const Instant submitted_;
   std::mutex mutex_;
   Duration queued_{};
   bool cancelled_ = false;
+  bool started_ = false;
   std::optional<SessionIdentity> session_;
   std::shared_ptr<Cancellation> cancellation_;
   std::optional<WorkResult> result_;

@@ -31,11 +31,11 @@ void Session::join() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Session::give(SessionTask task) {
+void Session::give(SessionTask task, Stage stage) {
   {
     const std::lock_guard lock(mutex_);
     CHECK(!slot_.has_value(), "a session takes one task at a time");
-    slot_ = std::move(task);
+    slot_.emplace(std::move(task), stage);
   }
   given_.notify_one();
 }
@@ -51,58 +51,82 @@ void Session::stop() {
 void Session::run() {
   const DriverThread driver_thread;
   for (;;) {
-    std::optional<SessionTask> task;
+    std::optional<Given> given;
     {
       std::unique_lock lock(mutex_);
       given_.wait(lock, [&] { return slot_.has_value() || stopping_; });
       if (!slot_.has_value()) break;
-      task = std::exchange(slot_, std::nullopt);
+      given = std::exchange(slot_, std::nullopt);
     }
-    while (task.has_value()) {
-      perform(*std::exchange(task, std::nullopt));
-      task = owner_.next_for(*this);
+    while (given.has_value()) {
+      perform(*std::exchange(given, std::nullopt));
+      if (std::optional<SessionTask> next = owner_.next_for(*this); next.has_value())
+        given.emplace(std::move(*next));
     }
   }
   connection_.reset();
 }
 
-void Session::perform(SessionTask task) {
-  auto answer = [&](Status status, BackendFate fate) {
-    owner_.post([done = std::move(task.done), status = std::move(status), fate] { done(status, fate); });
+void Session::perform(Given given) {
+  SessionTask& task = given.task;
+  if (given.stage == Stage::kFresh && !begin(task)) return;
+  const std::shared_ptr<Cancellation> cancellation = connection_->cancellation();
+  if (given.stage <= Stage::kStarted) {
+    const DeadlineWatch::Ticket ticket = watch_.watch(task.deadline, cancellation);
+    task.run(*connection_);
+    watch_.forget(ticket);
+  }
+  if (given.stage <= Stage::kRan) {
+    const ConnectionCondition condition = connection_->condition();
+    const BackendFate fate =
+        condition == ConnectionCondition::kLost ? end_lost_backend() : BackendFate::kAlive;
+    owner_.ran(*this, task.branch, condition);
+    owner_.post([done = std::move(task.done), fate] { done({}, fate); });
+  }
+  settle(cancellation->requested());
+  was_used();
+}
+
+// False: refused.
+bool Session::begin(SessionTask& task) {
+  const auto refuse = [&](Error error, ConnectionCondition condition) {
+    owner_.ran(*this, task.branch, condition);
+    owner_.post([done = std::move(task.done), error = std::move(error)] {
+      done(std::unexpected(error), BackendFate::kAlive);
+    });
+    return false;
   };
   if (task.deadline <= boot_now()) {
-    const auto condition = connection_ == nullptr ? ConnectionCondition::kIdle : connection_->condition();
-    owner_.ran(*this, task.branch, condition);
-    answer(
+    return refuse(
         fail(ErrorCode::kTimeout, Effect::kNone,
-             "the branch's time was up before a database session was free; raise `sessions` or the timeout"),
-        BackendFate::kAlive);
-    return;
+             "the branch's time was up before a database session was free; raise `sessions` or the timeout")
+            .error(),
+        connection_ == nullptr ? ConnectionCondition::kIdle : connection_->condition());
   }
-  if (const Status connected = connect(); !connected.has_value()) {
-    owner_.ran(*this, task.branch, ConnectionCondition::kLost);
-    answer(connected, BackendFate::kAlive);
-    return;
-  }
-  const std::shared_ptr<Cancellation> cancellation = connection_->cancellation();
-  const DeadlineWatch::Ticket ticket = watch_.watch(task.deadline, cancellation);
-  task.run(*connection_);
-  watch_.forget(ticket);
+  Status connected = connect();
+  return connected.has_value() || refuse(std::move(connected.error()), ConnectionCondition::kLost);
+}
 
-  const ConnectionCondition condition = connection_->condition();
-  const BackendFate fate = condition == ConnectionCondition::kLost ? end_lost_backend() : BackendFate::kAlive;
-  owner_.ran(*this, task.branch, condition);
-  answer({}, fate);
-  settle(cancellation->requested());
+// What was idle for long may have been cut by a firewall or a server's timeout, and only a statement would find out. A
+// tied session is kept: its branch ends on it, or after it.
+bool Session::is_stale() const {
+  return connection_->condition() != ConnectionCondition::kTied &&
+         (boot_now() - last_used_ > kLongestIdle || generation_ != owner_.generation());
+}
+
+DatabaseConnection* Session::connection_for_loop() const {
+  const bool fit = connection_ != nullptr && connection_->condition() == ConnectionCondition::kIdle &&
+                   !is_stale() && connection_->descriptor().has_value();
+  return fit ? connection_.get() : nullptr;
+}
+
+void Session::was_used() {
   last_used_ = boot_now();
 }
 
 Status Session::connect() {
   if (connection_ != nullptr) {
-    // What was idle for long may have been cut by a firewall or a server's timeout, and only a statement
-    // would find out. A tied session is kept: its branch ends on it, or after it.
-    const bool stale = boot_now() - last_used_ > kLongestIdle || generation_ != owner_.generation();
-    if (!stale || connection_->condition() == ConnectionCondition::kTied) return {};
+    if (!is_stale()) return {};
     connection_.reset();
   }
   generation_ = owner_.generation();

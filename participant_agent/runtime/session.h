@@ -1,6 +1,7 @@
 // participant_agent/runtime/session.h
 //
-// One thread with one connection, because the drivers block. It takes one task at a time.
+// One thread with one connection, because the drivers block. It takes one task at a time. What goes well on a driver
+// that need not block is carried by the event loop instead (carried_session.h), and the thread sleeps.
 //
 //   idle --task--> running --+-- connection idle: cleaned, or closed when in doubt --> idle
 //                            +-- connection tied: kept for the branch ---------------> idle, for that branch
@@ -36,8 +37,11 @@ enum class BackendFate : std::uint8_t {
 };
 
 struct SessionTask {
-  // On the session's thread; keeps what it found in its own closure. Not called if the task was refused.
+  // On the session's thread, or on the loop where it does not wait; keeps what it found in its own closure. Not called if
+  // the task was refused.
   std::function<void(DatabaseConnection&)> run;
+  // Optional; on the loop. Starts what `run` goes on with (DatabaseConnection::start_*); false: nothing was started.
+  std::function<bool(DatabaseConnection&)> start;
   // Exactly once, through the pool's `post`. The status tells whether `run` was called: an error means that
   // the task had no effect (overloaded, timeout in the queue, no connection, shutting down).
   std::function<void(Status, BackendFate)> done;
@@ -75,29 +79,49 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // The session must be free (`next_for` gave none, or it is new).
-  void give(SessionTask task);
+  // How far the event loop has carried a task that it hands over.
+  enum class Stage : std::uint8_t {
+    kFresh,    // not at all
+    kStarted,  // it runs, and `run` goes on with it
+    kRan,      // and is yet to be answered
+    kAnswered  // and the session is to be cleaned or closed
+  };
+
+  // The session must be free (`next_for` gave none, or it is new), or the loop's.
+  void give(SessionTask task, Stage stage = Stage::kFresh);
+  // For the loop, while the session is busy with a task that was not given: its connection, as it stands, or null where
+  // only the thread can make one of it that is fit for use.
+  [[nodiscard]] DatabaseConnection* connection_for_loop() const;
+  // The loop has used it.
+  void was_used();
   // The thread ends, and closes its connection, after the task that it has.
   void stop();
   void join();
 
  private:
+  struct Given {
+    SessionTask task;
+    Stage stage = Stage::kFresh;
+  };
+
   void run();
-  void perform(SessionTask task);
+  void perform(Given given);
+  [[nodiscard]] bool begin(SessionTask& task);
+  [[nodiscard]] bool is_stale() const;
   Status connect();
   BackendFate end_lost_backend();
   void settle(bool was_asked_to_stop);
 
   Owner& owner_;
   DeadlineWatch& watch_;
-  // Only the session's thread touches these.
+  // The thread's; the loop's while that carries a task.
   std::unique_ptr<DatabaseConnection> connection_;
   Instant last_used_{};
   std::uint64_t generation_ = 0;  // of the owner, when it was opened
 
   std::mutex mutex_;
   std::condition_variable given_;
-  std::optional<SessionTask> slot_;
+  std::optional<Given> slot_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -10,8 +10,12 @@
 
 namespace troth::agent {
 
-SessionPool::SessionPool(SessionPoolOptions options, OpenConnection open, Post post)
-    : options_(std::move(options)), open_(std::move(open)), post_(std::move(post)), watch_(options_.cancel) {
+SessionPool::SessionPool(SessionPoolOptions options, OpenConnection open, Post post, asio::io_context* loop)
+    : options_(std::move(options)),
+      open_(std::move(open)),
+      post_(std::move(post)),
+      loop_(loop),
+      watch_(options_.cancel) {
   CHECK(options_.sessions > 0, "resource {} has no sessions", options_.resource.value);
 }
 
@@ -56,7 +60,8 @@ void SessionPool::submit(SessionTask task) {
   }
   if (Member* member = free_member(); member != nullptr) {
     member->use = Use::kBusy;
-    member->session->give(std::move(task));
+    lock.unlock();
+    hand(*member, std::move(task));
     return;
   }
   if (queue_.size() < options_.queue_limit) {
@@ -69,6 +74,11 @@ void SessionPool::submit(SessionTask task) {
              "{} branches already wait for a database session; retry later, or raise `sessions` or "
              "`session_queue`",
              options_.queue_limit)));
+}
+
+void SessionPool::hand(Member& member, SessionTask task) {
+  if (member.carried != nullptr && member.carried->take(task)) return;
+  member.session->give(std::move(task));
 }
 
 Error SessionPool::overloaded(const std::string& what) const {
@@ -94,6 +104,8 @@ void SessionPool::shut_down() {
     refuse(std::move(task), unavailable("the agent is shutting down"));
   watch_.expire_all();
   // Sessions take no more tasks, so nobody changes `members_` but this.
+  for (const auto& member : members_)
+    if (member->carried != nullptr) member->carried->hand_over();
   for (const auto& member : members_)
     member->session->stop();
   for (const auto& member : members_)
@@ -250,6 +262,12 @@ SessionPool::Member* SessionPool::free_member() {
   members_.push_back(std::make_unique<Member>());
   Member& member = *members_.back();
   member.session = std::make_unique<Session>(*this, watch_);
+  if (loop_ != nullptr) {
+    member.carried = CarriedSession::make(*loop_, *member.session, *this, watch_, [this, &member] {
+      if (std::optional<SessionTask> next = next_for(*member.session); next.has_value())
+        hand(member, std::move(*next));
+    });
+  }
   return &member;
 }
 

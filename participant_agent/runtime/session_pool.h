@@ -6,7 +6,8 @@
 // from its first statement: such a session is set aside, its
 // branch's next task runs on it, and another session takes its place among the free ones, up to a limit.
 //
-// Thread safety: every method may be called from any thread; completions arrive through `post`.
+// Thread safety: every method may be called from any thread, with a loop `submit` and `shut_down` on its only; completions
+// arrive through `post`.
 #pragma once
 
 #include <atomic>
@@ -25,6 +26,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "participant_agent/runtime/carried_session.h"
 #include "participant_agent/runtime/deadline_watch.h"
 #include "participant_agent/runtime/session.h"
 
@@ -52,19 +54,21 @@ class SessionPool final : public Session::Owner {
   using Post = std::function<void(std::function<void()>)>;
 
   // `open` is called on session threads, several at a time. `post` hands a completion to the owner's event
-  // loop; it must take them until `shut_down` has returned.
-  SessionPool(SessionPoolOptions options, OpenConnection open, Post post);
+  // loop; it must take them until `shut_down` has returned. `loop`, where there is one, carries what it can (see
+  // carried_session.h); else threads do everything.
+  SessionPool(SessionPoolOptions options, OpenConnection open, Post post, asio::io_context* loop = nullptr);
   ~SessionPool() override;
   SessionPool(const SessionPool&) = delete;
   SessionPool& operator=(const SessionPool&) = delete;
 
   void submit(SessionTask task);
 
-  // The typed form: `run` returns what it found; `done` gets that, or why it was not run.
+  // The typed form: `run` returns what it found; `done` gets that, or why it was not run. `start`: as SessionTask's.
   template <typename T>
   void submit(Instant deadline, std::optional<BranchId> branch,
               std::function<Result<T>(DatabaseConnection&)> run,
-              std::function<void(Result<T>, BackendFate)> done);
+              std::function<void(Result<T>, BackendFate)> done,
+              std::function<bool(DatabaseConnection&)> start = {});
 
   // Refuses new tasks and those that wait, asks the running ones to stop, and joins every thread. A tied
   // session ends with its branch still prepared: from then on any session can finish that branch.
@@ -83,6 +87,7 @@ class SessionPool final : public Session::Owner {
   enum class Use { kFree, kBusy, kTied };
   struct Member {
     std::unique_ptr<Session> session;
+    std::shared_ptr<CarriedSession> carried;  // null without a loop
     Use use = Use::kFree;
     std::optional<BranchId> tied_to;
     std::deque<SessionTask> waiting;  // tasks of the branch it is tied to, while it runs another of them
@@ -94,6 +99,8 @@ class SessionPool final : public Session::Owner {
   void post(std::function<void()> completion) override;
   std::optional<SessionTask> next_for(Session& session) override;
 
+  // To a session that is busy with it.
+  static void hand(Member& member, SessionTask task);
   void refuse(SessionTask task, Error error);
   [[nodiscard]] Error unavailable(const std::string& why) const;
   [[nodiscard]] Error overloaded(const std::string& what) const;
@@ -110,6 +117,7 @@ class SessionPool final : public Session::Owner {
   const SessionPoolOptions options_;
   const OpenConnection open_;
   const Post post_;
+  asio::io_context* const loop_;
   DeadlineWatch watch_;
 
   std::atomic<std::uint64_t> generation_ = 0;
@@ -130,10 +138,12 @@ class SessionPool final : public Session::Owner {
 template <typename T>
 void SessionPool::submit(Instant deadline, std::optional<BranchId> branch,
                          std::function<Result<T>(DatabaseConnection&)> run,
-                         std::function<void(Result<T>, BackendFate)> done) {
+                         std::function<void(Result<T>, BackendFate)> done,
+                         std::function<bool(DatabaseConnection&)> start) {
   auto found = std::make_shared<std::optional<Result<T>>>();
   submit(SessionTask{.run = [found, run = std::move(run)](
                                 DatabaseConnection& connection) { found->emplace(run(connection)); },
+                     .start = std::move(start),
                      .done =
                          [found, done = std::move(done)](Status status, BackendFate fate) {
                            if (!status.has_value()) {

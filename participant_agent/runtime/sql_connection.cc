@@ -344,7 +344,7 @@ Answer<ParameterShapes> SqlConnection::read_shapes(const std::string& sql) {
 // -- Everything else ---------------------------------------------------------------------------------------
 
 Answer<SqlConnection::TextAnswer> SqlConnection::ask(const Texts& texts) {
-  Answer<TextAnswer> answer = call(texts);
+  Answer<TextAnswer> answer = std::exchange(finishing_started_, false) ? read_text() : call(texts);
   if (!answer.has_value() && condition_ != ConnectionCondition::kLost) leave_transaction();
   return answer;
 }

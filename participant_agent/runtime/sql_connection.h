@@ -47,6 +47,10 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] ConnectionCondition condition() const final { return condition_; }
   [[nodiscard]] bool clean_up() final;
 
+  [[nodiscard]] bool start_branch(const BranchWork& work) final;
+  [[nodiscard]] bool start_finishing(const BranchId& branch, PreparedEnding ending) final;
+  [[nodiscard]] Arrival arrived() final;
+
   [[nodiscard]] WorkResult run_branch(const BranchWork& work) final;
   [[nodiscard]] WorkResult run_statement(const BranchWork& work, const OpenStatement& statement) final;
   [[nodiscard]] WorkResult prepare_open(const BranchWork& work, bool marked, bool hold) final;
@@ -109,7 +113,18 @@ class SqlConnection : public DatabaseConnection {
   // May this work be sent whole, as the very next call? What it needs on the server stands then. False: nothing has
   // run; it then goes step by step, which also prepares its statements.
   [[nodiscard]] virtual bool takes_whole(const BranchWork& /*work*/) { return false; }
-  [[nodiscard]] virtual WholeBranch send_whole(const BranchWork& work, ResultBudget& budget);
+  // What goes wrong while it is sent is told when it is read.
+  virtual void send_whole(const BranchWork& work);
+  [[nodiscard]] virtual WholeBranch read_whole(const BranchWork& work, ResultBudget& budget);
+
+  // For those that have a descriptor. May this work be sent whole without asking the server anything, and is its answer
+  // small?
+  [[nodiscard]] virtual bool is_ready_for(const BranchWork& /*work*/) const { return false; }
+  // One text, answered by nothing but success.
+  virtual void send_text(const std::string& /*text*/) {}
+  [[nodiscard]] virtual Answer<TextAnswer> read_text() { return {}; }
+  // Takes what has come of what was sent, cleaning included. kWell: all of it, and all of it good.
+  [[nodiscard]] virtual Arrival take_arrived() { return Arrival::kIll; }
 
   // Into which columns the statement's parameters go as they are. Costs a trip where there are such; kept with
   // the prepared statement.
@@ -146,6 +161,20 @@ class SqlConnection : public DatabaseConnection {
 
   // None: it must go step by step.
   [[nodiscard]] std::optional<WorkResult> run_whole(const BranchWork& work);
+  [[nodiscard]] static bool may_go_whole(const BranchWork& work);
+  void begin_whole(const BranchWork& work);
+  // A branch whose answers have been read: what the agent finds wrong with it.
+  struct JudgedBranch {
+    WholeBranch whole;
+    std::optional<Error> wrong;
+    bool waited = false;   // for another's marker; see kBeginHadToWait
+    bool stopped = false;  // see stopped_at_the_end
+    [[nodiscard]] bool is_well() const {
+      return !whole.error.has_value() && !wrong.has_value() && !waited && !stopped;
+    }
+  };
+  [[nodiscard]] JudgedBranch judge_whole(const BranchWork& work);
+  [[nodiscard]] std::optional<Error> find_wrong(const BranchWork& work, WholeBranch& whole) const;
   [[nodiscard]] WorkResult refuse_whole(const BranchWork& work, WholeBranch& whole);
   // It was sent to its end before that was known; a prepared branch is rolled back.
   [[nodiscard]] WorkResult take_back(const BranchWork& work, Error error);
@@ -197,6 +226,12 @@ class SqlConnection : public DatabaseConnection {
   bool ran_clients_statements_ = false;  // since it was last clean
   std::string comment_;
   WorkTimes times_;  // of the branch that runs
+
+  // What an event loop started: a branch, or the end of one.
+  const BranchWork* started_ = nullptr;
+  bool finishing_started_ = false;
+  Instant whole_sent_{};
+  std::optional<JudgedBranch> judged_;  // `started_`, once it has arrived
 };
 
 }  // namespace troth::agent

@@ -14,21 +14,65 @@
 
 namespace troth::agent {
 
-SqlConnection::WholeBranch SqlConnection::send_whole(const BranchWork& /*work*/, ResultBudget& /*budget*/) {
+void SqlConnection::send_whole(const BranchWork& /*work*/) {
   CHECK(false, "takes_whole() promises what send_whole() does");
+}
+
+SqlConnection::WholeBranch SqlConnection::read_whole(const BranchWork& /*work*/, ResultBudget& /*budget*/) {
+  CHECK(false, "takes_whole() promises what read_whole() does");
   return {};
 }
 
-std::optional<WorkResult> SqlConnection::run_whole(const BranchWork& work) {
-  const bool in_one = work.ending == BranchEnding::kPrepare || work.ending == BranchEnding::kReadOnly;
-  if (!work.one_trip || !in_one || cancellation()->requested() || !takes_whole(work)) return std::nullopt;
-  if (auto ended = prepare_for_branches(work); ended.has_value()) return ended;
+// -- Carried by an event loop ------------------------------------------------------------------------------
 
-  const Instant sent = boot_now();
+bool SqlConnection::start_branch(const BranchWork& work) {
+  const bool ready = condition_ == ConnectionCondition::kIdle && prepared_for_branches_ &&
+                     may_go_whole(work) && is_ready_for(work);
+  if (!ready) return false;
+  comment_ = work.comment;
+  begin_whole(work);
+  started_ = &work;
+  return true;
+}
+
+bool SqlConnection::start_finishing(const BranchId& branch, PreparedEnding ending) {
+  if (condition_ != ConnectionCondition::kIdle) return false;
+  const Texts texts = ending == PreparedEnding::kCommit ? dialect_.commit_prepared(branch)
+                                                        : dialect_.roll_back_prepared(branch);
+  if (texts.size() != 1) return false;
+  send_text(texts.front());
+  finishing_started_ = true;
+  return true;
+}
+
+Arrival SqlConnection::arrived() {
+  const Arrival came = take_arrived();
+  if (came != Arrival::kWell || started_ == nullptr) return came;
+  judged_ = judge_whole(*started_);
+  return judged_->is_well() ? Arrival::kWell : Arrival::kIll;
+}
+
+// -- One trip ----------------------------------------------------------------------------------------------
+
+bool SqlConnection::may_go_whole(const BranchWork& work) {
+  return work.one_trip && (work.ending == BranchEnding::kPrepare || work.ending == BranchEnding::kReadOnly);
+}
+
+void SqlConnection::begin_whole(const BranchWork& work) {
+  whole_sent_ = boot_now();
   ran_clients_statements_ = true;
   begin_statements();
-  ResultBudget budget(work.limits);
-  WholeBranch whole = send_whole(work, budget);
+  send_whole(work);
+}
+
+std::optional<WorkResult> SqlConnection::run_whole(const BranchWork& work) {
+  if (std::exchange(started_, nullptr) == nullptr) {
+    if (!may_go_whole(work) || cancellation()->requested() || !takes_whole(work)) return std::nullopt;
+    if (auto ended = prepare_for_branches(work); ended.has_value()) return ended;
+    begin_whole(work);
+  }
+  auto [whole, wrong, waited, stopped] =
+      judged_.has_value() ? *std::exchange(judged_, std::nullopt) : judge_whole(work);
   if (whole.steps_instead && condition_ != ConnectionCondition::kLost && !cancellation()->requested()) {
     if (roll_back(work)) return std::nullopt;
   }
@@ -39,33 +83,47 @@ std::optional<WorkResult> SqlConnection::run_whole(const BranchWork& work) {
     return refused;
   }
   times_.begin = whole.begun_after;
-  took(times_.statements, sent + whole.begun_after);
-
-  if (whole.too_much.has_value()) return take_back(work, std::move(*whole.too_much));
-  if (Status passed = check_guard_of(work, whole.guard); !passed.has_value())
-    return take_back(work, std::move(passed.error()));
-  std::uint32_t number = 0;
-  for (const Statement& statement : work.statements) {
-    if (Status met = check_expectation(statement, number + 1, whole.results.at(number)); !met.has_value()) {
-      met.error().statement = number + 1;
-      return take_back(work, std::move(met.error()));
-    }
-    ++number;
-  }
-  const bool waited =
-      work.writes() && dialect_.begins_again_after_wait() && whole.begun_after > kBeginHadToWait;
+  took(times_.statements, whole_sent_ + whole.begun_after);
+  if (wrong.has_value()) return take_back(work, std::move(*wrong));
   if (waited) {
     WorkResult undone = take_back(work, {});
     if (!std::holds_alternative<Refused>(undone.outcome)) return undone;
     return std::nullopt;
   }
-  if (work.writes() && stopped_at_the_end()) return take_back_late(work);
+  if (stopped) return take_back_late(work);
   if (work.ending == BranchEnding::kReadOnly)
     return WorkResult{.outcome = ReadOnlyDone{}, .results = std::move(whole.results), .session = identity_};
   const bool tied = dialect_.ties_prepared_branches();
   if (tied) condition_ = ConnectionCondition::kTied;
   return WorkResult{
       .outcome = Prepared{.tied = tied}, .results = std::move(whole.results), .session = identity_};
+}
+
+SqlConnection::JudgedBranch SqlConnection::judge_whole(const BranchWork& work) {
+  ResultBudget budget(work.limits);
+  JudgedBranch judged{.whole = read_whole(work, budget), .wrong = std::nullopt};
+  if (judged.whole.error.has_value()) return judged;
+  judged.wrong = find_wrong(work, judged.whole);
+  judged.waited =
+      work.writes() && dialect_.begins_again_after_wait() && judged.whole.begun_after > kBeginHadToWait;
+  // Asked from here on, it was not what ended the wait for the answer.
+  judged.stopped = work.writes() && stopped_at_the_end();
+  return judged;
+}
+
+std::optional<Error> SqlConnection::find_wrong(const BranchWork& work, WholeBranch& whole) const {
+  if (whole.too_much.has_value()) return std::move(whole.too_much);
+  if (Status passed = check_guard_of(work, whole.guard); !passed.has_value())
+    return std::move(passed.error());
+  std::uint32_t number = 0;
+  for (const Statement& statement : work.statements) {
+    if (Status met = check_expectation(statement, number + 1, whole.results.at(number)); !met.has_value()) {
+      met.error().statement = number + 1;
+      return std::move(met.error());
+    }
+    ++number;
+  }
+  return std::nullopt;
 }
 
 // Nothing behind the failed step ran; but where the connection went, nobody knows which step that was.

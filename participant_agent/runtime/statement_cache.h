@@ -28,6 +28,12 @@ class StatementCache {
     return &found->second->second;
   }
 
+  // The same, and does not count as a use.
+  [[nodiscard]] const Prepared* peek(std::string_view sql) const {
+    const auto found = by_sql_.find(sql);
+    return found == by_sql_.end() ? nullptr : &found->second->second;
+  }
+
   // The text must not be there. Returns what had to go, for the caller to close.
   [[nodiscard]] std::optional<Prepared> insert(std::string sql, Prepared prepared) {
     std::optional<Prepared> gone;

@@ -1,0 +1,267 @@
+// A Postgres branch that an event loop carries: what it sends ahead, what it learns of it without waiting, and that
+// whatever does not go well ends as it does on a thread.
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include "base/runtime/clock.h"
+#include "tests/unit/participant_agent_runtime/test_resource.h"
+
+namespace troth::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+class CarriedBranchTest : public DatabaseTest {
+ protected:
+  // As the loop does it. Fails the test after ten seconds.
+  static Arrival wait_for(DatabaseConnection& session) {
+    const Instant give_up = boot_now() + 10s;
+    for (;;) {
+      const Arrival arrival = session.arrived();
+      if (arrival != Arrival::kMore) return arrival;
+      if (boot_now() > give_up) {
+        ADD_FAILURE() << "nothing has arrived";
+        return Arrival::kIll;
+      }
+      pollfd input{.fd = *session.descriptor(), .events = POLLIN, .revents = 0};
+      static_cast<void>(::poll(&input, 1, 100));
+    }
+  }
+
+  // One that knows the statements of `transfer`.
+  std::unique_ptr<DatabaseConnection> ready_session() {
+    auto session = resource().connect();
+    const BranchWork work = resource().transfer(2, 0);
+    EXPECT_FALSE(session->start_branch(work)) << "the statement is not prepared yet";
+    EXPECT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+    EXPECT_TRUE(session->clean_up());
+    EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+    EXPECT_TRUE(session->clean_up());
+    return session;
+  }
+
+  void expect_started(DatabaseConnection& session, const BranchWork& work) {
+    ASSERT_TRUE(session.start_branch(work));
+  }
+
+  // The branch was refused with this code, nothing of it is left, and the session works on.
+  void expect_clean_refusal(DatabaseConnection& session, const BranchWork& work, ErrorCode code) {
+    const WorkResult result = session.run_branch(work);
+    const Error error = refusal_of(result);
+    EXPECT_EQ(error.code, code) << describe(result);
+    EXPECT_EQ(error.effect, Effect::kNone);
+    EXPECT_EQ(resource().marker(work.start.id), "");
+    EXPECT_EQ(resource().balance(1), "100");
+    const auto list = session.list_prepared();
+    ASSERT_TRUE(list.has_value());
+    EXPECT_EQ(std::ranges::find(list->branches, work.start.id, &PreparedRow::branch), list->branches.end());
+  }
+};
+TROTH_FOR_POSTGRES(CarriedBranchTest);
+
+TEST_P(CarriedBranchTest, BranchAndCommitArriveAndAreRunWithoutWaiting) {
+  const auto session = ready_session();
+  for (int round = 1; round <= 3; ++round) {
+    const BranchWork work = resource().transfer(1, 5);
+    expect_started(*session, work);
+    ASSERT_EQ(wait_for(*session), Arrival::kWell);
+    const WorkResult result = session->run_branch(work);
+    ASSERT_TRUE(ended_as<Prepared>(result));
+    ASSERT_EQ(result.results.size(), 1U);
+    EXPECT_EQ(result.results[0].affected, 1U);
+    EXPECT_TRUE(result.times.begin.has_value());
+    ASSERT_EQ(wait_for(*session), Arrival::kWell);
+    EXPECT_TRUE(session->clean_up());
+
+    ASSERT_TRUE(session->start_finishing(work.start.id, PreparedEnding::kCommit));
+    ASSERT_EQ(wait_for(*session), Arrival::kWell);
+    EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+    EXPECT_EQ(wait_for(*session), Arrival::kWell) << "Troth's own text leaves nothing to clean";
+    EXPECT_TRUE(session->clean_up());
+    EXPECT_EQ(resource().balance(1), std::to_string(100 + 5 * round));
+    EXPECT_EQ(resource().marker(work.start.id), "committed");
+  }
+}
+
+TEST_P(CarriedBranchTest, BranchWithItsCommentIsCarriedToo) {
+  const auto session = ready_session();
+  BranchWork work = resource().transfer(1, 5);
+  work.comment = "/* label='rent' */ ";
+  expect_started(*session, work);
+  ASSERT_EQ(wait_for(*session), Arrival::kWell);
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+  EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+TEST_P(CarriedBranchTest, WhatMayAskTheServerOrAnswersMuchIsNotStarted) {
+  const auto session = ready_session();
+  EXPECT_FALSE(session->start_branch(resource().transfer(1, 5, BranchEnding::kCommitOnePhase)));
+  EXPECT_FALSE(session->start_branch(resource().transfer(1, 5, BranchEnding::kHoldReadOnly)));
+  BranchWork apart = resource().transfer(1, 5);
+  apart.one_trip = false;
+  EXPECT_FALSE(session->start_branch(apart));
+
+  BranchWork reads = resource().transfer(1, 5);
+  reads.statements.push_back(
+      resource().statement("SELECT balance FROM accounts WHERE id = ?", {{std::int64_t{1}}}));
+  EXPECT_TRUE(ended_as<Prepared>(session->run_branch(reads)));
+  EXPECT_TRUE(session->clean_up());
+  EXPECT_TRUE(session->finish_prepared(reads.start.id, PreparedEnding::kRollBack).has_value());
+  reads.start.id.transaction.sequence.value += 1000;
+  EXPECT_FALSE(session->start_branch(reads)) << "rows are read where they may be waited for";
+
+  BranchWork large =
+      resource().work({resource().statement("UPDATE accounts SET balance = ? WHERE id = ?",
+                                            {{Text{std::string(40'000, '1')}}, {std::int64_t{1}}})});
+  EXPECT_FALSE(session->start_branch(large));
+}
+
+TEST_P(CarriedBranchTest, StatementThatFailsIsIllAndRefusedAsOnAThread) {
+  const auto session = ready_session();
+  const BranchWork work = resource().transfer(1, -500);
+  expect_started(*session, work);
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  expect_clean_refusal(*session, work, ErrorCode::kStatementFailed);
+  EXPECT_TRUE(session->clean_up());
+  const BranchWork next = resource().transfer(1, 5);
+  expect_started(*session, next);
+  EXPECT_EQ(wait_for(*session), Arrival::kWell);
+  EXPECT_TRUE(ended_as<Prepared>(session->run_branch(next)));
+  EXPECT_TRUE(session->finish_prepared(next.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+TEST_P(CarriedBranchTest, MissedExpectationIsIllAndThePreparedBranchTakenBack) {
+  const auto session = ready_session();
+  BranchWork work = resource().transfer(1, 5);
+  work.statements[0].expect_rows = ExpectRows{.rule = ExpectRows::Rule::kExactly, .rows = 2};
+  expect_started(*session, work);
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  expect_clean_refusal(*session, work, ErrorCode::kExpectationMissed);
+}
+
+// Attack 30.
+TEST_P(CarriedBranchTest, GuardThatIsNotPassedIsIllAndThePreparedBranchTakenBack) {
+  const auto session = ready_session();
+  BranchWork work = resource().transfer(1, 5);
+  work.mine.incarnation.value += 1;
+  expect_started(*session, work);
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  expect_clean_refusal(*session, work, ErrorCode::kNotOwner);
+}
+
+TEST_P(CarriedBranchTest, MarkerThatIsTakenIsIllAndTold) {
+  const auto session = ready_session();
+  const BranchWork work = resource().transfer(1, 5);
+  EXPECT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+  EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_TRUE(session->clean_up());
+  expect_started(*session, work);
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  const WorkResult result = session->run_branch(work);
+  ASSERT_TRUE(ended_as<MarkerTaken>(result)) << describe(result);
+  EXPECT_EQ(std::get<MarkerTaken>(result.outcome).rows.size(), 1U);
+}
+
+// [T11]
+TEST_P(CarriedBranchTest, BackendThatIsKilledWhileItWaitsIsLostAndMayHavePrepared) {
+  const auto session = ready_session();
+  const auto holder = resource().connect();
+  const BranchWork held = resource().transfer(1, 1);
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  resource().wait_until_blocked(session->session_identity());
+  EXPECT_EQ(session->arrived(), Arrival::kMore);
+  resource().kill(session->session_identity());
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  const WorkResult result = session->run_branch(work);
+  ASSERT_TRUE(ended_as<Lost>(result)) << describe(result);
+  EXPECT_TRUE(std::get<Lost>(result.outcome).ending_sent);
+  EXPECT_EQ(session->condition(), ConnectionCondition::kLost);
+  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+TEST_P(CarriedBranchTest, BackendThatWasKilledBeforeIsFoundOut) {
+  const auto session = ready_session();
+  resource().kill(session->session_identity());
+  const BranchWork work = resource().transfer(1, 5);
+  if (session->start_branch(work)) {
+    EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  }
+  EXPECT_TRUE(ended_as<Lost>(session->run_branch(work)));
+  const auto another = ready_session();
+  resource().kill(another->session_identity());
+  if (another->start_finishing(work.start.id, PreparedEnding::kCommit)) {
+    EXPECT_EQ(wait_for(*another), Arrival::kIll);
+  }
+  EXPECT_FALSE(another->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(another->condition(), ConnectionCondition::kLost);
+}
+
+TEST_P(CarriedBranchTest, BranchThatIsInterruptedWhileItWaitsIsRefused) {
+  const auto session = ready_session();
+  const auto holder = resource().connect();
+  const BranchWork held = resource().transfer(1, 1);
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  resource().wait_until_blocked(session->session_identity());
+  session->cancellation()->request();
+  session->cancellation()->interrupt();
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  expect_clean_refusal(*session, work, ErrorCode::kTimeout);
+  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+// The request may have ended Postgres' wait for its standby (see stopped_at_the_end).
+TEST_P(CarriedBranchTest, YesThatArrivesBehindARequestToStopIsTakenBack) {
+  const auto session = ready_session();
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  session->cancellation()->request();
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  expect_clean_refusal(*session, work, ErrorCode::kTimeout);
+}
+
+TEST_P(CarriedBranchTest, UnknownBranchIsIllAndItsEndNeitherSuccessNorFailure) {
+  const auto session = ready_session();
+  const BranchWork work = resource().transfer(1, 5);
+  ASSERT_TRUE(session->start_finishing(work.start.id, PreparedEnding::kCommit));
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  const Answer<void> finished = session->finish_prepared(work.start.id, PreparedEnding::kCommit);
+  ASSERT_FALSE(finished.has_value());
+  EXPECT_EQ(finished.error().meaning, Meaning::kUnknownXid);
+  EXPECT_TRUE(session->clean_up());
+  ASSERT_TRUE(session->list_prepared().has_value());
+}
+
+// What cannot be taken away closes the session, and what can is away.
+TEST_P(CarriedBranchTest, TracesAreTakenAwayBehindIt) {
+  resource().run(
+      "CREATE FUNCTION leave_traces() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "PERFORM set_config('search_path', 'pg_temp', false); PERFORM pg_advisory_lock(7); RETURN NEW; END $$");
+  resource().run(
+      "CREATE TRIGGER leaves BEFORE UPDATE ON accounts FOR EACH ROW EXECUTE FUNCTION leave_traces()");
+  const auto session = ready_session();
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  ASSERT_EQ(wait_for(*session), Arrival::kWell);
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+  ASSERT_EQ(wait_for(*session), Arrival::kWell);
+  EXPECT_TRUE(session->clean_up());
+  EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+  const auto locks = session->ask_texts(
+      {"SELECT count(*), current_setting('search_path') FROM pg_locks WHERE locktype = 'advisory' AND pid = "
+       "pg_backend_pid()"});
+  ASSERT_TRUE(locks.has_value());
+  EXPECT_EQ(locks->at(0).at(0), "0");
+  EXPECT_NE(locks->at(0).at(1), "pg_temp");
+}
+
+}  // namespace
+}  // namespace troth::agent

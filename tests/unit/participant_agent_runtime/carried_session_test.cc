@@ -1,0 +1,235 @@
+// What the event loop carries of a session's task, and where the session's thread goes on. Runs under ThreadSanitizer.
+#include "participant_agent/runtime/carried_session.h"
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <gtest/gtest.h>
+
+#include "base/runtime/clock.h"
+#include "participant_agent/runtime/session_pool.h"
+#include "tests/support/holds_within.h"
+#include "tests/unit/participant_agent_runtime/scripted_connection.h"
+
+namespace troth::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+class CarriedSessionTest : public testing::Test {
+ protected:
+  CarriedSessionTest() : thread_([this] { loop_.run(); }) {
+    script_.on_loop(thread_.get_id());
+    on_loop([this] {
+      pool_ = std::make_unique<SessionPool>(
+          SessionPoolOptions{.resource = {"bank"}, .sessions = 1},
+          [this]() -> Result<std::unique_ptr<DatabaseConnection>> {
+            return std::make_unique<ScriptedConnection>(script_);
+          },
+          [this](std::function<void()> done) { asio::post(loop_, std::move(done)); }, &loop_);
+    });
+  }
+  ~CarriedSessionTest() override {
+    on_loop([this] { pool_.reset(); });
+    work_.reset();
+    thread_.join();
+  }
+
+  template <typename Act>
+  void on_loop(Act act) {
+    std::promise<void> done;
+    asio::post(loop_, [&] {
+      act();
+      done.set_value();
+    });
+    done.get_future().get();
+  }
+
+  struct Answered {
+    Status status;
+    BackendFate fate = BackendFate::kAlive;
+    int times = 0;
+  };
+  // Its answer, and how often it came, are looked at on the loop.
+  std::shared_ptr<Answered> submit(Duration limit = 10s) {
+    auto answered = std::make_shared<Answered>();
+    on_loop([this, answered, limit] {
+      SessionTask task;
+      task.start = [this](DatabaseConnection& connection) { return connection.start_branch(branch_); };
+      task.run = [this](DatabaseConnection& connection) {
+        static_cast<void>(connection.run_branch(branch_));
+      };
+      task.done = [answered](Status status, BackendFate fate) {
+        *answered = {std::move(status), fate, answered->times + 1};
+      };
+      task.deadline = boot_now() + limit;
+      pool_->submit(std::move(task));
+    });
+    return answered;
+  }
+  void expect_answer(const std::shared_ptr<Answered>& answered) {
+    EXPECT_TRUE(holds_within(10s, [&] {
+      int times = 0;
+      on_loop([&] { times = answered->times; });
+      return times > 0;
+    }));
+  }
+  void expect_log(const std::string& expected) {
+    EXPECT_TRUE(holds_within(10s, [&] { return script_.log() == expected; })) << script_.log();
+  }
+  // The session's thread runs the first task, since there is no connection yet.
+  void open() {
+    expect_answer(submit());
+    expect_log("open@thread run@thread clean@thread");
+    ASSERT_TRUE(holds_within(10s, [&] { return pool_->counts().busy == 0; }));
+    script_.clear_log();
+  }
+
+  Script script_;
+  asio::io_context loop_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
+  std::thread thread_;
+  BranchWork branch_;
+  std::unique_ptr<SessionPool> pool_;
+};
+
+TEST_F(CarriedSessionTest, WhatGoesWellWakesNoThread) {
+  open();
+  for (int round = 0; round < 2; ++round) {
+    script_.clear_log();
+    script_.arrives({Arrival::kMore, Arrival::kWell, Arrival::kMore, Arrival::kWell});
+    const auto answered = submit();
+    script_.input();
+    expect_log("start@loop");
+    script_.input();
+    expect_answer(answered);
+    expect_log("start@loop run@loop");
+    EXPECT_EQ(pool_->counts().busy, 1U) << "it is not clean yet";
+    script_.input();
+    script_.input();
+    expect_log("start@loop run@loop clean@loop");
+    EXPECT_TRUE(holds_within(10s, [&] { return pool_->counts().busy == 0; }));
+    EXPECT_TRUE(answered->status.has_value());
+    EXPECT_EQ(answered->times, 1);
+  }
+}
+
+TEST_F(CarriedSessionTest, WhatCannotBeStartedIsTheThreads) {
+  open();
+  script_.starts(false);
+  expect_answer(submit());
+  expect_log("start@loop run@thread clean@thread");
+}
+
+TEST_F(CarriedSessionTest, WhatWouldWaitGoesOnOnTheThread) {
+  open();
+  script_.arrives({Arrival::kMore, Arrival::kIll});
+  const auto answered = submit();
+  script_.input();
+  script_.input();
+  expect_answer(answered);
+  expect_log("start@loop run@thread clean@thread");
+  EXPECT_EQ(answered->times, 1);
+}
+
+TEST_F(CarriedSessionTest, CleaningThatWouldWaitIsTheThreadsAndTheAnswerComesOnce) {
+  open();
+  script_.arrives({Arrival::kWell, Arrival::kIll});
+  const auto answered = submit();
+  script_.input();
+  expect_answer(answered);
+  expect_log("start@loop run@loop clean@thread");
+  EXPECT_EQ(answered->times, 1);
+}
+
+TEST_F(CarriedSessionTest, WhatIsNotCleanIsCleanedOrClosedByTheThread) {
+  open();
+  script_.cleans_up_on_loop(false);
+  const auto answered = submit();
+  script_.input();
+  expect_answer(answered);
+  expect_log("start@loop run@loop clean@loop clean@thread");
+}
+
+TEST_F(CarriedSessionTest, DoubtfulSessionIsClosedAndItsTaskAnsweredOnce) {
+  open();
+  script_.is_left(ConnectionCondition::kDoubtful);
+  const auto answered = submit();
+  script_.input();
+  expect_answer(answered);
+  expect_log("start@loop run@loop close@thread");
+  EXPECT_EQ(answered->times, 1);
+}
+
+// [T11]
+TEST_F(CarriedSessionTest, LostSessionIsAnsweredOnceItsBackendIsGone) {
+  open();
+  script_.is_left(ConnectionCondition::kLost);
+  const auto answered = submit();
+  script_.input();
+  expect_answer(answered);
+  EXPECT_EQ(answered->fate, BackendFate::kGone);
+  EXPECT_EQ(answered->times, 1);
+}
+
+// A request to stop may still be under way when the answer has come.
+TEST_F(CarriedSessionTest, SessionThatWasAskedToStopIsClosed) {
+  open();
+  script_.cancels_itself(true);
+  const auto answered = submit();
+  script_.input();
+  expect_answer(answered);
+  expect_log("start@loop run@loop close@thread");
+  EXPECT_EQ(answered->times, 1);
+}
+
+TEST_F(CarriedSessionTest, TaskPastItsDeadlineIsInterruptedWhileItIsWaitedFor) {
+  open();
+  // What arrives next comes of the interruption.
+  script_.arrives({Arrival::kIll});
+  const auto answered = submit(50ms);
+  expect_answer(answered);
+  expect_log("start@loop run@thread close@thread");
+}
+
+TEST_F(CarriedSessionTest, TaskThatWaitedForASessionIsCarriedNext) {
+  open();
+  script_.arrives({Arrival::kMore});
+  const auto first = submit();
+  const auto second = submit();
+  EXPECT_EQ(pool_->counts().queued, 1U);
+  script_.input();
+  script_.input();
+  expect_answer(first);
+  script_.input();
+  expect_answer(second);
+  expect_log("start@loop run@loop clean@loop start@loop run@loop clean@loop");
+}
+
+TEST_F(CarriedSessionTest, OldSessionIsReplacedByTheThread) {
+  open();
+  on_loop([this] { pool_->renew(); });
+  expect_answer(submit());
+  expect_log("close@thread open@thread run@thread clean@thread");
+}
+
+TEST_F(CarriedSessionTest, ShutDownHandsOverWhatTheLoopCarries) {
+  open();
+  script_.arrives({Arrival::kMore});
+  const auto answered = submit();
+  on_loop([this] { pool_->shut_down(); });
+  expect_answer(answered);
+  EXPECT_EQ(answered->times, 1);
+  EXPECT_TRUE(script_.log().starts_with("start@loop run@thread")) << script_.log();
+  EXPECT_TRUE(script_.log().ends_with("close@thread")) << script_.log();
+}
+
+}  // namespace
+}  // namespace troth::agent
