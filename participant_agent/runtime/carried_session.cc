@@ -27,11 +27,11 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
     stage_ = Session::Stage::kStarted;
     ticket_ = watch_.watch(task_->deadline, connection_->cancellation());
     asio::error_code problem;
-    descriptor_.assign(*connection_->descriptor(), problem);
-    if (problem) {
-      hand_over();
-    } else {
+    if (connection_->has_sent()) descriptor_.assign(*connection_->descriptor(), problem);
+    if (descriptor_.is_open()) {
       wait();
+    } else {
+      hand_over();
     }
     return true;
   }

@@ -229,6 +229,7 @@ class PostgresConnection final : public SqlConnection {
   // -- Carried by an event loop
 
   [[nodiscard]] std::optional<int> descriptor() const override { return PQsocket(libpq()); }
+  [[nodiscard]] bool has_sent() override { return sent_.all && PQflush(libpq()) == 0; }
 
   // Rows are read one by one, and their types asked for: not on a loop.
   [[nodiscard]] bool is_ready_for(const BranchWork& work) const override {
@@ -257,10 +258,8 @@ class PostgresConnection final : public SqlConnection {
     return {};
   }
 
-  // What the kernel did not take at once has to be waited for, too.
   [[nodiscard]] Arrival take_arrived() override {
-    if (!sent_.all || PQflush(libpq()) != 0) return Arrival::kIll;
-    return answers_.take_arrived();
+    return has_sent() ? answers_.take_arrived() : Arrival::kIll;
   }
 
  private:
