@@ -121,6 +121,22 @@ TEST_P(CarriedBranchTest, WhatMayAskTheServerOrAnswersMuchIsNotStarted) {
   EXPECT_FALSE(session->start_branch(large));
 }
 
+// Its rows are there, and count, though they hold nothing.
+TEST_P(CarriedBranchTest, SelectOfNoColumnsIsCountedHoweverItRuns) {
+  const auto session = ready_session();
+  for (int round = 0; round < 2; ++round) {
+    BranchWork work = resource().transfer(1, 5);
+    work.statements.push_back(resource().statement("SELECT FROM accounts WHERE id = ?", {{std::int64_t{1}}}));
+    work.statements.back().expect_rows = ExpectRows{.rule = ExpectRows::Rule::kExactly, .rows = 1};
+    EXPECT_FALSE(session->start_branch(work)) << "rows are read where they may be waited for";
+    const WorkResult result = session->run_branch(work);
+    ASSERT_TRUE(ended_as<Prepared>(result));
+    EXPECT_EQ(result.results[1].rows.size(), 1U);
+    EXPECT_TRUE(session->clean_up());
+    EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+  }
+}
+
 TEST_P(CarriedBranchTest, StatementThatFailsIsIllAndRefusedAsOnAThread) {
   const auto session = ready_session();
   const BranchWork work = resource().transfer(1, -500);
