@@ -184,5 +184,124 @@ TEST_P(CarriedPoolTest, WhatTheKernelDoesNotTakeAtOnceGoesOutAllTheSame) {
   EXPECT_TRUE(ended_as<Prepared>(sent.result));
 }
 
+// [T11] The deadline passes inside a lock wait; the no comes when the statement has ended.
+TEST_P(CarriedPoolTest, BranchPastItsDeadlineIsStoppedAndRefused) {
+  open(resource().options());
+  const BranchWork held = resource().transfer(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(submit(held).get().result));
+  wait_until_free();
+  started_ = 0;
+  const BranchAnswer late = submit(resource().transfer(1, 7), 300ms).get();
+  EXPECT_EQ(started_, 1);
+  EXPECT_EQ(refusal_of(late.result).code, ErrorCode::kTimeout);
+  EXPECT_EQ(late.fate, BackendFate::kAlive);
+  wait_until_free();
+  EXPECT_TRUE(end(held, PreparedEnding::kCommit));
+  EXPECT_EQ(resource().balance(1), "105");
+}
+
+// [T11]
+TEST_P(CarriedPoolTest, LostBranchIsAnsweredWithItsBackendGone) {
+  open(resource().options());
+  const BranchWork held = resource().transfer(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(submit(held).get().result));
+  wait_until_free();
+  started_ = 0;
+  const BranchWork work = resource().transfer(1, 7);
+  auto answer = submit(work);
+  resource().wait_until_blocked(session_);
+  resource().kill(session_);
+  const BranchAnswer lost = answer.get();
+  EXPECT_EQ(started_, 1);
+  ASSERT_TRUE(ended_as<Lost>(lost.result));
+  EXPECT_TRUE(std::get<Lost>(lost.result.outcome).ending_sent);
+  EXPECT_EQ(lost.fate, BackendFate::kGone);
+  wait_until_free();
+  EXPECT_TRUE(end(held, PreparedEnding::kRollBack));
+  EXPECT_EQ(resource().marker(work.start.id), "");
+}
+
+// [T11] Attack 61. The loop turns meanwhile, whatever the server does not answer.
+TEST_P(CarriedPoolTest, BackendThatHangsMayStillRunAndDoesNotStopTheLoop) {
+  open(resource().options(), {.repeat_after = 50ms, .break_off_after = 300ms});
+  const BranchWork work = resource().transfer(1, 7);
+  started_ = 0;
+  signal_backend(SIGSTOP);
+  auto answer = submit(work, 300ms);
+  const Duration longest = loop_.longest_turn([&] { answer.wait(); });
+  signal_backend(SIGCONT);
+  EXPECT_EQ(started_, 1);
+  EXPECT_LT(longest, 2s);
+  const BranchAnswer hangs = answer.get();
+  EXPECT_TRUE(ended_as<Lost>(hangs.result));
+  EXPECT_EQ(hangs.fate, BackendFate::kMayStillRun);
+  EXPECT_TRUE(holds_within(10s, [&] { return resource().sessions() == 0; }));
+}
+
+// What a trigger says, and what it makes the server tell, comes between the answers. None of it is printed: it is the
+// client's, and whoever reads the agent's standard error may be slow.
+TEST_P(CarriedPoolTest, NoticesAndTidingsInBetweenChangeNothing) {
+  resource().run(
+      "CREATE FUNCTION talk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "FOR i IN 1..2000 LOOP RAISE NOTICE 'secret %', repeat('n', 100); END LOOP; "
+      "PERFORM set_config('application_name', 'talker', false); RETURN NEW; END $$");
+  resource().run("CREATE TRIGGER talks BEFORE UPDATE ON accounts FOR EACH ROW EXECUTE FUNCTION talk()");
+  testing::internal::CaptureStderr();
+  open(resource().options());
+  started_ = 0;
+  for (int round = 0; round < 3; ++round) {
+    const BranchWork work = resource().transfer(1, 7);
+    const BranchAnswer answer = submit(work).get();
+    EXPECT_TRUE(ended_as<Prepared>(answer.result));
+    wait_until_free();
+    EXPECT_TRUE(end(work, PreparedEnding::kCommit));
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(started_, 3);
+  EXPECT_EQ(resource().balance(1), "121");
+}
+
+// Deadlines that pass anywhere: before it is sent, while it runs, between answer and cleaning. [T11] A no leaves
+// nothing, and a yes is prepared.
+TEST_P(CarriedPoolTest, WhateverTheDeadlineMeetsTheAnswerIsTrue) {
+  open(resource().options());
+  started_ = 0;
+  int refused = 0;
+  for (int round = 0; round < 60; ++round) {
+    const BranchWork work = resource().transfer(1, 1);
+    const BranchAnswer answer = submit(work, std::chrono::microseconds(100 * (round % 30))).get();
+    wait_until_free();
+    if (std::holds_alternative<Prepared>(answer.result.outcome)) {
+      EXPECT_TRUE(is_prepared(work));
+      EXPECT_TRUE(end(work, PreparedEnding::kRollBack));
+    } else {
+      ++refused;
+      EXPECT_EQ(refusal_of(answer.result).effect, Effect::kNone) << describe(answer.result);
+      EXPECT_FALSE(is_prepared(work));
+    }
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(started_, 0);
+  EXPECT_EQ(resource().balance(1), "100");
+}
+
+// What waits in the server is asked to stop, and answered.
+TEST_P(CarriedPoolTest, ShutDownStopsWhatItCarries) {
+  open(resource().options());
+  const BranchWork held = resource().transfer(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(submit(held).get().result));
+  wait_until_free();
+  started_ = 0;
+  auto answer = submit(resource().transfer(1, 7), 60s);
+  resource().wait_until_blocked(session_);
+  const Instant began = boot_now();
+  loop_.run([this] { pool_->shut_down(); });
+  EXPECT_LT(boot_now() - began, 5s);
+  EXPECT_EQ(started_, 1);
+  EXPECT_EQ(refusal_of(answer.get().result).code, ErrorCode::kTimeout);
+  EXPECT_EQ(resource().sessions(), 0U);
+  EXPECT_TRUE(resource().connect()->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+}
+
 }  // namespace
 }  // namespace troth::agent
