@@ -260,7 +260,10 @@ class PostgresConnection final : public SqlConnection {
   }
 
   [[nodiscard]] Arrival take_arrived() override {
-    return has_sent() ? answers_.take_arrived() : Arrival::kIll;
+    const Arrival came = has_sent() ? answers_.take_arrived() : Arrival::kIll;
+    // libpq has closed it: the loop goes on, and may open others.
+    if (PQsocket(libpq()) < 0) cancellation_->forget_socket();
+    return came;
   }
 
  private:

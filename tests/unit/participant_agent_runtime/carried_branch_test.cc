@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/runtime/clock.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
@@ -232,6 +234,24 @@ TEST_P(CarriedBranchTest, BranchThatIsInterruptedWhileItWaitsIsRefused) {
   EXPECT_EQ(wait_for(*session), Arrival::kIll);
   expect_clean_refusal(*session, work, ErrorCode::kTimeout);
   EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+// libpq closes what was broken off, and its number is soon another's.
+TEST_P(CarriedBranchTest, NothingElseIsBrokenOffBehindIt) {
+  const auto session = ready_session();
+  const int number = *session->descriptor();
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  session->cancellation()->break_off();
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  EXPECT_TRUE(ended_as<Lost>(session->run_branch(work)));
+  int others[2] = {-1, -1};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);
+  ASSERT_EQ(others[0], number) << "this test needs the number that libpq gave back";
+  session->cancellation()->break_off();
+  EXPECT_EQ(::send(others[0], "x", 1, MSG_NOSIGNAL), 1);
+  ::close(others[0]);
+  ::close(others[1]);
 }
 
 // The request may have ended Postgres' wait for its standby (see stopped_at_the_end).
