@@ -123,6 +123,39 @@ TEST_P(CarriedBranchTest, WhatMayAskTheServerOrAnswersMuchIsNotStarted) {
   EXPECT_FALSE(session->start_branch(large));
 }
 
+TEST_P(CarriedBranchTest, WhatTheSessionDoesNotKnowAnyMoreIsNotStarted) {
+  ConnectOptions small = resource().options();
+  small.statement_cache = 2;
+  const auto session = resource().connect(small);
+  const auto run = [&](const BranchWork& work) {
+    EXPECT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+    EXPECT_TRUE(session->clean_up());
+    EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+  };
+  const auto other = [&](int number) {
+    return resource().work({resource().statement(fmt::format("UPDATE accounts SET balance = {}", number))});
+  };
+  run(resource().transfer(1, 5));
+  BranchWork twice = resource().transfer(1, 5);
+  twice.statements.push_back(twice.statements.front());
+  expect_started(*session, twice);
+  EXPECT_EQ(wait_for(*session), Arrival::kWell);
+  const WorkResult result = session->run_branch(twice);
+  ASSERT_TRUE(ended_as<Prepared>(result));
+  EXPECT_EQ(result.results.size(), 2U);
+  EXPECT_TRUE(session->clean_up());
+  EXPECT_TRUE(session->finish_prepared(twice.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(resource().balance(1), "110");
+
+  BranchWork thrice = resource().transfer(1, 5);
+  thrice.statements.resize(3, thrice.statements.front());
+  EXPECT_FALSE(session->start_branch(thrice)) << "it may be more than the session can keep";
+  run(other(1));
+  run(other(2));
+  EXPECT_FALSE(session->start_branch(resource().transfer(1, 5))) << "it had to go for the others";
+  run(resource().transfer(1, 5));
+}
+
 // Its rows are there, and count, though they hold nothing.
 TEST_P(CarriedBranchTest, SelectOfNoColumnsIsCountedHoweverItRuns) {
   const auto session = ready_session();

@@ -1,11 +1,14 @@
 // A pool on a real Postgres whose sessions an event loop carries: what stops, hangs, is lost or floods under it.
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
@@ -71,11 +74,12 @@ class CarryingLoop {
 
 class CarriedPoolTest : public DatabaseTest {
  protected:
-  // A pool of one session, which knows the statement of `transfer`.
-  void open(const ConnectOptions& options, const DeadlineWatchOptions& cancel = {}) {
+  // One session of the pool knows the statement of `transfer` then.
+  void open(const ConnectOptions& options, const DeadlineWatchOptions& cancel = {},
+            std::size_t sessions = 1) {
     loop_.run([&] {
       pool_ = std::make_unique<SessionPool>(
-          SessionPoolOptions{.resource = {"bank"}, .sessions = 1, .cancel = cancel},
+          SessionPoolOptions{.resource = {"bank"}, .sessions = sessions, .cancel = cancel},
           [this, options]() -> Result<std::unique_ptr<DatabaseConnection>> {
             auto opened = connect_to(DatabaseKind::kPostgres, options);
             if (opened.has_value()) descriptor_ = *(*opened)->descriptor();
@@ -84,8 +88,10 @@ class CarriedPoolTest : public DatabaseTest {
           [this](std::function<void()> done) { asio::post(loop_.loop(), std::move(done)); }, &loop_.loop());
     });
     warm(resource().transfer(1, 1));
+    sum_before_ = resource().value("SELECT sum(balance) FROM accounts");
   }
   void TearDown() override {
+    finisher_.reset();
     loop_.run([this] { pool_.reset(); });
   }
 
@@ -147,6 +153,17 @@ class CarriedPoolTest : public DatabaseTest {
   void signal_backend(int signal) {
     ASSERT_EQ(::kill(static_cast<pid_t>(session_.connection.value), signal), 0);
   }
+  // On a session of its own, whatever becomes of the pool's.
+  bool finish(const BranchWork& work, PreparedEnding ending) {
+    if (finisher_ == nullptr) finisher_ = resource().connect(resource().options());
+    bool finished = finisher_->finish_prepared(work.start.id, ending).has_value();
+    if (!finished && finisher_->condition() != ConnectionCondition::kIdle) {
+      // It was the one that was killed; the branch is still there.
+      finisher_ = resource().connect();
+      finished = finisher_->finish_prepared(work.start.id, ending).has_value();
+    }
+    return finished;
+  }
   bool is_prepared(const BranchWork& work) {
     return resource().marker(work.start.id).empty() &&
            resource().value("SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()") ==
@@ -155,6 +172,8 @@ class CarriedPoolTest : public DatabaseTest {
 
   CarryingLoop loop_;
   std::unique_ptr<SessionPool> pool_;
+  std::unique_ptr<DatabaseConnection> finisher_;
+  std::string sum_before_;
   std::shared_ptr<RunningWork> running_;
   SessionIdentity session_;
   int descriptor_ = -1;  // of the connection opened last
@@ -301,6 +320,61 @@ TEST_P(CarriedPoolTest, ShutDownStopsWhatItCarries) {
   EXPECT_EQ(refusal_of(answer.get().result).code, ErrorCode::kTimeout);
   EXPECT_EQ(resource().sessions(), 0U);
   EXPECT_TRUE(resource().connect()->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+// Deadlines, cancellations and killed backends over several sessions at once. [T11] What was refused left nothing, what
+// was answered yes is prepared, and everything is answered.
+TEST_P(CarriedPoolTest, StormLeavesOnlyWhatWasAnsweredYes) {
+  open(resource().options(), {.repeat_after = 20ms, .break_off_after = 5s}, /*sessions=*/4);
+  started_ = 0;
+  std::mt19937 random(20'261'127);
+  const auto up_to = [&](int most) { return std::uniform_int_distribution<int>(0, most)(random); };
+  std::int64_t committed = 0;
+  for (int wave = 0; wave < 25; ++wave) {
+    std::vector<BranchWork> works;
+    std::vector<std::future<BranchAnswer>> answers;
+    std::vector<std::shared_ptr<RunningWork>> running;
+    for (int i = 0; i < 6; ++i) {
+      works.push_back(resource().transfer(1 + i % 3, 1));
+      answers.push_back(submit(works.back(), up_to(3) == 0 ? up_to(20) * 1ms : 10s));
+      running.push_back(running_);
+    }
+    if (up_to(2) == 0) {
+      resource().run(
+          fmt::format("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{}' LIMIT 1",
+                      resource().options().user));
+    }
+    if (up_to(1) == 0) loop_.run([&] { static_cast<void>(running[2]->cancel()); });
+    // As they come: one that is prepared keeps another waiting until it is ended.
+    for (std::size_t i = 0, left = works.size(); left > 0; i = (i + 1) % works.size()) {
+      if (!answers[i].valid() || answers[i].wait_for(1ms) != std::future_status::ready) continue;
+      --left;
+      const BranchAnswer answer = answers[i].get();
+      const std::string is_listed = fmt::format(
+          "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE '%.{}.1'",
+          works[i].start.id.transaction.sequence.value);
+      if (std::holds_alternative<Prepared>(answer.result.outcome)) {
+        EXPECT_EQ(resource().value(is_listed), "1");
+        committed += 1;
+        EXPECT_TRUE(finish(works[i], PreparedEnding::kCommit));
+      } else if (const auto* lost = std::get_if<Lost>(&answer.result.outcome); lost != nullptr) {
+        EXPECT_EQ(answer.fate, BackendFate::kGone);
+        if (resource().value(is_listed) == "1") {
+          EXPECT_TRUE(lost->ending_sent);
+          EXPECT_TRUE(finish(works[i], PreparedEnding::kRollBack));
+        }
+      } else {
+        EXPECT_EQ(refusal_of(answer.result).effect, Effect::kNone) << describe(answer.result);
+        EXPECT_EQ(resource().value(is_listed), "0") << describe(answer.result);
+        EXPECT_EQ(resource().marker(works[i].start.id), "");
+      }
+    }
+  }
+  EXPECT_GT(started_, 25);
+  EXPECT_EQ(resource().value("SELECT sum(balance) FROM accounts"),
+            std::to_string(std::stoll(sum_before_) + committed));
+  EXPECT_TRUE(holds_within(10s, [&] { return pool_->counts().busy == 0; }));
+  EXPECT_EQ(pool_->counts().queued, 0U);
 }
 
 }  // namespace
