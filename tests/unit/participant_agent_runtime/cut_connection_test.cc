@@ -123,5 +123,23 @@ TEST_P(CutConnectionTest, TellsNothingFalseWhereverItIsCut) {
   }
 }
 
+// No branch ever was on a session that could not be opened.
+TEST_P(CutConnectionTest, SessionThatIsCutWhileItIsOpenedHasNoEffect) {
+  const std::int64_t stride = 61;
+  int cut = 0;
+  for (std::int64_t bytes = 0;; bytes += stride) {
+    ConnectOptions through = resource().options();
+    CuttingRelay relay(through.host, through.port);
+    through.port = relay.port();
+    relay.cut_after(bytes);
+    const auto opened = connect_to(GetParam(), through);
+    if (opened.has_value() && relay.left() > 0) break;
+    if (opened.has_value()) continue;
+    ++cut;
+    EXPECT_EQ(opened.error().effect, Effect::kNone) << "cut after " << bytes << ": " << opened.error().message;
+  }
+  EXPECT_GT(cut, 5);
+}
+
 }  // namespace
 }  // namespace troth::agent
