@@ -136,7 +136,8 @@ TEST_P(CutConnectionTest, SessionThatIsCutWhileItIsOpenedHasNoEffect) {
     if (opened.has_value() && relay.left() > 0) break;
     if (opened.has_value()) continue;
     ++cut;
-    EXPECT_EQ(opened.error().effect, Effect::kNone) << "cut after " << bytes << ": " << opened.error().message;
+    EXPECT_EQ(opened.error().effect, Effect::kNone)
+        << "cut after " << bytes << ": " << opened.error().message;
   }
   EXPECT_GT(cut, 5);
 }
