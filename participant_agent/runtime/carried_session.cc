@@ -27,11 +27,11 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
     stage_ = Session::Stage::kStarted;
     ticket_ = watch_.watch(task_->deadline, connection_->cancellation());
     asio::error_code problem;
-    descriptor_.assign(*connection_->descriptor(), problem);
-    if (problem) {
-      hand_over();
-    } else {
+    if (connection_->has_sent()) descriptor_.assign(*connection_->descriptor(), problem);
+    if (descriptor_.is_open()) {
       wait();
+    } else {
+      hand_over();
     }
     return true;
   }
@@ -66,19 +66,20 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
   // False: what is left is the thread's.
   bool run() {
     task_->run(*connection_);
-    forget_deadline();
     stage_ = Session::Stage::kRan;
     const ConnectionCondition condition = connection_->condition();
     if (condition != ConnectionCondition::kIdle) return false;
     owner_.ran(session_, task_->branch, condition);
     owner_.post([done = std::move(task_->done)] { done({}, BackendFate::kAlive); });
     stage_ = Session::Stage::kAnswered;
-    // A request that is under way may still reach it.
     return !connection_->cancellation()->requested();
   }
 
   void clean() {
-    if (!connection_->clean_up()) return hand_over();
+    const bool clean = connection_->clean_up();
+    forget_deadline();
+    // A request that is under way may still reach it.
+    if (!clean || connection_->cancellation()->requested()) return hand_over();
     session_.was_used();
     task_.reset();
     let_go();

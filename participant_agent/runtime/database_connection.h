@@ -172,6 +172,8 @@ class DatabaseConnection {
   [[nodiscard]] virtual bool start_finishing(const BranchId& /*branch*/, PreparedEnding /*ending*/) {
     return false;
   }
+  // Of what was started; false: it goes out only when somebody waits for room, and no input comes before that.
+  [[nodiscard]] virtual bool has_sent() { return true; }
   [[nodiscard]] virtual Arrival arrived() { return Arrival::kIll; }
 
   [[nodiscard]] virtual Answer<std::vector<MarkerRow>> read_markers(

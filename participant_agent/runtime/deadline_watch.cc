@@ -30,7 +30,7 @@ DeadlineWatch::Ticket DeadlineWatch::watch(Instant deadline, std::shared_ptr<Can
   Ticket ticket = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (expire_all_) deadline = Instant{};
+    if (expire_all_) deadline = std::min(deadline, boot_now());
     wakes = deadline < sleeps_until_;
     ticket = ++last_ticket_;
     watched_.emplace(ticket, Watched{deadline, deadline, std::move(cancellation)});

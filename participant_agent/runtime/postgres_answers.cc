@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <openssl/ssl.h>
+
 namespace troth::agent {
 
 void PostgresAnswers::expect(std::size_t steps, bool up_to_sync) {
@@ -21,10 +23,21 @@ Arrival PostgresAnswers::take_arrived() {
   if (steps_ == 0 && !up_to_sync_) return Arrival::kWell;
   if (PQconsumeInput(connection_) == 0) return Arrival::kIll;
   while (steps_ > 0 || up_to_sync_) {
-    if (PQisBusy(connection_) != 0) return Arrival::kMore;
-    if (!take_one()) return Arrival::kIll;
+    if (PQisBusy(connection_) == 0) {
+      if (!take_one()) return Arrival::kIll;
+    } else if (!holds_more()) {
+      return Arrival::kMore;
+    } else if (PQconsumeInput(connection_) == 0) {
+      return Arrival::kIll;
+    }
   }
   return Arrival::kWell;
+}
+
+// Of a TLS record that libpq had no room for the descriptor tells nothing.
+bool PostgresAnswers::holds_more() const {
+  auto* const tls = static_cast<SSL*>(PQsslStruct(connection_, "OpenSSL"));
+  return tls != nullptr && SSL_pending(tls) > 0;
 }
 
 // PQisBusy has said that this does not wait.

@@ -31,6 +31,7 @@ class PostgresAnswers {
 
  private:
   [[nodiscard]] bool take_one();
+  [[nodiscard]] bool holds_more() const;
 
   PGconn* const connection_;
   std::deque<PostgresResult> arrived_;

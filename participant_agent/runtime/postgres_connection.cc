@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/runtime/clock.h"
 #include "participant_agent/dialect/postgres_pipeline.h"
+#include "participant_agent/dialect/statement_class.h"
 #include "participant_agent/runtime/postgres_answers.h"
 #include "participant_agent/runtime/postgres_login.h"
 #include "participant_agent/runtime/postgres_values.h"
@@ -223,6 +224,7 @@ class PostgresConnection final : public SqlConnection {
   // -- Carried by an event loop
 
   [[nodiscard]] std::optional<int> descriptor() const override { return PQsocket(libpq()); }
+  [[nodiscard]] bool has_sent() override { return sent_.all && PQflush(libpq()) == 0; }
 
   // Rows are read one by one, and their types asked for: not on a loop.
   [[nodiscard]] bool is_ready_for(const BranchWork& work) const override {
@@ -251,10 +253,11 @@ class PostgresConnection final : public SqlConnection {
     return {};
   }
 
-  // What the kernel did not take at once has to be waited for, too.
   [[nodiscard]] Arrival take_arrived() override {
-    if (!sent_.all || PQflush(libpq()) != 0) return Arrival::kIll;
-    return answers_.take_arrived();
+    const Arrival came = has_sent() ? answers_.take_arrived() : Arrival::kIll;
+    // libpq has closed it: the loop goes on, and may open others.
+    if (PQsocket(libpq()) < 0) cancellation_->forget_socket();
+    return came;
   }
 
  private:
@@ -454,7 +457,10 @@ class PostgresConnection final : public SqlConnection {
     PreparedText prepared{.name = fmt::format("troth_{}", ++last_prepared_), .shapes = std::move(*assigned)};
     const Answer<Description> described = prepare_and_describe(sql, prepared.name);
     if (!described.has_value()) return std::unexpected(described.error());
-    prepared.returns_rows = described->returns_rows;
+    // A SELECT of no columns has rows all the same.
+    const Result<StatementClass> what = classify(kind(), sql);
+    prepared.returns_rows = described->returns_rows || !what.has_value() ||
+                            what->kind != StatementClass::Kind::kWrite || what->returning;
     for (std::size_t i = 0; i < described->parameter_types.size(); ++i) {
       Answer<ColumnShape> shape = parameter_of_type(described->parameter_types[i]);
       if (!shape.has_value()) return std::unexpected(shape.error());
@@ -517,25 +523,33 @@ class PostgresConnection final : public SqlConnection {
     StatementResult read;
     std::optional<ClassifiedError> refusal;
     bool past_limit = false;
+    const auto take = [&](const PGresult* rows) {
+      for (int row = 0; row < PQntuples(rows) && !past_limit; ++row) {
+        Status taken = take_row(rows, row, budget, read);
+        if (taken.has_value()) continue;
+        past_limit = true;
+        if (too_much != nullptr) {
+          *too_much = std::move(taken.error());
+        } else {
+          refusal = ClassifiedError{.meaning = Meaning::kStatementRefused, .error = std::move(taken.error())};
+        }
+      }
+      return !past_limit;
+    };
     for (;;) {
       const PostgresResult result = answers_.next();
       if (result == nullptr) break;
       switch (PQresultStatus(result.get())) {
         case PGRES_SINGLE_TUPLE:
-          if (past_limit) break;
-          if (Status taken = take_row(result.get(), budget, read); !taken.has_value()) {
-            past_limit = true;
-            if (too_much != nullptr) {
-              *too_much = taken.error();
-            } else {
-              refusal = ClassifiedError{.meaning = Meaning::kStatementRefused, .error = taken.error()};
-            }
+          if (!past_limit && !take(result.get())) {
             cancellation_->interrupt();
             doubt();
           }
           break;
         case PGRES_TUPLES_OK:
           if (read.columns.empty()) read_columns(result.get(), read);
+          // None where they came one by one.
+          if (!past_limit) static_cast<void>(take(result.get()));
           read.affected = read.rows.size();
           break;
         case PGRES_COMMAND_OK: read.affected = changed_rows(result.get()); break;
@@ -572,25 +586,25 @@ class PostgresConnection final : public SqlConnection {
     }
   }
 
-  Status take_row(const PGresult* result, ResultBudget& budget, StatementResult& read) const {
+  Status take_row(const PGresult* result, int number, ResultBudget& budget, StatementResult& read) const {
     if (read.columns.empty()) read_columns(result, read);
     std::size_t bytes = 0;
     const int columns = PQnfields(result);
     for (int column = 0; column < columns; ++column) {
       // Octets arrive as hexadecimal digits.
       constexpr std::uint32_t kBytea = 17;
-      const auto length = static_cast<std::size_t>(PQgetlength(result, 0, column));
+      const auto length = static_cast<std::size_t>(PQgetlength(result, number, column));
       bytes += sizeof(Value) + (PQftype(result, column) == kBytea ? length / 2 : length);
     }
     if (Status taken = budget.take_row(bytes); !taken.has_value()) return taken;
     std::vector<Value>& row = read.rows.emplace_back();
     row.reserve(static_cast<std::size_t>(columns));
     for (int column = 0; column < columns; ++column) {
-      if (PQgetisnull(result, 0, column) != 0) {
+      if (PQgetisnull(result, number, column) != 0) {
         row.push_back({Null{}});
       } else {
-        const std::string_view text(PQgetvalue(result, 0, column),
-                                    static_cast<std::size_t>(PQgetlength(result, 0, column)));
+        const std::string_view text(PQgetvalue(result, number, column),
+                                    static_cast<std::size_t>(PQgetlength(result, number, column)));
         row.push_back(from_postgres(PQftype(result, column), text));
       }
     }

@@ -1,6 +1,7 @@
 #include "participant_agent/runtime/postgres_login.h"
 
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -49,9 +50,10 @@ void PostgresCancellation::interrupt() noexcept {
   static_cast<void>(PQcancel(cancel_.get(), reason, sizeof(reason)));
 }
 
+// Once: libpq then closes the socket, when it next looks, and its number becomes another's.
 void PostgresCancellation::break_off() noexcept {
   const std::lock_guard lock(mutex_);
-  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
+  if (socket_ >= 0) ::shutdown(std::exchange(socket_, -1), SHUT_RDWR);
 }
 
 void PostgresCancellation::forget_socket() {

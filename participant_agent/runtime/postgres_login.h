@@ -57,7 +57,7 @@ class PostgresCancellation final : public Cancellation {
 
   void interrupt() noexcept override;
   void break_off() noexcept override;
-  // The socket's number is about to become somebody else's.
+  // The socket's number is, or is about to become, somebody else's.
   void forget_socket();
 
  private:

@@ -83,7 +83,7 @@ void Session::perform(Given given) {
     owner_.ran(*this, task.branch, condition);
     owner_.post([done = std::move(task.done), fate] { done({}, fate); });
   }
-  settle(cancellation->requested());
+  settle(task, cancellation->requested());
   was_used();
 }
 
@@ -152,17 +152,27 @@ BackendFate Session::end_lost_backend() {
   }
 }
 
-void Session::settle(bool was_asked_to_stop) {
+void Session::settle(const SessionTask& task, bool was_asked_to_stop) {
   if (connection_ == nullptr) return;
   switch (connection_->condition()) {
     case ConnectionCondition::kTied: return;
     case ConnectionCondition::kIdle:
-      if (!was_asked_to_stop && connection_->clean_up()) return;
+      if (!was_asked_to_stop && clean_up(task)) return;
       break;
     case ConnectionCondition::kDoubtful:
     case ConnectionCondition::kLost: break;
   }
   connection_.reset();
+}
+
+// A server that says nothing more would keep the session, and a shutdown waiting for it, for ever.
+bool Session::clean_up(const SessionTask& task) {
+  const std::shared_ptr<Cancellation> cancellation = connection_->cancellation();
+  const DeadlineWatch::Ticket ticket = watch_.watch(task.deadline, cancellation);
+  const bool clean = connection_->clean_up();
+  watch_.forget(ticket);
+  // A request that is under way may still reach it.
+  return clean && !cancellation->requested();
 }
 
 }  // namespace troth::agent

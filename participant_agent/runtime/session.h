@@ -110,7 +110,8 @@ class Session {
   [[nodiscard]] bool is_stale() const;
   Status connect();
   BackendFate end_lost_backend();
-  void settle(bool was_asked_to_stop);
+  void settle(const SessionTask& task, bool was_asked_to_stop);
+  [[nodiscard]] bool clean_up(const SessionTask& task);
 
   Owner& owner_;
   DeadlineWatch& watch_;

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/runtime/clock.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
@@ -121,6 +123,55 @@ TEST_P(CarriedBranchTest, WhatMayAskTheServerOrAnswersMuchIsNotStarted) {
   EXPECT_FALSE(session->start_branch(large));
 }
 
+TEST_P(CarriedBranchTest, WhatTheSessionDoesNotKnowAnyMoreIsNotStarted) {
+  ConnectOptions small = resource().options();
+  small.statement_cache = 2;
+  const auto session = resource().connect(small);
+  const auto run = [&](const BranchWork& work) {
+    EXPECT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+    EXPECT_TRUE(session->clean_up());
+    EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+  };
+  const auto other = [&](int number) {
+    return resource().work({resource().statement(fmt::format("UPDATE accounts SET balance = {}", number))});
+  };
+  run(resource().transfer(1, 5));
+  BranchWork twice = resource().transfer(1, 5);
+  twice.statements.push_back(twice.statements.front());
+  expect_started(*session, twice);
+  EXPECT_EQ(wait_for(*session), Arrival::kWell);
+  const WorkResult result = session->run_branch(twice);
+  ASSERT_TRUE(ended_as<Prepared>(result));
+  EXPECT_EQ(result.results.size(), 2U);
+  EXPECT_TRUE(session->clean_up());
+  EXPECT_TRUE(session->finish_prepared(twice.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(resource().balance(1), "110");
+
+  BranchWork thrice = resource().transfer(1, 5);
+  thrice.statements.resize(3, thrice.statements.front());
+  EXPECT_FALSE(session->start_branch(thrice)) << "it may be more than the session can keep";
+  run(other(1));
+  run(other(2));
+  EXPECT_FALSE(session->start_branch(resource().transfer(1, 5))) << "it had to go for the others";
+  run(resource().transfer(1, 5));
+}
+
+// Its rows are there, and count, though they hold nothing.
+TEST_P(CarriedBranchTest, SelectOfNoColumnsIsCountedHoweverItRuns) {
+  const auto session = ready_session();
+  for (int round = 0; round < 2; ++round) {
+    BranchWork work = resource().transfer(1, 5);
+    work.statements.push_back(resource().statement("SELECT FROM accounts WHERE id = ?", {{std::int64_t{1}}}));
+    work.statements.back().expect_rows = ExpectRows{.rule = ExpectRows::Rule::kExactly, .rows = 1};
+    EXPECT_FALSE(session->start_branch(work)) << "rows are read where they may be waited for";
+    const WorkResult result = session->run_branch(work);
+    ASSERT_TRUE(ended_as<Prepared>(result));
+    EXPECT_EQ(result.results[1].rows.size(), 1U);
+    EXPECT_TRUE(session->clean_up());
+    EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+  }
+}
+
 TEST_P(CarriedBranchTest, StatementThatFailsIsIllAndRefusedAsOnAThread) {
   const auto session = ready_session();
   const BranchWork work = resource().transfer(1, -500);
@@ -216,6 +267,24 @@ TEST_P(CarriedBranchTest, BranchThatIsInterruptedWhileItWaitsIsRefused) {
   EXPECT_EQ(wait_for(*session), Arrival::kIll);
   expect_clean_refusal(*session, work, ErrorCode::kTimeout);
   EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+// libpq closes what was broken off, and its number is soon another's.
+TEST_P(CarriedBranchTest, NothingElseIsBrokenOffBehindIt) {
+  const auto session = ready_session();
+  const int number = *session->descriptor();
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  session->cancellation()->break_off();
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  EXPECT_TRUE(ended_as<Lost>(session->run_branch(work)));
+  int others[2] = {-1, -1};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);
+  ASSERT_EQ(others[0], number) << "this test needs the number that libpq gave back";
+  session->cancellation()->break_off();
+  EXPECT_EQ(::send(others[0], "x", 1, MSG_NOSIGNAL), 1);
+  ::close(others[0]);
+  ::close(others[1]);
 }
 
 // The request may have ended Postgres' wait for its standby (see stopped_at_the_end).

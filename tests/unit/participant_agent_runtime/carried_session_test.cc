@@ -29,7 +29,9 @@ class CarriedSessionTest : public testing::Test {
     script_.on_loop(thread_.get_id());
     on_loop([this] {
       pool_ = std::make_unique<SessionPool>(
-          SessionPoolOptions{.resource = {"bank"}, .sessions = 1},
+          SessionPoolOptions{.resource = {"bank"},
+                             .sessions = 1,
+                             .cancel = {.repeat_after = 50ms, .break_off_after = 400ms}},
           [this]() -> Result<std::unique_ptr<DatabaseConnection>> {
             return std::make_unique<ScriptedConnection>(script_);
           },
@@ -112,7 +114,6 @@ TEST_F(CarriedSessionTest, WhatGoesWellWakesNoThread) {
     expect_answer(answered);
     expect_log("start@loop run@loop");
     EXPECT_EQ(pool_->counts().busy, 1U) << "it is not clean yet";
-    script_.input();
     script_.input();
     expect_log("start@loop run@loop clean@loop");
     EXPECT_TRUE(holds_within(10s, [&] { return pool_->counts().busy == 0; }));
@@ -218,6 +219,51 @@ TEST_F(CarriedSessionTest, OldSessionIsReplacedByTheThread) {
   on_loop([this] { pool_->renew(); });
   expect_answer(submit());
   expect_log("close@thread open@thread run@thread clean@thread");
+}
+
+// A call that goes on at the thread then is asked to stop first: broken off, nobody would know what became of it.
+TEST_F(CarriedSessionTest, ShutDownAsksBeforeItBreaksOff) {
+  open();
+  script_.arrives({Arrival::kMore});
+  script_.runs_until_asked_to_stop(true);
+  const auto answered = submit();
+  on_loop([this] { pool_->shut_down(); });
+  expect_answer(answered);
+  EXPECT_EQ(script_.log().find("break_off"), std::string::npos) << script_.log();
+}
+
+// The vote was told, and the server says nothing more: as when it is paused.
+TEST_F(CarriedSessionTest, CleaningThatNeverComesIsBrokenOff) {
+  open();
+  script_.arrives({Arrival::kWell, Arrival::kIll});
+  script_.cleans_up_until_broken_off(true);
+  const auto answered = submit(100ms);
+  script_.input();
+  expect_answer(answered);
+  expect_log("start@loop run@loop clean@thread break_off@thread close@thread");
+  EXPECT_EQ(answered->times, 1);
+}
+
+TEST_F(CarriedSessionTest, CleaningIsNotWaitedForPastTheDeadline) {
+  open();
+  script_.arrives({Arrival::kWell, Arrival::kMore, Arrival::kIll});
+  const auto answered = submit(100ms);
+  script_.input();
+  expect_answer(answered);
+  expect_log("start@loop run@loop close@thread");
+  EXPECT_EQ(answered->times, 1);
+}
+
+TEST_F(CarriedSessionTest, ShutDownEndsACleaningThatNeverComes) {
+  open();
+  script_.arrives({Arrival::kWell, Arrival::kIll});
+  script_.cleans_up_until_broken_off(true);
+  const auto answered = submit();
+  script_.input();
+  expect_answer(answered);
+  expect_log("start@loop run@loop clean@thread");
+  on_loop([this] { pool_->shut_down(); });
+  expect_log("start@loop run@loop clean@thread break_off@thread close@thread");
 }
 
 TEST_F(CarriedSessionTest, ShutDownHandsOverWhatTheLoopCarries) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,6 +35,10 @@ class Script {
   void cleans_up_on_loop(bool cleans) { set(cleans_up_on_loop_, cleans); }
   void is_left(ConnectionCondition condition) { set(left_, condition); }
   void cancels_itself(bool cancels) { set(cancels_itself_, cancels); }
+  // On a thread: until there is input, which an interruption makes.
+  void runs_until_asked_to_stop(bool runs) { set(runs_until_asked_to_stop_, runs); }
+  // On a thread, as where the server says nothing more.
+  void cleans_up_until_broken_off(bool hangs) { set(hangs_in_clean_up_, hangs); }
 
   // Something to read for the connection that stands.
   void input() {
@@ -69,6 +74,10 @@ class Script {
   bool starts_ = true;
   bool cleans_up_on_loop_ = true;
   bool cancels_itself_ = false;
+  bool hangs_in_clean_up_ = false;
+  bool runs_until_asked_to_stop_ = false;
+  bool broken_off_ = false;
+  std::condition_variable broke_off_;
   ConnectionCondition left_ = ConnectionCondition::kIdle;
   std::string log_;
   int input_ = -1;
@@ -113,15 +122,25 @@ class ScriptedConnection final : public DatabaseConnection {
     return arrival;
   }
   WorkResult run_branch(const BranchWork& /*work*/) override {
-    const std::lock_guard lock(script_.mutex_);
+    std::unique_lock lock(script_.mutex_);
     script_.note("run");
+    if (script_.runs_until_asked_to_stop_ && std::this_thread::get_id() != script_.loop_) {
+      pollfd input{.fd = ends_[0], .events = POLLIN, .revents = 0};
+      lock.unlock();
+      static_cast<void>(::poll(&input, 1, 10'000));
+      lock.lock();
+    }
     condition_ = script_.left_;
     if (script_.cancels_itself_) cancellation_->request();
     return {.outcome = Prepared{}, .results = {}, .session = session_identity()};
   }
   bool clean_up() override {
-    const std::lock_guard lock(script_.mutex_);
+    std::unique_lock lock(script_.mutex_);
     script_.note("clean");
+    if (script_.hangs_in_clean_up_ && std::this_thread::get_id() != script_.loop_) {
+      script_.broke_off_.wait(lock, [&] { return script_.broken_off_; });
+      return false;
+    }
     return script_.cleans_up_on_loop_ || std::this_thread::get_id() != script_.loop_;
   }
 
@@ -154,7 +173,12 @@ class ScriptedConnection final : public DatabaseConnection {
    public:
     explicit Asked(Script& script) : script_(script) {}
     void interrupt() noexcept override { script_.input(); }
-    void break_off() noexcept override {}
+    void break_off() noexcept override {
+      const std::lock_guard lock(script_.mutex_);
+      script_.note("break_off");
+      script_.broken_off_ = true;
+      script_.broke_off_.notify_all();
+    }
 
    private:
     Script& script_;

@@ -1,0 +1,381 @@
+// A pool on a real Postgres whose sessions an event loop carries: what stops, hangs, is lost or floods under it.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "base/runtime/clock.h"
+#include "participant_agent/runtime/running_work.h"
+#include "participant_agent/runtime/session_pool.h"
+#include "tests/unit/participant_agent_runtime/pool_answers.h"
+#include "tests/unit/participant_agent_runtime/test_resource.h"
+
+namespace troth::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The loop's own thread, so that it is stopped behind the pool.
+class CarryingLoop {
+ public:
+  CarryingLoop() : thread_([this] { loop_.run(); }) {}
+  ~CarryingLoop() {
+    work_.reset();
+    thread_.join();
+  }
+  CarryingLoop(const CarryingLoop&) = delete;
+  CarryingLoop& operator=(const CarryingLoop&) = delete;
+
+  [[nodiscard]] asio::io_context& loop() { return loop_; }
+
+  template <typename Act>
+  void run(Act act) {
+    std::promise<void> done;
+    asio::post(loop_, [&] {
+      act();
+      done.set_value();
+    });
+    done.get_future().get();
+  }
+
+  // The longest turn of the loop while `act` runs elsewhere.
+  template <typename Act>
+  Duration longest_turn(Act act) {
+    Duration longest{};
+    auto acting = std::async(std::launch::async, act);
+    while (acting.wait_for(0ms) != std::future_status::ready) {
+      const Instant began = boot_now();
+      run([] {});
+      longest = std::max(longest, boot_now() - began);
+    }
+    acting.get();
+    return longest;
+  }
+
+ private:
+  asio::io_context loop_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
+  std::thread thread_;
+};
+
+class CarriedPoolTest : public DatabaseTest {
+ protected:
+  // One session of the pool knows the statement of `transfer` then.
+  void open(const ConnectOptions& options, const DeadlineWatchOptions& cancel = {},
+            std::size_t sessions = 1) {
+    loop_.run([&] {
+      pool_ = std::make_unique<SessionPool>(
+          SessionPoolOptions{.resource = {"bank"}, .sessions = sessions, .cancel = cancel},
+          [this, options]() -> Result<std::unique_ptr<DatabaseConnection>> {
+            auto opened = connect_to(DatabaseKind::kPostgres, options);
+            if (opened.has_value()) descriptor_ = *(*opened)->descriptor();
+            return opened;
+          },
+          [this](std::function<void()> done) { asio::post(loop_.loop(), std::move(done)); }, &loop_.loop());
+    });
+    warm(resource().transfer(1, 1));
+    sum_before_ = resource().value("SELECT sum(balance) FROM accounts");
+  }
+  void TearDown() override {
+    finisher_.reset();
+    loop_.run([this] { pool_.reset(); });
+  }
+
+  // Its statements are known behind this.
+  void warm(const BranchWork& work) {
+    const BranchAnswer answer = submit(work).get();
+    ASSERT_TRUE(ended_as<Prepared>(answer.result));
+    session_ = answer.result.session;
+    wait_until_free();
+    ASSERT_TRUE(end(work, PreparedEnding::kRollBack));
+  }
+  void wait_until_free() {
+    ASSERT_TRUE(holds_within(10s, [&] { return pool_->counts().busy == 0; }));
+  }
+
+  std::future<BranchAnswer> submit(const BranchWork& work, Duration limit = 10s) {
+    const auto shared = std::make_shared<const BranchWork>(work);
+    running_ = std::make_shared<RunningWork>(
+        [shared](DatabaseConnection& connection) { return connection.run_branch(*shared); },
+        [this, shared](DatabaseConnection& connection) {
+          const bool started = connection.start_branch(*shared);
+          if (started) ++started_;
+          return started;
+        });
+    auto promise = std::make_shared<std::promise<BranchAnswer>>();
+    SessionTask task;
+    task.branch = work.start.id;
+    task.deadline = boot_now() + limit;
+    task.run = [running = running_](DatabaseConnection& connection) { running->run(connection); };
+    task.start = [running = running_](DatabaseConnection& connection) { return running->start(connection); };
+    task.done = [promise, running = running_](Status status, BackendFate fate) {
+      if (status.has_value()) {
+        promise->set_value({running->take_result(), fate});
+      } else {
+        promise->set_value({{.outcome = Refused{status.error()}, .results = {}, .session = {}}, fate});
+      }
+    };
+    loop_.run([&] { pool_->submit(std::move(task)); });
+    return promise->get_future();
+  }
+
+  bool end(const BranchWork& work, PreparedEnding ending) {
+    auto promise = std::make_shared<std::promise<bool>>();
+    SessionTask task;
+    task.deadline = boot_now() + 10s;
+    task.run = [promise, id = work.start.id, ending](DatabaseConnection& connection) {
+      promise->set_value(connection.finish_prepared(id, ending).has_value());
+    };
+    task.start = [id = work.start.id, ending](DatabaseConnection& connection) {
+      return connection.start_finishing(id, ending);
+    };
+    task.done = [](const Status&, BackendFate) {};
+    loop_.run([&] { pool_->submit(std::move(task)); });
+    const bool ended = promise->get_future().get();
+    wait_until_free();
+    return ended;
+  }
+
+  void signal_backend(int signal) {
+    ASSERT_EQ(::kill(static_cast<pid_t>(session_.connection.value), signal), 0);
+  }
+  // On a session of its own, whatever becomes of the pool's.
+  bool finish(const BranchWork& work, PreparedEnding ending) {
+    if (finisher_ == nullptr) finisher_ = resource().connect(resource().options());
+    bool finished = finisher_->finish_prepared(work.start.id, ending).has_value();
+    if (!finished && finisher_->condition() != ConnectionCondition::kIdle) {
+      // It was the one that was killed; the branch is still there.
+      finisher_ = resource().connect();
+      finished = finisher_->finish_prepared(work.start.id, ending).has_value();
+    }
+    return finished;
+  }
+  bool is_prepared(const BranchWork& work) {
+    return resource().marker(work.start.id).empty() &&
+           resource().value("SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()") ==
+               "1";
+  }
+
+  CarryingLoop loop_;
+  std::unique_ptr<SessionPool> pool_;
+  std::unique_ptr<DatabaseConnection> finisher_;
+  std::string sum_before_;
+  std::shared_ptr<RunningWork> running_;
+  SessionIdentity session_;
+  int descriptor_ = -1;  // of the connection opened last
+  int started_ = 0;      // branches that the loop started
+};
+TROTH_FOR_POSTGRES(CarriedPoolTest);
+
+// No input comes of what never left: it must not be waited for.
+TEST_P(CarriedPoolTest, WhatTheKernelDoesNotTakeAtOnceGoesOutAllTheSame) {
+  ConnectOptions by_path = resource().options();
+  by_path.socket = resource().socket();
+  open(by_path);
+  resource().run("CREATE TABLE letters (id integer PRIMARY KEY, body text)");
+  resource().run(fmt::format("GRANT ALL ON letters TO {}", resource().options().user));
+  const auto letter = [&](std::int64_t id) {
+    return resource().work({resource().statement("INSERT INTO letters VALUES (?, ?)",
+                                                 {{id}, {Text{std::string(30'000, 'x')}}})});
+  };
+  warm(letter(1));
+  const int room = 4096;
+  ASSERT_EQ(::setsockopt(descriptor_, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+  signal_backend(SIGSTOP);
+  auto answer = submit(letter(2), 5s);
+  signal_backend(SIGCONT);
+  EXPECT_EQ(started_, 1);
+  const BranchAnswer sent = answer.get();
+  EXPECT_TRUE(ended_as<Prepared>(sent.result));
+}
+
+// [T11] The deadline passes inside a lock wait; the no comes when the statement has ended.
+TEST_P(CarriedPoolTest, BranchPastItsDeadlineIsStoppedAndRefused) {
+  open(resource().options());
+  const BranchWork held = resource().transfer(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(submit(held).get().result));
+  wait_until_free();
+  started_ = 0;
+  const BranchAnswer late = submit(resource().transfer(1, 7), 300ms).get();
+  EXPECT_EQ(started_, 1);
+  EXPECT_EQ(refusal_of(late.result).code, ErrorCode::kTimeout);
+  EXPECT_EQ(late.fate, BackendFate::kAlive);
+  wait_until_free();
+  EXPECT_TRUE(end(held, PreparedEnding::kCommit));
+  EXPECT_EQ(resource().balance(1), "105");
+}
+
+// [T11]
+TEST_P(CarriedPoolTest, LostBranchIsAnsweredWithItsBackendGone) {
+  open(resource().options());
+  const BranchWork held = resource().transfer(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(submit(held).get().result));
+  wait_until_free();
+  started_ = 0;
+  const BranchWork work = resource().transfer(1, 7);
+  auto answer = submit(work);
+  resource().wait_until_blocked(session_);
+  resource().kill(session_);
+  const BranchAnswer lost = answer.get();
+  EXPECT_EQ(started_, 1);
+  ASSERT_TRUE(ended_as<Lost>(lost.result));
+  EXPECT_TRUE(std::get<Lost>(lost.result.outcome).ending_sent);
+  EXPECT_EQ(lost.fate, BackendFate::kGone);
+  wait_until_free();
+  EXPECT_TRUE(end(held, PreparedEnding::kRollBack));
+  EXPECT_EQ(resource().marker(work.start.id), "");
+}
+
+// [T11] Attack 61. The loop turns meanwhile, whatever the server does not answer.
+TEST_P(CarriedPoolTest, BackendThatHangsMayStillRunAndDoesNotStopTheLoop) {
+  open(resource().options(), {.repeat_after = 50ms, .break_off_after = 300ms});
+  const BranchWork work = resource().transfer(1, 7);
+  started_ = 0;
+  signal_backend(SIGSTOP);
+  auto answer = submit(work, 300ms);
+  const Duration longest = loop_.longest_turn([&] { answer.wait(); });
+  signal_backend(SIGCONT);
+  EXPECT_EQ(started_, 1);
+  EXPECT_LT(longest, 2s);
+  const BranchAnswer hangs = answer.get();
+  EXPECT_TRUE(ended_as<Lost>(hangs.result));
+  EXPECT_EQ(hangs.fate, BackendFate::kMayStillRun);
+  EXPECT_TRUE(holds_within(10s, [&] { return resource().sessions() == 0; }));
+}
+
+// What a trigger says, and what it makes the server tell, comes between the answers. None of it is printed: it is the
+// client's, and whoever reads the agent's standard error may be slow.
+TEST_P(CarriedPoolTest, NoticesAndTidingsInBetweenChangeNothing) {
+  resource().run(
+      "CREATE FUNCTION talk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+      "FOR i IN 1..2000 LOOP RAISE NOTICE 'secret %', repeat('n', 100); END LOOP; "
+      "PERFORM set_config('application_name', 'talker', false); RETURN NEW; END $$");
+  resource().run("CREATE TRIGGER talks BEFORE UPDATE ON accounts FOR EACH ROW EXECUTE FUNCTION talk()");
+  testing::internal::CaptureStderr();
+  open(resource().options());
+  started_ = 0;
+  for (int round = 0; round < 3; ++round) {
+    const BranchWork work = resource().transfer(1, 7);
+    const BranchAnswer answer = submit(work).get();
+    EXPECT_TRUE(ended_as<Prepared>(answer.result));
+    wait_until_free();
+    EXPECT_TRUE(end(work, PreparedEnding::kCommit));
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(started_, 3);
+  EXPECT_EQ(resource().balance(1), "121");
+}
+
+// Deadlines that pass anywhere: before it is sent, while it runs, between answer and cleaning. [T11] A no leaves
+// nothing, and a yes is prepared.
+TEST_P(CarriedPoolTest, WhateverTheDeadlineMeetsTheAnswerIsTrue) {
+  open(resource().options());
+  started_ = 0;
+  int refused = 0;
+  for (int round = 0; round < 60; ++round) {
+    const BranchWork work = resource().transfer(1, 1);
+    const BranchAnswer answer = submit(work, std::chrono::microseconds(100 * (round % 30))).get();
+    wait_until_free();
+    if (std::holds_alternative<Prepared>(answer.result.outcome)) {
+      EXPECT_TRUE(is_prepared(work));
+      EXPECT_TRUE(end(work, PreparedEnding::kRollBack));
+    } else {
+      ++refused;
+      EXPECT_EQ(refusal_of(answer.result).effect, Effect::kNone) << describe(answer.result);
+      EXPECT_FALSE(is_prepared(work));
+    }
+  }
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(started_, 0);
+  EXPECT_EQ(resource().balance(1), "100");
+}
+
+// What waits in the server is asked to stop, and answered.
+TEST_P(CarriedPoolTest, ShutDownStopsWhatItCarries) {
+  open(resource().options());
+  const BranchWork held = resource().transfer(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(submit(held).get().result));
+  wait_until_free();
+  started_ = 0;
+  auto answer = submit(resource().transfer(1, 7), 60s);
+  resource().wait_until_blocked(session_);
+  const Instant began = boot_now();
+  loop_.run([this] { pool_->shut_down(); });
+  EXPECT_LT(boot_now() - began, 5s);
+  EXPECT_EQ(started_, 1);
+  EXPECT_EQ(refusal_of(answer.get().result).code, ErrorCode::kTimeout);
+  EXPECT_EQ(resource().sessions(), 0U);
+  EXPECT_TRUE(resource().connect()->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+// Deadlines, cancellations and killed backends over several sessions at once. [T11] What was refused left nothing, what
+// was answered yes is prepared, and everything is answered.
+TEST_P(CarriedPoolTest, StormLeavesOnlyWhatWasAnsweredYes) {
+  open(resource().options(), {.repeat_after = 20ms, .break_off_after = 5s}, /*sessions=*/4);
+  started_ = 0;
+  std::mt19937 random(20'261'127);
+  const auto up_to = [&](int most) { return std::uniform_int_distribution<int>(0, most)(random); };
+  std::int64_t committed = 0;
+  for (int wave = 0; wave < 25; ++wave) {
+    std::vector<BranchWork> works;
+    std::vector<std::future<BranchAnswer>> answers;
+    std::vector<std::shared_ptr<RunningWork>> running;
+    for (int i = 0; i < 6; ++i) {
+      works.push_back(resource().transfer(1 + i % 3, 1));
+      answers.push_back(submit(works.back(), up_to(3) == 0 ? up_to(20) * 1ms : 10s));
+      running.push_back(running_);
+    }
+    if (up_to(2) == 0) {
+      resource().run(
+          fmt::format("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{}' LIMIT 1",
+                      resource().options().user));
+    }
+    if (up_to(1) == 0) loop_.run([&] { static_cast<void>(running[2]->cancel()); });
+    // As they come: one that is prepared keeps another waiting until it is ended.
+    for (std::size_t i = 0, left = works.size(); left > 0; i = (i + 1) % works.size()) {
+      if (!answers[i].valid() || answers[i].wait_for(1ms) != std::future_status::ready) continue;
+      --left;
+      const BranchAnswer answer = answers[i].get();
+      const std::string is_listed = fmt::format(
+          "SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database() AND gid LIKE '%.{}.1'",
+          works[i].start.id.transaction.sequence.value);
+      if (std::holds_alternative<Prepared>(answer.result.outcome)) {
+        EXPECT_EQ(resource().value(is_listed), "1");
+        committed += 1;
+        EXPECT_TRUE(finish(works[i], PreparedEnding::kCommit));
+      } else if (const auto* lost = std::get_if<Lost>(&answer.result.outcome); lost != nullptr) {
+        EXPECT_EQ(answer.fate, BackendFate::kGone);
+        if (resource().value(is_listed) == "1") {
+          EXPECT_TRUE(lost->ending_sent);
+          EXPECT_TRUE(finish(works[i], PreparedEnding::kRollBack));
+        }
+      } else {
+        EXPECT_EQ(refusal_of(answer.result).effect, Effect::kNone) << describe(answer.result);
+        EXPECT_EQ(resource().value(is_listed), "0") << describe(answer.result);
+        EXPECT_EQ(resource().marker(works[i].start.id), "");
+      }
+    }
+  }
+  EXPECT_GT(started_, 25);
+  EXPECT_EQ(resource().value("SELECT sum(balance) FROM accounts"),
+            std::to_string(std::stoll(sum_before_) + committed));
+  EXPECT_TRUE(holds_within(10s, [&] { return pool_->counts().busy == 0; }));
+  EXPECT_EQ(pool_->counts().queued, 0U);
+}
+
+}  // namespace
+}  // namespace troth::agent
