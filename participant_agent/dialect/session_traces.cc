@@ -220,13 +220,12 @@ Texts read_session_settings() {
 }
 
 // SET timestamp stops NOW(), and not SYSDATE().
-Texts prepare_look(DatabaseKind kind, const std::vector<std::string>& settings, bool variables) {
+std::string look_expression(DatabaseKind kind, const std::vector<std::string>& settings, bool variables) {
   std::string look =
-      "SELECT RELEASE_ALL_LOCKS(), LAST_INSERT_ID(0), DATABASE(), CURRENT_ROLE(), "
-      "ABS(TIMESTAMPDIFF(SECOND, SYSDATE(), NOW())) > 2, CONCAT_WS(','";
+      "CAST(CONCAT_WS(',', RELEASE_ALL_LOCKS(), LAST_INSERT_ID(0), COALESCE(DATABASE(), '-'), "
+      "COALESCE(CURRENT_ROLE(), '-'), ABS(TIMESTAMPDIFF(SECOND, SYSDATE(), NOW())) > 2";
   for (const std::string& setting : settings)
     look += fmt::format(", @@SESSION.{}", setting);
-  look += ")";
   if (variables) {
     look += fmt::format(", (SELECT COUNT(*) FROM {} {})",
                         kind == DatabaseKind::kMariadb
@@ -235,7 +234,11 @@ Texts prepare_look(DatabaseKind kind, const std::vector<std::string>& settings, 
                               "PS_CURRENT_THREAD_ID() AND",
                         without_own_variables());
   }
-  return {fmt::format("PREPARE troth_look FROM {}", quoted_literal(look))};
+  return look + ") AS BINARY)";
+}
+
+Texts prepare_look(std::string_view look) {
+  return {fmt::format("PREPARE troth_look FROM {}", quoted_literal(fmt::format("SELECT {} LIMIT 1", look)))};
 }
 
 Texts prepare_table_look() {
