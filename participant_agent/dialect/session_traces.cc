@@ -204,12 +204,6 @@ constexpr auto kOwnWords = std::to_array<std::string_view>({
 });
 static_assert(std::ranges::is_sorted(kSettings));
 
-// A variable cannot be dropped: those of a branch's parameters are Troth's own as long as they hold nothing.
-std::string_view without_own_variables() {
-  return "variable_name NOT IN ('troth_agent', 'troth_incarnation', 'troth_nonce', 'troth_counter') "
-         "AND (variable_value IS NOT NULL OR LEFT(variable_name, 6) <> 'troth_')";
-}
-
 }  // namespace
 
 Texts read_session_settings() {
@@ -227,12 +221,13 @@ std::string look_expression(DatabaseKind kind, const std::vector<std::string>& s
   for (const std::string& setting : settings)
     look += fmt::format(", @@SESSION.{}", setting);
   if (variables) {
-    look += fmt::format(", (SELECT COUNT(*) FROM {} {})",
+    // One that holds nothing is as one that is not there; none can be dropped. Every further word of this is evaluated
+    // for each branch.
+    look += fmt::format(", (SELECT COUNT(*) FROM {} variable_value IS NOT NULL)",
                         kind == DatabaseKind::kMariadb
                             ? "information_schema.user_variables WHERE"
                             : "performance_schema.user_variables_by_thread WHERE thread_id = "
-                              "PS_CURRENT_THREAD_ID() AND",
-                        without_own_variables());
+                              "PS_CURRENT_THREAD_ID() AND");
   }
   return look + ") AS BINARY)";
 }

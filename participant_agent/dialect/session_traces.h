@@ -17,7 +17,7 @@ namespace troth::agent {
 [[nodiscard]] Texts read_session_settings();
 
 // The look, as an expression whose octets are the same as long as the session is clean: settings, schema, role, the
-// clock, the number of user variables. Answering it frees named locks and forgets the last generated key. Without
+// clock, the number of user variables that hold something. Answering it frees named locks and forgets the last generated key. Without
 // `variables` it does not count them, for a role that may not see them.
 [[nodiscard]] std::string look_expression(DatabaseKind kind, const std::vector<std::string>& settings,
                                           bool variables);
