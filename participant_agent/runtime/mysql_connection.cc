@@ -208,7 +208,7 @@ class MysqlConnection final : public SqlConnection {
   [[nodiscard]] bool takes_whole(const BranchWork& work) override {
     const Isolation isolation = work.start.isolation;
     const bool plain = isolation == Isolation::kUnset || isolation == Isolation::kReadCommitted;
-    if (!plain || work.ending != BranchEnding::kPrepare || !comment().empty()) return false;
+    if (!plain || refused_check_ || work.ending != BranchEnding::kPrepare || !comment().empty()) return false;
     std::vector<Known> statements;
     std::size_t parameters = 0;
     std::size_t bytes = 0;
@@ -408,7 +408,7 @@ class MysqlConnection final : public SqlConnection {
       return true;
     }
     // As where the server's prepared statements are used up (1461): on this session they go step by step.
-    check_of_ = {};
+    refused_check_ = cluster != check_of_;
     for (PreparedText* text : fresh) {
       free_numbers_.push_back(std::exchange(text->number, 0));
       text->refused_number = true;
@@ -707,7 +707,8 @@ class MysqlConnection final : public SqlConnection {
   // For branches in one trip. `troth_s1` and so on are the clients' statements; a number that is free again is prepared
   // over.
   WholeTexts whole_;   // the next one
-  ClusterId check_of_;  // whose check is prepared
+  ClusterId check_of_;          // whose check is prepared
+  bool refused_check_ = false;  // the server would not
   unsigned last_number_ = 0;
   std::vector<unsigned> free_numbers_;
   std::size_t variables_set_ = 0;  // of `troth_p1` and so on: so many may hold a parameter

@@ -259,6 +259,22 @@ TEST_P(WrittenOutTest, WhatMayNotBeWrittenOutRunsByItsNumber) {
   EXPECT_EQ(resource().value("SELECT COUNT(*) FROM notes"), "1");
 }
 
+// As a bound value does, octets stand for the digits that they spell; a hexadecimal literal alone is a number.
+TEST_P(WrittenOutTest, OctetsInANumbersPlaceAreNoNumber) {
+  const auto session = resource().connect();
+  for (const std::string sql : {"UPDATE accounts SET balance = balance + ABS(?) WHERE id = 1",
+                                "UPDATE accounts SET balance = balance + ? WHERE id = 1"}) {
+    const std::vector<Statement> statements{resource().statement(sql, {{Bytes{"7"}}})};
+    for (const bool one_trip : {false, true}) {
+      const std::int64_t before = std::stoll(resource().balance(1));
+      const Ran ran = run(*session, statements, one_trip, PreparedEnding::kCommit);
+      EXPECT_EQ(went_whole(ran.result), one_trip);
+      EXPECT_EQ(std::stoll(resource().balance(1)), before + 7)
+          << sql << (one_trip ? " in one trip" : " in steps");
+    }
+  }
+}
+
 // A text with an end of its own would end the one that it stands in.
 TEST_P(WrittenOutTest, TextOfSeveralStatementsIsRefusedByTheServer) {
   const auto session = resource().connect();
@@ -324,6 +340,24 @@ TEST_P(WrittenOutTest, BranchWhoseCheckFailsGoesStepByStep) {
   ASSERT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
   EXPECT_EQ(resource().balance(1), "105");
   EXPECT_EQ(session->condition(), ConnectionCondition::kDoubtful) << "what it has prepared may be gone";
+}
+
+// As where the server's prepared statements are used up: its sessions go step by step, and do not ask each time.
+TEST_P(WrittenOutTest, CheckThatTheServerDoesNotPrepareIsAskedForOnce) {
+  const auto session = resource().connect();
+  const std::vector<Statement> transfer = resource().transfer(1, 5).statements;
+  static_cast<void>(run(*session, transfer, true));
+  resource().run("RENAME TABLE troth_floor TO away");
+  const auto prepared = status(*session, "Com_prepare_sql");
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(refusal_of(session->run_branch(resource().work(transfer))).code, ErrorCode::kUnavailable);
+  EXPECT_EQ(status(*session, "Com_prepare_sql") - prepared, 1U);
+  resource().run("RENAME TABLE away TO troth_floor");
+  EXPECT_FALSE(went_whole(run(*session, transfer, true).result));
+  EXPECT_EQ(status(*session, "Com_prepare_sql") - prepared, 1U);
+  const auto fresh = resource().connect();
+  static_cast<void>(run(*fresh, transfer, true));
+  EXPECT_TRUE(went_whole(run(*fresh, transfer, true).result));
 }
 
 // What a trigger leaves is found by the look that comes with the branch: its answer is kept, and nothing is asked again.
