@@ -105,7 +105,10 @@ Texts InnodbDialect::set_up_session(const SessionSettings& settings) const {
 }
 
 Texts InnodbDialect::reset_session(const SessionSettings& settings) const {
-  Texts texts{"DO RELEASE_ALL_LOCKS()", "DO LAST_INSERT_ID(0)"};
+  // The variables are those of `read_owner_before`.
+  Texts texts{
+      "DO RELEASE_ALL_LOCKS()", "DO LAST_INSERT_ID(0)",
+      "SET @troth_agent = NULL, @troth_incarnation = NULL, @troth_nonce = NULL, @troth_counter = NULL"};
   for (auto& text : set_up_session(settings))
     texts.push_back(std::move(text));
   return texts;

@@ -204,12 +204,6 @@ constexpr auto kOwnWords = std::to_array<std::string_view>({
 });
 static_assert(std::ranges::is_sorted(kSettings));
 
-// A variable cannot be dropped: those of a branch's parameters are Troth's own as long as they hold nothing.
-std::string_view without_own_variables() {
-  return "variable_name NOT IN ('troth_agent', 'troth_incarnation', 'troth_nonce', 'troth_counter') "
-         "AND (variable_value IS NOT NULL OR LEFT(variable_name, 6) <> 'troth_')";
-}
-
 }  // namespace
 
 Texts read_session_settings() {
@@ -220,22 +214,26 @@ Texts read_session_settings() {
 }
 
 // SET timestamp stops NOW(), and not SYSDATE().
-Texts prepare_look(DatabaseKind kind, const std::vector<std::string>& settings, bool variables) {
+std::string look_expression(DatabaseKind kind, const std::vector<std::string>& settings, bool variables) {
   std::string look =
-      "SELECT RELEASE_ALL_LOCKS(), LAST_INSERT_ID(0), DATABASE(), CURRENT_ROLE(), "
-      "ABS(TIMESTAMPDIFF(SECOND, SYSDATE(), NOW())) > 2, CONCAT_WS(','";
+      "CAST(CONCAT_WS(',', RELEASE_ALL_LOCKS(), LAST_INSERT_ID(0), COALESCE(DATABASE(), '-'), "
+      "COALESCE(CURRENT_ROLE(), '-'), ABS(TIMESTAMPDIFF(SECOND, SYSDATE(), NOW())) > 2";
   for (const std::string& setting : settings)
     look += fmt::format(", @@SESSION.{}", setting);
-  look += ")";
   if (variables) {
-    look += fmt::format(", (SELECT COUNT(*) FROM {} {})",
+    // One that holds nothing is as one that is not there; none can be dropped. Every further word of this is evaluated
+    // for each branch.
+    look += fmt::format(", (SELECT COUNT(*) FROM {} variable_value IS NOT NULL)",
                         kind == DatabaseKind::kMariadb
                             ? "information_schema.user_variables WHERE"
                             : "performance_schema.user_variables_by_thread WHERE thread_id = "
-                              "PS_CURRENT_THREAD_ID() AND",
-                        without_own_variables());
+                              "PS_CURRENT_THREAD_ID() AND");
   }
-  return {fmt::format("PREPARE troth_look FROM {}", quoted_literal(look))};
+  return look + ") AS BINARY)";
+}
+
+Texts prepare_look(std::string_view look) {
+  return {fmt::format("PREPARE troth_look FROM {}", quoted_literal(fmt::format("SELECT {} LIMIT 1", look)))};
 }
 
 Texts prepare_table_look() {

@@ -16,10 +16,13 @@ namespace troth::agent {
 // `look_at_session`. Answer: rows of name and value.
 [[nodiscard]] Texts read_session_settings();
 
-// Prepares `troth_look`, whose answer is one row that is the same as long as the session is clean: settings,
-// schema, role, the clock, the number of user variables. Answering it frees named locks and forgets the last
-// generated key. Without `variables` it does not count them, for a role that may not see them.
-[[nodiscard]] Texts prepare_look(DatabaseKind kind, const std::vector<std::string>& settings, bool variables);
+// The look, as an expression whose octets are the same as long as the session is clean: settings, schema, role, the
+// clock, the number of user variables that hold something. Answering it frees named locks and forgets the last generated key. Without
+// `variables` it does not count them, for a role that may not see them.
+[[nodiscard]] std::string look_expression(DatabaseKind kind, const std::vector<std::string>& settings,
+                                          bool variables);
+// Prepares `troth_look`, whose answer is one row with the look.
+[[nodiscard]] Texts prepare_look(std::string_view look);
 inline constexpr std::string_view kLook = "EXECUTE troth_look";
 
 // MariaDB: prepares `troth_tables`: how many temporary tables were ever made in this session. (MySQL refuses to

@@ -22,9 +22,11 @@
 
 #include "base/check.h"
 #include "base/runtime/clock.h"
+#include "participant_agent/dialect/branch_check.h"
 #include "participant_agent/dialect/session_traces.h"
 #include "participant_agent/dialect/statement_class.h"
 #include "participant_agent/dialect/tokens.h"
+#include "participant_agent/dialect/written_out.h"
 #include "participant_agent/runtime/mysql_answers.h"
 #include "participant_agent/runtime/mysql_binding.h"
 #include "participant_agent/runtime/mysql_login.h"
@@ -50,6 +52,7 @@ struct PreparedText {
   ParameterShapes shapes;  // of the columns that parameters go into
   unsigned number = 0;  // under which the server itself has it prepared, for a branch in one trip; 0: not yet
   bool refused_number = false;  // it would not
+  std::optional<WritableText> writable;  // with its values, in a branch in one trip
 
   // What is read before the branch's end, and what closes the session, goes step by step.
   [[nodiscard]] bool goes_whole(DatabaseKind kind) const {
@@ -168,7 +171,7 @@ class MysqlConnection final : public SqlConnection {
     tables_possible_ = false;
     key_wanted_of_.reset();
     keys_.clear();
-    looked_.reset();
+    found_clean_.reset();
   }
 
   Answer<void> end_branch(const Texts& texts, BranchEnding ending,
@@ -189,7 +192,10 @@ class MysqlConnection final : public SqlConnection {
     return {};
   }
 
-  Answer<void> finish_tied(const Texts& texts) override { return walk_and_look(texts, nullptr); }
+  Answer<void> finish_tied(const Texts& texts) override {
+    // A branch in one trip was looked behind before it was prepared.
+    return found_clean_.has_value() ? SqlConnection::finish_tied(texts) : walk_and_look(texts, nullptr);
+  }
 
   Answer<void> complete(StatementResult& result) override {
     if (Answer<void> read = read_wanted_key(); !read.has_value()) return read;
@@ -202,8 +208,8 @@ class MysqlConnection final : public SqlConnection {
   [[nodiscard]] bool takes_whole(const BranchWork& work) override {
     const Isolation isolation = work.start.isolation;
     const bool plain = isolation == Isolation::kUnset || isolation == Isolation::kReadCommitted;
-    if (!plain || work.ending != BranchEnding::kPrepare || !comment().empty()) return false;
-    std::vector<Numbered> statements;
+    if (!plain || refused_check_ || work.ending != BranchEnding::kPrepare || !comment().empty()) return false;
+    std::vector<Known> statements;
     std::size_t parameters = 0;
     std::size_t bytes = 0;
     for (const Statement& statement : work.statements) {
@@ -214,66 +220,68 @@ class MysqlConnection final : public SqlConnection {
           !check_parameters(statement.parameters, known->shapes).has_value())
         return false;
       parameters += statement.parameters.size();
-      bytes += known->number == 0 ? sql.size() : 0;
+      bytes += sql.size();
       for (const Value& value : statement.parameters)
         bytes += size_of(value);
-      statements.push_back({.known = known, .sql = std::move(sql)});
+      const bool is_written = known->writable.has_value() && known->writable->takes(statement.parameters);
+      statements.push_back({.text = known, .sql = std::move(sql), .is_written = is_written});
     }
-    if (statements.size() > kMostWholeStatements || parameters > kMostWholeParameters || !fits_whole(bytes))
+    if (statements.size() > kMostWholeStatements || parameters > kMostWholeParameters || !fits_whole(bytes) ||
+        !prepare_all(statements, work.start.id.transaction.cluster))
       return false;
-    Texts beginning = dialect().begin_branch(work.start);
-    if (!number_all(statements, beginning.back())) return false;
-    beginning.back() = kGuard;
-    std::vector<WholeStatement> numbered;
+    std::vector<WholeStatement> whole;
     std::size_t most = variables_set_;
     for (std::size_t i = 0; i < statements.size(); ++i) {
-      const PreparedText& known = *statements[i].known;
-      WholeStatement& next = numbered.emplace_back(
-          WholeStatement{.number = known.number, .literals = {}, .may_generate_key = known.may_generate_key});
+      const PreparedText& known = *statements[i].text;
+      std::vector<std::string> literals;
       for (const Value& value : work.statements[i].parameters) {
         std::optional<std::string> literal = literal_of(kind(), value);
         if (!literal.has_value()) return false;
-        next.literals.push_back(std::move(*literal));
+        literals.push_back(std::move(*literal));
       }
-      most = std::max(most, next.literals.size());
+      WholeStatement& next = whole.emplace_back();
+      next.may_generate_key = known.may_generate_key;
+      if (statements[i].is_written) {
+        next.written = known.writable->with(literals);
+        continue;
+      }
+      most = std::max(most, literals.size());
+      next.number = known.number;
+      next.literals = std::move(literals);
     }
     variables_set_ = most;
-    whole_ = whole_texts(kind(), std::move(beginning), numbered, dialect().prepare(work.start.id), most);
+    // The check comes behind the statements, in the guard's place.
+    Texts beginning = dialect().begin_branch(work.start);
+    beginning.pop_back();
+    whole_ = whole_texts(kind(), std::move(beginning), whole, dialect().prepare(work.start.id), most);
     return true;
   }
 
   // The driver sends a text when its first answer is read.
   void send_whole(const BranchWork& /*work*/) override {}
 
-  // [T9] The success of XA PREPARE is the yes, here too: behind it only Troth's own texts run.
+  // [T9] The success of XA PREPARE is the yes, here too: it is the last text.
   WholeBranch read_whole(const BranchWork& work, ResultBudget& /*budget*/) override {
     const WholeTexts sent = std::exchange(whole_, {});
     WholeBranch whole;
     const Instant began = boot_now();
     Answers answers(*text_, sent.texts);
-    bool prepared = false;
     // A statement's time that is up goes on asking: what is left of the text must not wait for nobody.
     std::optional<StatementTime> time;
     try {
-      answers.skip(sent.begins - 1);
-      whole.begun_after = boot_now() - began;
-      whole.guard = read_guard(answers);
+      answers.skip(sent.begins);
       whole.begun = true;
+      whole.begun_after = boot_now() - began;
       for (const WholeTexts::Step& step : sent.steps) {
         if (!whole.too_much.has_value())
           time.emplace(work, dialect().server_times_statements(), cancellation_);
         if (!read_step(work, step, answers, *time, whole)) return whole;
       }
       if (!whole.too_much.has_value()) time.reset();
+      if (!read_check(sent, answers, whole)) return whole;
       answers.skip(sent.ends);
-      prepared = true;
-      answers.skip(sent.forgets);
-      variables_set_ = 0;
-      if (sent.looks) looked_ = answers.next();
     } catch (const sql::SQLException& error) {
-      ClassifiedError failed = text_failed(error).error();
-      // The branch is prepared; what clean_up() does not find it asks for itself.
-      if (!prepared || condition() == ConnectionCondition::kLost) whole.error = std::move(failed);
+      whole.error = text_failed(error).error();
     }
     return whole;
   }
@@ -289,12 +297,12 @@ class MysqlConnection final : public SqlConnection {
       std::optional<PreparedText> once;
       PreparedText* known = comment().empty() ? prepared_.find(key) : nullptr;
       if (known == nullptr) {
-        Answer<ParameterShapes> shapes = read_shapes(statement.sql);
-        if (!shapes.has_value()) return std::unexpected(shapes.error());
+        Answer<Learned> learned = learn(statement.sql, sql);
+        if (!learned.has_value()) return std::unexpected(learned.error());
         if (comment().empty())
-          known = &prepare(sql, key, std::move(*shapes));
+          known = &prepare(sql, key, std::move(*learned));
         else
-          known = &once.emplace(new_prepared(sql, std::move(*shapes)));
+          known = &once.emplace(new_prepared(sql, std::move(*learned)));
       }
       const PreparedText& prepared = *known;
       if (prepared.parameters != statement.parameters.size()) {
@@ -370,9 +378,10 @@ class MysqlConnection final : public SqlConnection {
     return std::unexpected(ClassifiedError{.meaning = Meaning::kStatementRefused, .error = std::move(error)});
   }
 
-  struct Numbered {
-    PreparedText* known = nullptr;
+  struct Known {
+    PreparedText* text = nullptr;
     std::string sql;
+    bool is_written = false;  // with its values; else it runs by its number
   };
 
   // Twice as many in hexadecimal, and Troth's own texts beside them. Larger values are cheaper in packets of their own.
@@ -383,43 +392,34 @@ class MysqlConnection final : public SqlConnection {
   }
 
   // One trip for what this session's server has not prepared yet.
-  bool number_all(const std::vector<Numbered>& statements, const std::string& guard) {
+  bool prepare_all(const std::vector<Known>& statements, const ClusterId& cluster) {
     Texts texts;
-    if (guard != guard_) texts.push_back(prepare_guard(guard));
+    if (cluster != check_of_)
+      texts.push_back(prepare_check(cluster, look_, clean_state_.at(0).at(0).value_or("")));
     std::vector<PreparedText*> fresh;
-    for (const Numbered& statement : statements) {
-      if (statement.known->number != 0) continue;
-      statement.known->number = free_numbers_.empty() ? ++last_number_ : free_numbers_.back();
+    for (const auto& [text, sql, is_written] : statements) {
+      if (is_written || text->number != 0) continue;
+      text->number = free_numbers_.empty() ? ++last_number_ : free_numbers_.back();
       if (!free_numbers_.empty()) free_numbers_.pop_back();
-      fresh.push_back(statement.known);
-      for (std::string& text : prepare_numbered(kind(), statement.known->number, statement.sql))
-        texts.push_back(std::move(text));
+      fresh.push_back(text);
+      for (std::string& prepares : prepare_numbered(kind(), text->number, sql))
+        texts.push_back(std::move(prepares));
     }
     if (texts.empty()) return true;
     if (walk(texts, nullptr).has_value()) {
-      guard_ = guard;
+      check_of_ = cluster;
       return true;
     }
     // As where the server's prepared statements are used up (1461): on this session they go step by step.
-    guard_.clear();
-    for (PreparedText* known : fresh) {
-      free_numbers_.push_back(std::exchange(known->number, 0));
-      known->refused_number = true;
+    refused_check_ = cluster != check_of_;
+    for (PreparedText* text : fresh) {
+      free_numbers_.push_back(std::exchange(text->number, 0));
+      text->refused_number = true;
     }
     const Texts forget = forget_prepared_text(kind());
     if (condition() != ConnectionCondition::kLost && !forget.empty() && !walk(forget, nullptr).has_value())
       doubt();
     return false;
-  }
-
-  // What the session has prepared of it may be out of date, or gone: the next one prepares it anew.
-  TextRows read_guard(Answers& answers) {
-    try {
-      return answers.next();
-    } catch (const sql::SQLException&) {
-      doubt();
-      throw;
-    }
   }
 
   // False: the branch came no further. Past its time it may come further all the same.
@@ -428,10 +428,14 @@ class MysqlConnection final : public SqlConnection {
     const std::size_t number = whole.results.size();
     const Statement& statement = work.statements[number];
     std::optional<ClassifiedError> refused;
-    TextRows counts;
+    StatementResult result;
     try {
-      answers.skip(step.texts);
-      counts = answers.next();
+      answers.skip(step.before);
+      answers.skip(1);
+      if (step.counts) {
+        const TextRows counts = answers.next();
+        count(step, number_in(counts.at(0).at(0)), number_in(counts.at(0).at(1)), result);
+      }
     } catch (const sql::SQLException& error) {
       refused = (error.getErrorCode() == 0 ? text_failed(error) : statement_failed(error, statement)).error();
     }
@@ -443,11 +447,41 @@ class MysqlConnection final : public SqlConnection {
       whole.error = std::move(refused);
       return false;
     }
-    StatementResult& result = whole.results.emplace_back();
-    result.affected = number_in(counts.at(0).at(0));
-    const std::uint64_t generated = step.may_generate_key ? number_in(counts.at(0).at(1)) : 0;
-    if (generated != 0) result.generated_key = generated;
+    whole.results.push_back(std::move(result));
     return true;
+  }
+
+  // False: the branch came no further. What the session has prepared of it may be out of date, or gone: the next session
+  // prepares it anew.
+  bool read_check(const WholeTexts& sent, Answers& answers, WholeBranch& whole) {
+    TextRows rows;
+    try {
+      answers.skip(sent.forgets);
+      if (sent.forgets > 0) variables_set_ = 0;
+      rows = answers.next();
+    } catch (const sql::SQLException& error) {
+      doubt();
+      whole.error = text_failed(error).error();
+      whole.steps_instead = true;
+      return false;
+    }
+    if (rows.size() != 1) return true;  // As many rows has the guard then, and the branch is taken back.
+    Result<BranchCheck> check = parse_check(rows.front());
+    if (!check.has_value()) {
+      if (!whole.too_much.has_value()) whole.too_much = std::move(check.error());
+      return true;
+    }
+    whole.guard.push_back(std::move(check->guard));
+    found_clean_ = check->clean;
+    if (!sent.steps.empty() && !sent.steps.back().counts)
+      count(sent.steps.back(), check->last_rows, check->last_key, whole.results.back());
+    return true;
+  }
+
+  static void count(const WholeTexts::Step& step, std::uint64_t rows, std::uint64_t key,
+                    StatementResult& result) {
+    result.affected = rows;
+    if (step.may_generate_key && key != 0) result.generated_key = key;
   }
 
   // Past it the server would break the connection off.
@@ -507,23 +541,45 @@ class MysqlConnection final : public SqlConnection {
     std::size_t answered = 0;
     auto answer = walk(texts, first, &answered);
     if (answer.has_value()) {
-      looked_ = std::move(answer->rows);
+      found_clean_ = answer->rows == clean_state_;
     } else if (answered < own || condition() == ConnectionCondition::kLost) {
       return std::unexpected(answer.error());
     }
     return {};
   }
 
-  PreparedText& prepare(const std::string& sql, const std::string& key, ParameterShapes shapes) {
-    const std::optional<PreparedText> gone = prepared_.insert(key, new_prepared(sql, std::move(shapes)));
+  struct Learned {
+    ParameterShapes shapes;
+    std::optional<WritableText> writable;
+  };
+  // Of its table, in one trip at most. `cast`: the text with casts around its decimals.
+  Answer<Learned> learn(const std::string& sql, const std::string& cast) {
+    Learned learned;
+    const auto assignments = assignments_of(kind(), sql);
+    // A text with a comment of its branch goes step by step.
+    if (comment().empty()) learned.writable = WritableText::of(cast);
+    const bool meets_columns = learned.writable.has_value() && learned.writable->table().has_value();
+    if (!assignments.has_value() && !meets_columns) return learned;
+    const TableName& table = assignments.has_value() ? assignments->table : *learned.writable->table();
+    const Answer<std::vector<ColumnShape>> columns = read_columns_of(table);
+    if (!columns.has_value()) return std::unexpected(columns.error());
+    if (assignments.has_value()) learned.shapes = shapes_of(*assignments, *columns);
+    if (meets_columns &&
+        (table != *learned.writable->table() || !learned.writable->learn(*columns, learned.shapes)))
+      learned.writable.reset();
+    return learned;
+  }
+
+  PreparedText& prepare(const std::string& sql, const std::string& key, Learned learned) {
+    const std::optional<PreparedText> gone = prepared_.insert(key, new_prepared(sql, std::move(learned)));
     if (gone.has_value() && gone->number != 0) free_numbers_.push_back(gone->number);
     return *prepared_.find(key);
   }
 
   // `sql` is what the client wrote, with casts around its decimals.
-  PreparedText new_prepared(const std::string& sql, ParameterShapes shapes) {
+  PreparedText new_prepared(const std::string& sql, Learned learned) {
     PreparedText prepared;
-    prepared.shapes = std::move(shapes);
+    prepared.shapes = std::move(learned.shapes);
     prepared.statement.reset(connection_->prepareStatement(comment() + sql));
     prepared.parameters = prepared.statement->getParameterMetaData()->getParameterCount();
     sql::ResultSetMetaData* columns = prepared.statement->getMetaData();
@@ -541,6 +597,9 @@ class MysqlConnection final : public SqlConnection {
     prepared.may_generate_key = begins_with(sql, "INSERT") || begins_with(sql, "REPLACE");
     prepared.calls_stored_function = calls_stored_function(kind(), sql);
     prepared.ignores = prepared.writes && says_ignore(kind(), sql);
+    // Only what the server itself took for one statement with so many parameters.
+    if (learned.writable.has_value() && learned.writable->parameters() == prepared.parameters)
+      prepared.writable = std::move(learned.writable);
     return prepared;
   }
 
@@ -597,12 +656,13 @@ class MysqlConnection final : public SqlConnection {
     std::vector<std::string> names;
     for (const TextRow& row : settings->rows)
       names.push_back(row.at(0).value_or(""));
-    Texts look = prepare_look(kind(), names, /*variables=*/true);
-    if (const auto prepared = call(look); !prepared.has_value()) {
+    look_ = look_expression(kind(), names, /*variables=*/true);
+    if (const auto prepared = call(prepare_look(look_)); !prepared.has_value()) {
       if (condition() == ConnectionCondition::kLost) return std::unexpected(prepared.error());
       // Without the right to see them, variables that a trigger sets go unseen; `troth install` grants it.
-      look = prepare_look(kind(), names, /*variables=*/false);
-      if (const auto again = call(look); !again.has_value()) return std::unexpected(again.error());
+      look_ = look_expression(kind(), names, /*variables=*/false);
+      if (const auto again = call(prepare_look(look_)); !again.has_value())
+        return std::unexpected(again.error());
     }
     auto state = call({std::string(kLook)});
     if (!state.has_value()) return std::unexpected(state.error());
@@ -622,8 +682,8 @@ class MysqlConnection final : public SqlConnection {
   }
   // By the look that came with the branch's end, or by a new one.
   [[nodiscard]] bool is_clean() {
-    if (std::optional<TextRows> looked = std::exchange(looked_, std::nullopt); looked.has_value())
-      return *looked == clean_state_;
+    if (const std::optional<bool> found = std::exchange(found_clean_, std::nullopt); found.has_value())
+      return *found;
     Texts texts = forget_parameters(kind(), variables_set_);
     texts.emplace_back(kLook);
     if (!same(texts, clean_state_)) return false;
@@ -637,9 +697,10 @@ class MysqlConnection final : public SqlConnection {
   StatementCache<PreparedText> prepared_;
   std::shared_ptr<MysqlCancellation> cancellation_;
   std::size_t most_packet_bytes_ = 0;
+  std::string look_;  // as this server and role have it
   TextRows clean_state_;
   TextRows clean_tables_;
-  std::optional<TextRows> looked_;  // behind the last branch
+  std::optional<bool> found_clean_;  // by a look that came with the last branch
   bool tables_possible_ = false;
   // Of the branch that runs: how many statements have, whose LAST_INSERT_ID() is yet to be read, and those
   // read.
@@ -649,7 +710,8 @@ class MysqlConnection final : public SqlConnection {
   // For branches in one trip. `troth_s1` and so on are the clients' statements; a number that is free again is prepared
   // over.
   WholeTexts whole_;   // the next one
-  std::string guard_;  // as it is prepared
+  ClusterId check_of_;          // whose check is prepared
+  bool refused_check_ = false;  // the server would not
   unsigned last_number_ = 0;
   std::vector<unsigned> free_numbers_;
   std::size_t variables_set_ = 0;  // of `troth_p1` and so on: so many may hold a parameter

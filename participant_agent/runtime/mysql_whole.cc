@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "participant_agent/dialect/branch_check.h"
 #include "participant_agent/dialect/literals.h"
-#include "participant_agent/dialect/session_traces.h"
 #include "participant_agent/runtime/mysql_values.h"
 
 namespace troth::agent {
@@ -20,19 +20,25 @@ std::string text_of(std::string_view text) {
   return fmt::format("_utf8mb4 X'{}'", hexadecimal(text));
 }
 
+// A sign is an operator of its own.
+std::string in_parentheses(std::string number) {
+  return number.starts_with('-') ? fmt::format("({})", number) : number;
+}
+
 struct Literal {
   DatabaseKind kind;
 
   std::optional<std::string> operator()(const Null&) const { return "NULL"; }
   std::optional<std::string> operator()(bool b) const { return b ? "1" : "0"; }
-  std::optional<std::string> operator()(std::int64_t n) const { return std::to_string(n); }
+  std::optional<std::string> operator()(std::int64_t n) const { return in_parentheses(std::to_string(n)); }
   std::optional<std::string> operator()(std::uint64_t n) const {
     return fmt::format("CAST({} AS UNSIGNED)", n);
   }
   // 17 digits, and an exponent, without which it were a decimal.
-  std::optional<std::string> operator()(double d) const { return fmt::format("{:.16e}", d); }
+  std::optional<std::string> operator()(double d) const { return in_parentheses(fmt::format("{:.16e}", d)); }
+  // Without the introducer it were a number where one is expected.
   std::optional<std::string> operator()(const Bytes& bytes) const {
-    return fmt::format("X'{}'", hexadecimal(bytes.octets));
+    return fmt::format("_binary X'{}'", hexadecimal(bytes.octets));
   }
   std::optional<std::string> operator()(const Decimal& decimal) const {
     return text_of(decimal_text(kind, decimal));
@@ -75,10 +81,6 @@ std::optional<std::string> literal_of(DatabaseKind kind, const Value& value) {
   return std::visit(Literal{kind}, value.is);
 }
 
-std::string prepare_guard(std::string_view guard) {
-  return fmt::format("PREPARE troth_guard FROM {}", quoted_literal(guard));
-}
-
 Texts prepare_numbered(DatabaseKind kind, unsigned number, std::string_view sql) {
   if (takes_expressions(kind)) return {fmt::format("PREPARE troth_s{} FROM {}", number, text_of(sql))};
   return {fmt::format("SET @troth_sql = {}", text_of(sql)),
@@ -106,17 +108,19 @@ WholeTexts whole_texts(DatabaseKind kind, Texts beginning, const std::vector<Who
     return texts.size();
   };
   whole.begins = append(std::move(beginning));
+  // A text between the last statement and the check would count itself.
+  Texts forgetting = forget_parameters(kind, forgets);
   for (const WholeStatement& statement : statements) {
-    const std::size_t texts = append(run_numbered(kind, statement));
-    whole.steps.push_back({.texts = texts, .may_generate_key = statement.may_generate_key});
-    whole.texts.emplace_back(kReadCounts);
+    const std::size_t texts =
+        append(statement.written.empty() ? run_numbered(kind, statement) : Texts{statement.written});
+    const bool counts = &statement != &statements.back() || !forgetting.empty();
+    whole.steps.push_back(
+        {.before = texts - 1, .may_generate_key = statement.may_generate_key, .counts = counts});
+    if (counts) whole.texts.emplace_back(kReadCounts);
   }
+  whole.forgets = append(std::move(forgetting));
+  whole.texts.emplace_back(kCheck);
   whole.ends = append(std::move(ending));
-  // Tied to the prepared branch, the server takes nothing but its end.
-  whole.looks = !dialect_of(kind).ties_prepared_branches();
-  if (!whole.looks) return whole;
-  whole.forgets = append(forget_parameters(kind, forgets));
-  whole.texts.emplace_back(kLook);
   return whole;
 }
 

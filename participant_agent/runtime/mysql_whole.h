@@ -3,8 +3,9 @@
 // The texts with which a branch of MySQL or MariaDB goes in one trip: one text of several statements, of which the
 // server runs none behind one that failed.
 //
-// What a client wrote never stands in that text. Its statement is prepared before, alone, by the server itself, which
-// takes one statement there and no more; its parameters stand in hexadecimal, or as numbers that Troth wrote.
+// A client's statement is prepared before, alone, by the server itself, which takes one statement there and no more. It
+// stands in the text as it is only where its words can be nothing else there (dialect/written_out.h), else by its number;
+// its parameters stand in hexadecimal, or as numbers that Troth wrote.
 #pragma once
 
 #include <cstddef>
@@ -22,24 +23,22 @@ namespace troth::agent {
 inline constexpr std::size_t kMostWholeParameters = 32;
 inline constexpr std::size_t kMostWholeStatements = 32;
 
-// What means in a text what `BoundParameters` makes of the value; nullopt: nothing surely does.
+// What means in a text what `BoundParameters` makes of the value, as a primary expression; nullopt: nothing surely does.
 [[nodiscard]] std::optional<std::string> literal_of(DatabaseKind kind, const Value& value);
-
-// Prepares `troth_guard`. `guard`: the last text of Dialect::begin_branch, which it stands for.
-[[nodiscard]] std::string prepare_guard(std::string_view guard);
-inline constexpr std::string_view kGuard = "EXECUTE troth_guard";
 
 // Prepares a client's statement under its number; one of that number before it goes.
 [[nodiscard]] Texts prepare_numbered(DatabaseKind kind, unsigned number, std::string_view sql);
 // MySQL: what a `prepare_numbered` that failed may have left.
 [[nodiscard]] Texts forget_prepared_text(DatabaseKind kind);
 
-// Behind a client's statement, one row: how many rows it counted, and the session's last generated key. Digits as
-// octets, and a LIMIT: whatever a trigger made of `character_set_results` and `sql_select_limit`.
+// Behind a client's statement that is not the last: how many rows it counted, and the session's last generated key. (The
+// driver tells of the first statement of a text only.) Digits as octets, and a LIMIT: whatever a trigger made of
+// `character_set_results` and `sql_select_limit`.
 inline constexpr std::string_view kReadCounts =
     "SELECT CAST(ROW_COUNT() AS BINARY), CAST(LAST_INSERT_ID() AS BINARY) LIMIT 1";
 
 struct WholeStatement {
+  std::string written;  // with its values; empty: it runs by its number
   unsigned number = 0;
   std::vector<std::string> literals;
   bool may_generate_key = false;
@@ -48,18 +47,18 @@ struct WholeStatement {
 // MySQL: takes back what so many parameters may have left in variables.
 [[nodiscard]] Texts forget_parameters(DatabaseKind kind, std::size_t count);
 
-// A branch's texts, in the order of their answers.
+// A branch's texts, in the order of their answers: begin, steps, those that forget, one check, end.
 struct WholeTexts {
   struct Step {
-    std::size_t texts = 0;  // the last of them is the client's statement, and one that counts comes behind it
+    std::size_t before = 0;  // texts in front of the client's statement
     bool may_generate_key = false;
+    bool counts = false;  // by a text of its own, not with the check
   };
   Texts texts;
-  std::size_t begins = 0;  // the last of them is the guard
+  std::size_t begins = 0;  // the last of them inserts the marker
   std::vector<Step> steps;
+  std::size_t forgets = 0;
   std::size_t ends = 0;
-  std::size_t forgets = 0;  // between the end and the look, where there is one
-  bool looks = false;
 };
 
 // `forgets`: so many parameters may stand in variables, those of this branch too.

@@ -74,13 +74,9 @@ class PostgresConnection final : public SqlConnection {
   [[nodiscard]] std::shared_ptr<Cancellation> cancellation() const override { return cancellation_; }
 
  protected:
-  void begin_statements() override {
-    read_cleaning();
-    cleaned_.reset();
-  }
+  void begin_statements() override { cleaned_.reset(); }
 
   Answer<TextAnswer> call(const Texts& texts) override {
-    read_cleaning();
     TextAnswer answer;
     try {
       pqxx::result result;
@@ -135,7 +131,6 @@ class PostgresConnection final : public SqlConnection {
 
   // What a function prepared by itself has a name that Troth does not know: the session goes.
   [[nodiscard]] bool take_away_traces() override {
-    read_cleaning();
     if (const std::optional<bool> cleaned = std::exchange(cleaned_, std::nullopt); cleaned.has_value())
       return *cleaned;
     const auto answer = call(reset_session());
@@ -193,12 +188,12 @@ class PostgresConnection final : public SqlConnection {
       sent = sent && send(statement, *prepared_.find(statement.sql));
     for (const PipelineStep& step : ending)
       sent = sent && send(step);
-    // The vote does not wait for the cleaning, which an error skips with all the rest.
-    sent = sent && PQsendFlushRequest(libpq()) != 0;
+    // An error skips it with all the rest.
     for (const PipelineStep& step : cleaning)
       sent = sent && send(step);
     sent_.all = sent && PQpipelineSync(libpq()) != 0;
-    answers_.expect(beginning.size() + work.statements.size() + ending.size());
+    answers_.expect(beginning.size() + work.statements.size() + ending.size() + cleaning.size(),
+                    /*up_to_sync=*/true);
   }
 
   WholeBranch read_whole(const BranchWork& work, ResultBudget& budget) override {
@@ -217,8 +212,7 @@ class PostgresConnection final : public SqlConnection {
       if (!leave_pipeline() && condition() != ConnectionCondition::kLost) whole.error = pipeline_lost();
       return whole;
     }
-    cleaning_to_come_ = sent_.cleaning;
-    answers_.expect(sent_.cleaning, /*up_to_sync=*/true);
+    read_cleaning();
     for (StatementResult& result : whole.results) {
       if (const Answer<void> named = name_columns(result);
           !named.has_value() && condition() == ConnectionCondition::kLost)
@@ -348,17 +342,15 @@ class PostgresConnection final : public SqlConnection {
     return at_end && PQexitPipelineMode(libpq()) != 0 && PQstatus(libpq()) == CONNECTION_OK;
   }
 
-  // The cleaning behind a whole branch is answered after its vote, and read before anything else is sent.
+  // The vote stands, whatever becomes of it.
   void read_cleaning() {
-    if (cleaning_to_come_ == 0) return;
     bool done = true;
-    for (; cleaning_to_come_ > 0 && done; --cleaning_to_come_) {
+    for (std::size_t i = 0; i < sent_.cleaning && done; ++i) {
       const PostgresResult answer = next_answer();
       const ExecStatusType status = answer == nullptr ? PGRES_FATAL_ERROR : PQresultStatus(answer.get());
       done = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-      if (done && cleaning_to_come_ == 1) cleaned_ = is_clean(text_rows(answer.get()));
+      if (done && i + 1 == sent_.cleaning) cleaned_ = is_clean(text_rows(answer.get()));
     }
-    cleaning_to_come_ = 0;
     if (!leave_pipeline()) static_cast<void>(pipeline_lost());
   }
 
@@ -459,7 +451,6 @@ class PostgresConnection final : public SqlConnection {
 
   // Valid until the next call.
   Answer<const PreparedText*> prepare(const std::string& sql) {
-    read_cleaning();
     if (const PreparedText* known = prepared_.find(sql); known != nullptr) return known;
     Answer<ParameterShapes> assigned = read_shapes(sql);
     if (!assigned.has_value()) return std::unexpected(assigned.error());
@@ -663,9 +654,7 @@ class PostgresConnection final : public SqlConnection {
   };
   Sent sent_;
   Instant began_{};
-  // Of the whole branch that ran last: steps whose answers are unread, and what they came to.
-  std::size_t cleaning_to_come_ = 0;
-  std::optional<bool> cleaned_;
+  std::optional<bool> cleaned_;  // what the cleaning behind the last whole branch came to
 };
 
 }  // namespace

@@ -330,7 +330,13 @@ bool SqlConnection::roll_back(const BranchWork& work) {
 Answer<ParameterShapes> SqlConnection::read_shapes(const std::string& sql) {
   const auto assignments = assignments_of(kind(), sql);
   if (!assignments.has_value()) return ParameterShapes{};
-  const Answer<TextAnswer> answer = call(read_columns(kind(), assignments->table));
+  const Answer<std::vector<ColumnShape>> columns = read_columns_of(assignments->table);
+  if (!columns.has_value()) return std::unexpected(columns.error());
+  return shapes_of(*assignments, *columns);
+}
+
+Answer<std::vector<ColumnShape>> SqlConnection::read_columns_of(const TableName& table) {
+  const Answer<TextAnswer> answer = call(read_columns(kind(), table));
   if (!answer.has_value()) return std::unexpected(answer.error());
   std::vector<ColumnShape> columns;
   for (const TextRow& row : answer->rows) {
@@ -338,7 +344,7 @@ Answer<ParameterShapes> SqlConnection::read_shapes(const std::string& sql) {
     if (!column.has_value()) return std::unexpected(unreadable(std::move(column.error())));
     columns.push_back(std::move(*column));
   }
-  return shapes_of(*assignments, columns);
+  return columns;
 }
 
 // -- Everything else ---------------------------------------------------------------------------------------

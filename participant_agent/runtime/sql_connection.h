@@ -129,6 +129,7 @@ class SqlConnection : public DatabaseConnection {
   // Into which columns the statement's parameters go as they are. Costs a trip where there are such; kept with
   // the prepared statement.
   [[nodiscard]] Answer<ParameterShapes> read_shapes(const std::string& sql);
+  [[nodiscard]] Answer<std::vector<ColumnShape>> read_columns_of(const TableName& table);
   // Is the session still inside the transaction that `begin` opened, as far as the driver can tell for free?
   [[nodiscard]] virtual bool inside_transaction() const = 0;
 

@@ -42,13 +42,14 @@ TEST(MysqlWhole, LiteralsHoldNothingThatAClientWrote) {
   for (const DatabaseKind kind : {DatabaseKind::kMysql, DatabaseKind::kMariadb}) {
     EXPECT_EQ(literal_of(kind, {Null{}}), "NULL");
     EXPECT_EQ(literal_of(kind, {true}), "1");
-    EXPECT_EQ(literal_of(kind, {std::numeric_limits<std::int64_t>::min()}), "-9223372036854775808");
+    EXPECT_EQ(literal_of(kind, {std::numeric_limits<std::int64_t>::min()}), "(-9223372036854775808)");
+    EXPECT_EQ(literal_of(kind, {std::int64_t{7}}), "7");
     EXPECT_EQ(literal_of(kind, {std::uint64_t{5}}), "CAST(5 AS UNSIGNED)");
     EXPECT_EQ(literal_of(kind, {0.1}), "1.0000000000000001e-01");
-    EXPECT_EQ(literal_of(kind, {-0.0}), "-0.0000000000000000e+00");
+    EXPECT_EQ(literal_of(kind, {-0.0}), "(-0.0000000000000000e+00)");
     EXPECT_EQ(literal_of(kind, {Text{"a'"}}), "_utf8mb4 X'6127'");
     EXPECT_EQ(literal_of(kind, {Text{""}}), "''");
-    EXPECT_EQ(literal_of(kind, {Bytes{std::string("\0\xff", 2)}}), "X'00ff'");
+    EXPECT_EQ(literal_of(kind, {Bytes{std::string("\0\xff", 2)}}), "_binary X'00ff'");
     EXPECT_EQ(literal_of(kind, {Decimal{"1.5"}}), "_utf8mb4 X'312e35'");
     EXPECT_EQ(literal_of(kind, {TimestampTz{"2026-11-27 01:00:00+01"}}),
               "_utf8mb4 X'323032362d31312d32372030303a30303a3030'");
@@ -60,24 +61,33 @@ TEST(MysqlWhole, LiteralsHoldNothingThatAClientWrote) {
 TEST(MysqlWhole, TextsAreCountedByTheirPart) {
   const std::vector<WholeStatement> statements{
       {.number = 1, .literals = {"5", "''"}, .may_generate_key = true},
-      {.number = 7, .literals = {}, .may_generate_key = false}};
+      {.number = 7},
+      {.written = "UPDATE t SET a = 5 "},
+      {.written = "INSERT INTO t VALUES (1)", .may_generate_key = true}};
   const WholeTexts mysql = whole_texts(DatabaseKind::kMysql, {"b1", "b2"}, statements, {"e"}, 3);
   EXPECT_EQ(
       mysql.texts,
       (Texts{"b1", "b2", "SET @troth_p1 = 5, @troth_p2 = ''", "EXECUTE troth_s1 USING @troth_p1, @troth_p2",
-             std::string(kReadCounts), "EXECUTE troth_s7", std::string(kReadCounts), "e",
-             "SET @troth_p1 = NULL, @troth_p2 = NULL, @troth_p3 = NULL", "EXECUTE troth_look"}));
+             std::string(kReadCounts), "EXECUTE troth_s7", std::string(kReadCounts), "UPDATE t SET a = 5 ",
+             std::string(kReadCounts), "INSERT INTO t VALUES (1)", std::string(kReadCounts),
+             "SET @troth_p1 = NULL, @troth_p2 = NULL, @troth_p3 = NULL", "EXECUTE troth_check", "e"}));
   EXPECT_EQ(mysql.begins, 2U);
-  EXPECT_EQ(mysql.steps.at(0).texts, 2U);
-  EXPECT_EQ(mysql.steps.at(1).texts, 1U);
-  EXPECT_EQ(mysql.ends, 1U);
+  std::vector<std::size_t> before;
+  for (const WholeTexts::Step& step : mysql.steps)
+    before.push_back(step.before);
+  EXPECT_EQ(before, (std::vector<std::size_t>{1, 0, 0, 0}));
+  EXPECT_TRUE(mysql.steps.at(3).counts) << "what forgets stands between it and the check";
   EXPECT_EQ(mysql.forgets, 1U);
-  EXPECT_TRUE(mysql.looks);
+  EXPECT_EQ(mysql.ends, 1U);
   const WholeTexts mariadb = whole_texts(DatabaseKind::kMariadb, {"b1", "b2"}, statements, {"e"}, 3);
-  EXPECT_EQ(mariadb.texts, (Texts{"b1", "b2", "EXECUTE troth_s1 USING 5, ''", std::string(kReadCounts),
-                                  "EXECUTE troth_s7", std::string(kReadCounts), "e"}));
+  EXPECT_EQ(mariadb.texts,
+            (Texts{"b1", "b2", "EXECUTE troth_s1 USING 5, ''", std::string(kReadCounts), "EXECUTE troth_s7",
+                   std::string(kReadCounts), "UPDATE t SET a = 5 ", std::string(kReadCounts),
+                   "INSERT INTO t VALUES (1)", "EXECUTE troth_check", "e"}));
+  EXPECT_EQ(mariadb.steps.at(0).before, 0U);
   EXPECT_EQ(mariadb.forgets, 0U);
-  EXPECT_FALSE(mariadb.looks);
+  EXPECT_TRUE(mariadb.steps.at(2).counts);
+  EXPECT_FALSE(mariadb.steps.at(3).counts) << "it comes with the check";
 }
 
 TEST(MysqlValues, DecimalPlaceholdersAreCastAndNothingElseIs) {

@@ -123,6 +123,7 @@ std::vector<Trace> innodb_traces(DatabaseKind kind) {
       // Of the parameters of a branch in one trip: they are taken back, others of such names are found.
       {.name = "a parameter's variable", .leave = "SET @troth_p1 = 'eve'", .see = "@troth_p1"},
       {.name = "a further parameter's variable", .leave = "SET @troth_p9 = 'eve'", .see = "@troth_p9"},
+      {.name = "an owner's variable", .leave = "SET @troth_agent = 'eve'", .see = "@troth_agent"},
       {.name = "a prepared text's variable", .leave = "SET @troth_sql = 'eve'", .see = "@troth_sql"},
       {.name = "user variable by SELECT", .leave = "SELECT 'eve' INTO @teller", .see = "@teller"},
       taken_back(setting("sql_mode", "'ANSI'")),
@@ -341,6 +342,18 @@ TEST_P(PostgresTracesTest, NextBranchSeesWhatAFreshSessionSees) {
 
 TEST_P(InnodbTracesTest, NextBranchSeesWhatAFreshSessionSees) {
   show_all(innodb_traces(GetParam()));
+}
+
+// It reads the owner into variables, before it begins.
+TEST_P(InnodbTracesTest, SessionOfASerializableBranchIsKept) {
+  const auto session = resource().connect();
+  for (int i = 0; i < 2; ++i) {
+    BranchWork work = resource().transfer(1, 1);
+    work.start.isolation = Isolation::kSerializable;
+    ASSERT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+    ASSERT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+    EXPECT_TRUE(session->clean_up());
+  }
 }
 
 // LISTEN takes effect at the commit: the branch itself does not see it.
