@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <thread>
@@ -12,6 +13,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/write.hpp>
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
@@ -74,11 +76,16 @@ class CuttingRelay {
   std::thread thread_;
 };
 
-using CutConnectionTest = DatabaseTest;
+class CutConnectionTest : public DatabaseTest {
+ protected:
+  // [T11] No yes is told of a branch that is not prepared, and no "effect none" at all.
+  void expect_nothing_false_wherever_it_is_cut(
+      const std::function<WorkResult(DatabaseConnection&, const BranchWork&)>& run_branch);
+};
 TROTH_FOR_EVERY_DATABASE(CutConnectionTest);
 
-// [T11] No yes is told of a branch that is not prepared, and no "effect none" at all.
-TEST_P(CutConnectionTest, TellsNothingFalseWhereverItIsCut) {
+void CutConnectionTest::expect_nothing_false_wherever_it_is_cut(
+    const std::function<WorkResult(DatabaseConnection&, const BranchWork&)>& run_branch) {
   const auto control = resource().connect();
   // Postgres' last answer has six bytes, which must not be stepped over.
   const std::int64_t stride = resource().is_postgres() ? 5 : 97;
@@ -96,7 +103,7 @@ TEST_P(CutConnectionTest, TellsNothingFalseWhereverItIsCut) {
     }
     const BranchWork work = resource().transfer(1, 5);
     relay.cut_after(bytes);
-    const WorkResult result = session->run_branch(work);
+    const WorkResult result = run_branch(*session, work);
     const bool clean = session->clean_up();
     all_came = relay.left() > 0;
     const auto session_went = [&] {
@@ -121,6 +128,29 @@ TEST_P(CutConnectionTest, TellsNothingFalseWhereverItIsCut) {
       ASSERT_TRUE(control->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
     }
   }
+}
+
+TEST_P(CutConnectionTest, TellsNothingFalseWhereverItIsCut) {
+  expect_nothing_false_wherever_it_is_cut(
+      [](DatabaseConnection& session, const BranchWork& work) { return session.run_branch(work); });
+}
+
+using CutCarriedConnectionTest = CutConnectionTest;
+TROTH_FOR_POSTGRES(CutCarriedConnectionTest);
+
+// As the loop does it.
+TEST_P(CutCarriedConnectionTest, TellsNothingFalseWhereverItIsCut) {
+  expect_nothing_false_wherever_it_is_cut([](DatabaseConnection& session, const BranchWork& work) {
+    EXPECT_TRUE(session.start_branch(work));
+    while (session.arrived() == Arrival::kMore) {
+      pollfd input{.fd = *session.descriptor(), .events = POLLIN, .revents = 0};
+      if (::poll(&input, 1, 10'000) != 1) {
+        ADD_FAILURE() << "neither an answer nor the end of the connection came";
+        break;
+      }
+    }
+    return session.run_branch(work);
+  });
 }
 
 // No branch ever was on a session that could not be opened.
