@@ -1,5 +1,6 @@
 // A pool on a real Postgres whose sessions an event loop carries: what stops, hangs, is lost or floods under it.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <future>
@@ -176,8 +177,8 @@ class CarriedPoolTest : public DatabaseTest {
   std::string sum_before_;
   std::shared_ptr<RunningWork> running_;
   SessionIdentity session_;
-  int descriptor_ = -1;  // of the connection opened last
-  int started_ = 0;      // branches that the loop started
+  std::atomic<int> descriptor_ = -1;  // of the connection opened last
+  int started_ = 0;                   // branches that the loop started
 };
 TROTH_FOR_POSTGRES(CarriedPoolTest);
 
