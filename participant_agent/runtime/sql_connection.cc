@@ -177,7 +177,8 @@ std::optional<WorkResult> SqlConnection::begin(const BranchWork& work, Beginning
   for (int attempt = 1;; ++attempt) {
     const Instant sent = boot_now();
     if (auto ended = begin_once(work, texts); ended.has_value()) return ended;
-    const bool waited = marks && dialect_.begins_again_after_wait() && boot_now() - sent > kBeginHadToWait;
+    const bool waited =
+        marks && dialect_.begins_again_after_wait() && boot_now() - sent > settings_.begin_had_to_wait;
     if (marks) reach(CrashPoint::kAfterMarker);
     if (!waited || attempt == kMostBegins) {
       took(times_.begin, began);

@@ -155,11 +155,6 @@ class SqlConnection : public DatabaseConnection {
   }
 
  private:
-  // Attack 50: an InnoDB marker insert that had to wait keeps a gap lock that stops every other marker. Nobody
-  // tells whether it waited, so a begin that took this long is taken for one; a false alarm costs one more
-  // trip.
-  static constexpr Duration kBeginHadToWait = std::chrono::milliseconds(20);
-
   // None: it must go step by step.
   [[nodiscard]] std::optional<WorkResult> run_whole(const BranchWork& work);
   [[nodiscard]] static bool may_go_whole(const BranchWork& work);
@@ -168,7 +163,7 @@ class SqlConnection : public DatabaseConnection {
   struct JudgedBranch {
     WholeBranch whole;
     std::optional<Error> wrong;
-    bool waited = false;   // for another's marker; see kBeginHadToWait
+    bool waited = false;   // for another's marker; see SessionSettings::begin_had_to_wait
     bool stopped = false;  // see stopped_at_the_end
     [[nodiscard]] bool is_well() const {
       return !whole.error.has_value() && !wrong.has_value() && !waited && !stopped;

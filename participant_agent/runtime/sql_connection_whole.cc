@@ -104,8 +104,8 @@ SqlConnection::JudgedBranch SqlConnection::judge_whole(const BranchWork& work) {
   JudgedBranch judged{.whole = read_whole(work, budget), .wrong = std::nullopt};
   if (judged.whole.error.has_value()) return judged;
   judged.wrong = find_wrong(work, judged.whole);
-  judged.waited =
-      work.writes() && dialect_.begins_again_after_wait() && judged.whole.begun_after > kBeginHadToWait;
+  judged.waited = work.writes() && dialect_.begins_again_after_wait() &&
+                  judged.whole.begun_after > settings_.begin_had_to_wait;
   // Asked from here on, it was not what ended the wait for the answer.
   judged.stopped = work.writes() && stopped_at_the_end();
   return judged;

@@ -38,6 +38,11 @@ std::future<WorkResult> start(DatabaseConnection& session, const BranchWork& wor
 
 class OneTripInnodbTest : public DatabaseTest {
  protected:
+  void SetUp() override {
+    DatabaseTest::SetUp();
+    if (resource_ != nullptr) resource().takes_for_a_wait(std::chrono::seconds(10));
+  }
+
   void finish(DatabaseConnection& session, const BranchWork& work, PreparedEnding ending) {
     const Answer<void> finished = session.finish_prepared(work.start.id, ending);
     ASSERT_TRUE(finished.has_value()) << finished.error().error.message;
@@ -328,6 +333,7 @@ TEST_P(OneTripInnodbTest, BranchBelowTheFloorIsTakenBack) {
 
 // Attack 50: prepared behind a marker that had to wait, it is taken back, and goes step by step.
 TEST_P(OneTripInnodbTest, MarkerThatWaitedIsBegunAgain) {
+  resource().takes_for_a_wait(SessionSettings().begin_had_to_wait);
   const RequestKey key{.client = "bank", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8057")};
   const RequestKey next{.client = "bank", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8058")};
   const auto holder = resource().connect();

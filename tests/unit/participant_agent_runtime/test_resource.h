@@ -59,6 +59,8 @@ class TestResource {
   [[nodiscard]] bool is_postgres() const { return kind_ == DatabaseKind::kPostgres; }
   // The branches made from here on go step by step, also where one trip would do.
   void step_by_step() { one_trip_ = false; }
+  // For sessions from here on. A busy machine's begin takes longer than 20 ms, too, and such a branch goes step by step.
+  void takes_for_a_wait(std::chrono::milliseconds time) { options_.settings.begin_had_to_wait = time; }
 
  private:
   struct Administrator;

@@ -16,6 +16,11 @@ namespace {
 
 class WrittenOutTest : public DatabaseTest {
  protected:
+  void SetUp() override {
+    DatabaseTest::SetUp();
+    if (resource_ != nullptr) resource().takes_for_a_wait(std::chrono::seconds(10));
+  }
+
   struct Ran {
     WorkResult result;
     std::uint64_t executed =
