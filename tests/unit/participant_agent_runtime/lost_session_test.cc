@@ -52,8 +52,7 @@ TEST_P(LostSessionTest, BackendKilledDuringAStatementLosesTheBranch) {
   work.one_trip = false;
   work.statements.push_back(resource().statement(sleep_text(resource(), 30)));
   auto running = start(*session, work);
-  resource().wait_until_running(session->session_identity(),
-                                resource().is_postgres() ? "pg_sleep(30)" : "SLEEP(30)");
+  resource().wait_until_asleep(session->session_identity());
   resource().kill(session->session_identity());
   const WorkResult result = running.get();
   ASSERT_TRUE(ended_as<Lost>(result));
@@ -136,8 +135,7 @@ TEST_P(LostSessionTest, StatementIsCancelledFromAnotherThread) {
   work.statements.push_back(resource().statement(sleep_text(resource(), 30)));
   work.statements.push_back(resource().transfer(2, 5).statements[0]);
   auto running = start(*session, work);
-  resource().wait_until_running(session->session_identity(),
-                                resource().is_postgres() ? "pg_sleep(30)" : "SLEEP(30)");
+  resource().wait_until_asleep(session->session_identity());
   const auto cancellation = session->cancellation();
   cancellation->request();
   cancellation->interrupt();
@@ -253,17 +251,7 @@ TEST_P(PoolOnDatabaseTest, LostBranchIsAnsweredWithItsBackendGone) {
   BranchWork work = resource().transfer(1, 5);
   work.statements.push_back(resource().statement(sleep_text(resource(), 30)));
   auto answer = submit_branch(*sessions, work, 60s);
-  const std::string sleeping =
-      resource().is_postgres() ? fmt::format(
-                                     "SELECT pid FROM pg_stat_activity WHERE usename = '{}' AND state = "
-                                     "'active' AND query LIKE '%pg_sleep(30)%'",
-                                     resource().options().user)
-                               : fmt::format(
-                                     "SELECT id FROM information_schema.processlist WHERE user = '{}' AND "
-                                     "info LIKE '%SLEEP(30)%'",
-                                     resource().options().user);
-  ASSERT_TRUE(holds_within(10s, [&] { return !resource().value(sleeping).empty(); }));
-  resource().kill({.connection = {std::stoull(resource().value(sleeping))}, .server_start = {}});
+  resource().kill(resource().sleeper());
   const BranchAnswer lost = answer.get();
   EXPECT_TRUE(ended_as<Lost>(lost.result));
   EXPECT_EQ(lost.fate, BackendFate::kGone);
@@ -284,16 +272,15 @@ TEST_P(PostgresPoolTest, BackendThatHangsMayStillRun) {
   BranchWork work = resource().transfer(1, 5);
   work.statements.push_back(resource().statement("SELECT pg_sleep(30)"));
   auto answer = submit_branch(sessions, work, 2s);
-  const std::string sleeping = fmt::format(
-      "SELECT pid FROM pg_stat_activity WHERE usename = '{}' AND query LIKE '%pg_sleep(30)%'", options.user);
-  ASSERT_TRUE(holds_within(10s, [&] { return !resource().value(sleeping).empty(); }));
-  const pid_t backend = std::stoi(resource().value(sleeping));
+  const SessionIdentity sleeper = resource().sleeper();
+  const auto backend = static_cast<pid_t>(sleeper.connection.value);
   ASSERT_EQ(::kill(backend, SIGSTOP), 0);
   const BranchAnswer hangs = answer.get();
   EXPECT_EQ(::kill(backend, SIGCONT), 0);
   EXPECT_TRUE(ended_as<Lost>(hangs.result));
   EXPECT_EQ(hangs.fate, BackendFate::kMayStillRun);
-  EXPECT_TRUE(holds_within(10s, [&] { return resource().value(sleeping).empty(); }));
+  const std::string alive = fmt::format("SELECT pid FROM pg_stat_activity WHERE pid = {}", backend);
+  EXPECT_TRUE(holds_within(10s, [&] { return resource().value(alive).empty(); }));
 }
 
 // Attack 29: a tied session that was lost frees its branch, and any session finishes it.

@@ -378,13 +378,6 @@ class SlowInnodbTest : public OneTripInnodbTest {
   Statement slow(double seconds) {
     return resource().statement("UPDATE beds SET seconds = ? WHERE id = 1", {{seconds}});
   }
-
-  void wait_until_asleep(const DatabaseConnection& session) {
-    const std::string query = fmt::format(
-        "SELECT COUNT(*) FROM information_schema.processlist WHERE id = {} AND state = 'User sleep'",
-        session.session_identity().connection.value);
-    EXPECT_TRUE(holds_within(10s, [&] { return resource().value(query) == "1"; }));
-  }
 };
 TROTH_FOR_INNODB(SlowInnodbTest);
 
@@ -471,7 +464,7 @@ TEST_P(SlowInnodbTest, CancelledAtWorkIsRefused) {
   const auto session = warmed({slow(0), transfer(1, 5).front()});
   const BranchWork work = resource().work({slow(30), transfer(1, 5).front()});
   auto running = start(*session, work);
-  wait_until_asleep(*session);
+  resource().wait_until_asleep(session->session_identity());
   session->cancellation()->request();
   session->cancellation()->interrupt();
   const WorkResult result = running.get();
@@ -488,7 +481,7 @@ TEST_P(SlowInnodbTest, SessionKilledAtWorkIsLostWithItsEndingSent) {
   const auto session = warmed({slow(0), transfer(1, 5).front()});
   const BranchWork work = resource().work({slow(30), transfer(1, 5).front()});
   auto running = start(*session, work);
-  wait_until_asleep(*session);
+  resource().wait_until_asleep(session->session_identity());
   resource().kill(session->session_identity());
   const WorkResult result = running.get();
   ASSERT_TRUE(ended_as<Lost>(result));

@@ -178,7 +178,7 @@ TEST_P(OneTripTest, KilledSessionLeavesTheEndOpen) {
   BranchWork work = resource().transfer(1, 5);
   work.statements.push_back(resource().statement("SELECT pg_sleep(30)"));
   auto running = start(*session, work);
-  resource().wait_until_running(session->session_identity(), "pg_sleep(30)");
+  resource().wait_until_asleep(session->session_identity());
   resource().kill(session->session_identity());
   const WorkResult result = running.get();
   ASSERT_TRUE(ended_as<Lost>(result));
@@ -193,7 +193,7 @@ TEST_P(OneTripTest, CancelledBranchIsRefused) {
   BranchWork work = resource().transfer(1, 5);
   work.statements.push_back(resource().statement("SELECT pg_sleep(30)"));
   auto running = start(*session, work);
-  resource().wait_until_running(session->session_identity(), "pg_sleep(30)");
+  resource().wait_until_asleep(session->session_identity());
   session->cancellation()->request();
   session->cancellation()->interrupt();
   const WorkResult result = running.get();

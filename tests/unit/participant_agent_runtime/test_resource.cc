@@ -267,17 +267,26 @@ void TestResource::wait_until_blocked(const SessionIdentity& session) {
       << "the session never waited for a lock";
 }
 
-void TestResource::wait_until_running(const SessionIdentity& session, const std::string& part) {
+// By what the server says that it does: its text is shown while it is prepared, too.
+std::string TestResource::sleepers() const {
+  return is_postgres()
+             ? fmt::format("SELECT pid FROM pg_stat_activity WHERE usename = '{}' AND wait_event = 'PgSleep'",
+                           name_)
+             : fmt::format(
+                   "SELECT id FROM information_schema.processlist WHERE user = '{}' AND state = 'User sleep'",
+                   name_);
+}
+
+void TestResource::wait_until_asleep(const SessionIdentity& session) {
   const std::string query =
-      is_postgres() ? fmt::format(
-                          "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active' "
-                          "AND query LIKE '%{}%'",
-                          session.connection.value, part)
-                    : fmt::format(
-                          "SELECT COUNT(*) FROM information_schema.processlist WHERE id = {} "
-                          "AND info LIKE '%{}%'",
-                          session.connection.value, part);
-  EXPECT_TRUE(holds_within(10s, [&] { return value(query) != "0"; })) << "the session never ran " << part;
+      fmt::format("{} AND {} = {}", sleepers(), is_postgres() ? "pid" : "id", session.connection.value);
+  EXPECT_TRUE(holds_within(10s, [&] { return !value(query).empty(); })) << "the session never slept";
+}
+
+SessionIdentity TestResource::sleeper() {
+  std::string found;
+  EXPECT_TRUE(holds_within(10s, [&] { return !(found = value(sleepers())).empty(); })) << "no session slept";
+  return {.connection = {found.empty() ? 0 : std::stoull(found)}, .server_start = {}};
 }
 
 std::unique_ptr<DatabaseConnection> TestResource::connect() const {

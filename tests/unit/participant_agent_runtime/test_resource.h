@@ -41,8 +41,10 @@ class TestResource {
 
   // Waits until the session waits for a lock; fails the test if it never does.
   void wait_until_blocked(const SessionIdentity& session);
-  // Waits until the session runs a statement whose text holds `part`.
-  void wait_until_running(const SessionIdentity& session, const std::string& part);
+  // Waits until the session sleeps, in pg_sleep or SLEEP.
+  void wait_until_asleep(const SessionIdentity& session);
+  // The agent's session that sleeps, once it does; the test fails if none ever does.
+  [[nodiscard]] SessionIdentity sleeper();
 
   [[nodiscard]] std::unique_ptr<DatabaseConnection> connect() const;
   [[nodiscard]] std::unique_ptr<DatabaseConnection> connect(const ConnectOptions& options) const;
@@ -64,6 +66,8 @@ class TestResource {
 
  private:
   struct Administrator;
+
+  [[nodiscard]] std::string sleepers() const;
 
   TestResource(DatabaseKind kind, ConnectOptions administrator, std::string name);
   void install();
