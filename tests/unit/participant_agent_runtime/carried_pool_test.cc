@@ -11,8 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include <asio/executor_work_guard.hpp>
-#include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -22,6 +20,7 @@
 #include "base/runtime/clock.h"
 #include "participant_agent/runtime/running_work.h"
 #include "participant_agent/runtime/session_pool.h"
+#include "tests/unit/participant_agent_runtime/carrying_loop.h"
 #include "tests/unit/participant_agent_runtime/pool_answers.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
@@ -29,49 +28,6 @@ namespace troth::agent {
 namespace {
 
 using namespace std::chrono_literals;
-
-// The loop's own thread, so that it is stopped behind the pool.
-class CarryingLoop {
- public:
-  CarryingLoop() : thread_([this] { loop_.run(); }) {}
-  ~CarryingLoop() {
-    work_.reset();
-    thread_.join();
-  }
-  CarryingLoop(const CarryingLoop&) = delete;
-  CarryingLoop& operator=(const CarryingLoop&) = delete;
-
-  [[nodiscard]] asio::io_context& loop() { return loop_; }
-
-  template <typename Act>
-  void run(Act act) {
-    std::promise<void> done;
-    asio::post(loop_, [&] {
-      act();
-      done.set_value();
-    });
-    done.get_future().get();
-  }
-
-  // The longest turn of the loop while `act` runs elsewhere.
-  template <typename Act>
-  Duration longest_turn(Act act) {
-    Duration longest{};
-    auto acting = std::async(std::launch::async, act);
-    while (acting.wait_for(0ms) != std::future_status::ready) {
-      const Instant began = boot_now();
-      run([] {});
-      longest = std::max(longest, boot_now() - began);
-    }
-    acting.get();
-    return longest;
-  }
-
- private:
-  asio::io_context loop_;
-  asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
-  std::thread thread_;
-};
 
 class CarriedPoolTest : public DatabaseTest {
  protected:

@@ -2,20 +2,17 @@
 #include "participant_agent/runtime/carried_session.h"
 
 #include <chrono>
-#include <future>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
-#include <asio/executor_work_guard.hpp>
-#include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <gtest/gtest.h>
 
 #include "base/runtime/clock.h"
 #include "participant_agent/runtime/session_pool.h"
 #include "tests/support/holds_within.h"
+#include "tests/unit/participant_agent_runtime/carrying_loop.h"
 #include "tests/unit/participant_agent_runtime/scripted_connection.h"
 
 namespace troth::agent {
@@ -25,9 +22,9 @@ using namespace std::chrono_literals;
 
 class CarriedSessionTest : public testing::Test {
  protected:
-  CarriedSessionTest() : thread_([this] { loop_.run(); }) {
-    script_.on_loop(thread_.get_id());
-    on_loop([this] {
+  CarriedSessionTest() {
+    script_.on_loop(loop_.thread());
+    loop_.run([this] {
       pool_ = std::make_unique<SessionPool>(
           SessionPoolOptions{.resource = {"bank"},
                              .sessions = 1,
@@ -35,23 +32,11 @@ class CarriedSessionTest : public testing::Test {
           [this]() -> Result<std::unique_ptr<DatabaseConnection>> {
             return std::make_unique<ScriptedConnection>(script_);
           },
-          [this](std::function<void()> done) { asio::post(loop_, std::move(done)); }, &loop_);
+          [this](std::function<void()> done) { asio::post(loop_.loop(), std::move(done)); }, &loop_.loop());
     });
   }
   ~CarriedSessionTest() override {
-    on_loop([this] { pool_.reset(); });
-    work_.reset();
-    thread_.join();
-  }
-
-  template <typename Act>
-  void on_loop(Act act) {
-    std::promise<void> done;
-    asio::post(loop_, [&] {
-      act();
-      done.set_value();
-    });
-    done.get_future().get();
+    loop_.run([this] { pool_.reset(); });
   }
 
   struct Answered {
@@ -62,7 +47,7 @@ class CarriedSessionTest : public testing::Test {
   // Its answer, and how often it came, are looked at on the loop.
   std::shared_ptr<Answered> submit(Duration limit = 10s) {
     auto answered = std::make_shared<Answered>();
-    on_loop([this, answered, limit] {
+    loop_.run([this, answered, limit] {
       SessionTask task;
       task.start = [this](DatabaseConnection& connection) { return connection.start_branch(branch_); };
       task.run = [this](DatabaseConnection& connection) {
@@ -79,7 +64,7 @@ class CarriedSessionTest : public testing::Test {
   void expect_answer(const std::shared_ptr<Answered>& answered) {
     EXPECT_TRUE(holds_within(10s, [&] {
       int times = 0;
-      on_loop([&] { times = answered->times; });
+      loop_.run([&] { times = answered->times; });
       return times > 0;
     }));
   }
@@ -95,9 +80,7 @@ class CarriedSessionTest : public testing::Test {
   }
 
   Script script_;
-  asio::io_context loop_;
-  asio::executor_work_guard<asio::io_context::executor_type> work_{loop_.get_executor()};
-  std::thread thread_;
+  CarryingLoop loop_;
   BranchWork branch_;
   std::unique_ptr<SessionPool> pool_;
 };
@@ -216,7 +199,7 @@ TEST_F(CarriedSessionTest, TaskThatWaitedForASessionIsCarriedNext) {
 
 TEST_F(CarriedSessionTest, OldSessionIsReplacedByTheThread) {
   open();
-  on_loop([this] { pool_->renew(); });
+  loop_.run([this] { pool_->renew(); });
   expect_answer(submit());
   expect_log("close@thread open@thread run@thread clean@thread");
 }
@@ -227,7 +210,7 @@ TEST_F(CarriedSessionTest, ShutDownAsksBeforeItBreaksOff) {
   script_.arrives({Arrival::kMore});
   script_.runs_until_asked_to_stop(true);
   const auto answered = submit();
-  on_loop([this] { pool_->shut_down(); });
+  loop_.run([this] { pool_->shut_down(); });
   expect_answer(answered);
   EXPECT_EQ(script_.log().find("break_off"), std::string::npos) << script_.log();
 }
@@ -262,7 +245,7 @@ TEST_F(CarriedSessionTest, ShutDownEndsACleaningThatNeverComes) {
   script_.input();
   expect_answer(answered);
   expect_log("start@loop run@loop clean@thread");
-  on_loop([this] { pool_->shut_down(); });
+  loop_.run([this] { pool_->shut_down(); });
   expect_log("start@loop run@loop clean@thread break_off@thread close@thread");
 }
 
@@ -270,7 +253,7 @@ TEST_F(CarriedSessionTest, ShutDownHandsOverWhatTheLoopCarries) {
   open();
   script_.arrives({Arrival::kMore});
   const auto answered = submit();
-  on_loop([this] { pool_->shut_down(); });
+  loop_.run([this] { pool_->shut_down(); });
   expect_answer(answered);
   EXPECT_EQ(answered->times, 1);
   EXPECT_TRUE(script_.log().starts_with("start@loop run@thread")) << script_.log();
