@@ -14,7 +14,7 @@ set -euo pipefail
 
 readonly build_set=(
   g++ cmake ninja-build make ccache mold pkg-config thrift-compiler
-  libpqxx-dev libmysqlcppconn-dev libthrift-dev libfmt-dev libasio-dev libspdlog-dev libcli11-dev libtoml11-dev
+  libpqxx-dev libmariadb-dev libmysqlcppconn-dev libthrift-dev libfmt-dev libasio-dev libspdlog-dev libcli11-dev libtoml11-dev
   nlohmann-json3-dev libisal-dev libsystemd-dev libssl-dev libedit-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev librapidcheck-dev
 )

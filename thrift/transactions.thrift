@@ -71,7 +71,7 @@ struct StatementResult {
   1: list<common.Column> columns,  // empty for a statement that returns no rows
   2: list<common.Row> rows,
   3: i64 affected_rows,            // for a SELECT: the rows returned
-  4: optional i64 generated_key    // MySQL and MariaDB: LAST_INSERT_ID() of the statement
+  4: optional i64 generated_key    // MySQL, MariaDB: the first that an INSERT or REPLACE generated, else the last that it gave
 }
 
 struct BranchResult {

@@ -13,8 +13,8 @@ namespace troth::agent {
 namespace {
 
 // The agent's name comes last: it may hold a comma.
-constexpr std::size_t kFields = 11;
-constexpr std::size_t kOwnFields = 3;  // the guard's come behind
+constexpr std::size_t kFields = 9;
+constexpr std::size_t kOwnFields = 1;  // the guard's come behind
 
 TextRow fields_of(std::string_view text) {
   TextRow fields;
@@ -30,10 +30,9 @@ TextRow fields_of(std::string_view text) {
 
 }  // namespace
 
-// The counts are read before the look forgets them: arguments are answered from left to right.
 std::string prepare_check(const ClusterId& cluster, std::string_view look, std::string_view clean) {
   const std::string query = fmt::format(
-      "SELECT CAST(CONCAT_WS(',', GREATEST(ROW_COUNT(), 0), LAST_INSERT_ID(), {} <=> X'{}', o.incarnation, "
+      "SELECT CAST(CONCAT_WS(',', {} <=> X'{}', o.incarnation, "
       "o.nonce, o.counter, COALESCE(f.epoch, 0), COALESCE(f.sequence, 0), COALESCE(f.request_ms, 0), {}, "
       "o.agent) AS BINARY) "
       "FROM troth_owner o LEFT JOIN troth_floor f ON f.cluster = {} WHERE o.id = 1 LIMIT 1",
@@ -49,8 +48,6 @@ Result<BranchCheck> parse_check(const TextRow& row) {
   const TextRow own(fields.begin(), fields.begin() + kOwnFields);
   RowReader reader("check of a branch", own);
   BranchCheck check;
-  check.last_rows = reader.number();
-  check.last_key = reader.number();
   check.clean = reader.flag();
   check.guard.push_back(fields.back());
   check.guard.insert(check.guard.end(), fields.begin() + kOwnFields, fields.end() - 1);

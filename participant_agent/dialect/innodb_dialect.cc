@@ -1,10 +1,11 @@
-// Each text is one statement: the drivers do not walk several results cleanly.
+// Each text is one statement, whose answer is its own.
 #include "participant_agent/dialect/innodb_dialect.h"
 
 #include <fmt/format.h>
 
 #include "participant_agent/dialect/dialects.h"
 #include "participant_agent/dialect/literals.h"
+#include "participant_agent/dialect/session_traces.h"
 #include "participant_agent/dialect/xid.h"
 
 namespace troth::agent {
@@ -97,6 +98,7 @@ Texts InnodbDialect::set_up_session(const SessionSettings& settings) const {
               "SET SESSION sql_mode = CONCAT(@@GLOBAL.sql_mode, ',STRICT_TRANS_TABLES,STRICT_ALL_TABLES')",
               "SET SESSION autocommit = 1", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
               "SET SESSION time_zone = '+00:00'"};
+  if (kind() == DatabaseKind::kMysql) texts.emplace_back(kTrackSession);
   if (settings.lock_wait_timeout.count() > 0) {
     texts.push_back(
         fmt::format("SET SESSION innodb_lock_wait_timeout = {}", whole_seconds(settings.lock_wait_timeout)));

@@ -204,6 +204,16 @@ constexpr auto kOwnWords = std::to_array<std::string_view>({
 });
 static_assert(std::ranges::is_sorted(kSettings));
 
+// One that holds nothing is as one that is not there; none can be dropped. Every further word of this is evaluated for
+// each branch.
+std::string count_variables(DatabaseKind kind) {
+  return fmt::format(", (SELECT COUNT(*) FROM {} variable_value IS NOT NULL)",
+                     kind == DatabaseKind::kMariadb
+                         ? "information_schema.user_variables WHERE"
+                         : "performance_schema.user_variables_by_thread WHERE thread_id = "
+                           "PS_CURRENT_THREAD_ID() AND");
+}
+
 }  // namespace
 
 Texts read_session_settings() {
@@ -220,16 +230,15 @@ std::string look_expression(DatabaseKind kind, const std::vector<std::string>& s
       "COALESCE(CURRENT_ROLE(), '-'), ABS(TIMESTAMPDIFF(SECOND, SYSDATE(), NOW())) > 2";
   for (const std::string& setting : settings)
     look += fmt::format(", @@SESSION.{}", setting);
-  if (variables) {
-    // One that holds nothing is as one that is not there; none can be dropped. Every further word of this is evaluated
-    // for each branch.
-    look += fmt::format(", (SELECT COUNT(*) FROM {} variable_value IS NOT NULL)",
-                        kind == DatabaseKind::kMariadb
-                            ? "information_schema.user_variables WHERE"
-                            : "performance_schema.user_variables_by_thread WHERE thread_id = "
-                              "PS_CURRENT_THREAD_ID() AND");
-  }
+  if (variables) look += count_variables(kind);
   return look + ") AS BINARY)";
+}
+
+std::string untracked_look_expression(bool variables) {
+  return fmt::format(
+      "CAST(CONCAT_WS(',', RELEASE_ALL_LOCKS(), LAST_INSERT_ID(0), COALESCE(CURRENT_ROLE(), '-'), "
+      "@@SESSION.session_track_state_change{}) AS BINARY)",
+      variables ? count_variables(DatabaseKind::kMysql) : "");
 }
 
 Texts prepare_look(std::string_view look) {

@@ -21,6 +21,12 @@ namespace troth::agent {
 // `variables` it does not count them, for a role that may not see them.
 [[nodiscard]] std::string look_expression(DatabaseKind kind, const std::vector<std::string>& settings,
                                           bool variables);
+// MySQL: the part of the look that the server does not tell by itself. With `session_track_state_change` it marks the answer
+// of a statement that set a setting, a variable or the schema, however deep in triggers and functions; not a variable that
+// an expression assigned (`:=`, SELECT .. INTO), a named lock, a role, nor that somebody has switched it off.
+[[nodiscard]] std::string untracked_look_expression(bool variables);
+inline constexpr std::string_view kTrackSession = "SET SESSION session_track_state_change = ON";
+
 // Prepares `troth_look`, whose answer is one row with the look.
 [[nodiscard]] Texts prepare_look(std::string_view look);
 inline constexpr std::string_view kLook = "EXECUTE troth_look";

@@ -7,7 +7,7 @@
 // and nothing can still run for it; where the connection went, `Lost` leaves that to whoever ends the
 // backend.
 //
-// Behind it: Postgres (libpqxx), MySQL and MariaDB (MySQL Connector/C++), and do-nothing ones in tests/.
+// Behind it: Postgres (libpqxx), MySQL and MariaDB (libmariadb), and do-nothing ones in tests/.
 #pragma once
 
 #include <chrono>
@@ -208,15 +208,5 @@ class DatabaseConnection {
 // is none.
 [[nodiscard]] Result<std::unique_ptr<DatabaseConnection>> connect_to(DatabaseKind kind,
                                                                      const ConnectOptions& options);
-
-// What a thread that uses connections must hold for as long as it does (the MySQL driver keeps state per
-// thread).
-class DriverThread {
- public:
-  DriverThread();
-  ~DriverThread();
-  DriverThread(const DriverThread&) = delete;
-  DriverThread& operator=(const DriverThread&) = delete;
-};
 
 }  // namespace troth::agent

@@ -1,35 +1,56 @@
 // participant_agent/runtime/mysql_answers.h
 //
-// The answers to a text of several statements, walked by their number: the driver's "no more results" cannot be told from
-// a statement without rows.
+// A text of several statements, sent at once, and its answers, one for each statement, up to the first error.
 #pragma once
 
-#include <string>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
 
+#include <mysql.h>
+
+#include "participant_agent/dialect/database_error.h"
 #include "participant_agent/dialect/dialect.h"
-
-namespace sql {
-class Statement;
-}  // namespace sql
+#include "participant_agent/dialect/mysql_packets.h"
 
 namespace troth::agent {
 
-class Answers {
- public:
-  // Sent with the first `next`.
-  Answers(sql::Statement& statement, const Texts& texts);
+struct MysqlAnswer {
+  TextRows rows;
+  bool has_rows = false;
+  std::uint64_t changed = 0;  // rows, where it has none
+  std::uint64_t key = 0;      // of an INSERT; 0: none
+  // MySQL, with `session_track_state_change`: the statement, or what it called, set something in the session.
+  bool changed_session = false;
+};
 
-  // The rows of the next text; throws what the driver throws, and then there is no other.
-  [[nodiscard]] TextRows next();
-  void skip(std::size_t count);
-  // Of the last `next`.
-  [[nodiscard]] bool has_rows() const { return has_rows_; }
+class MysqlAnswers {
+ public:
+  MysqlAnswers(MYSQL& connection, DatabaseKind kind) : connection_(connection), kind_(kind) {}
+
+  // All answers to what was sent before have been read. What goes wrong is told by the next `next`.
+  void send(const Texts& texts);
+  // Waits. Behind an error there is no other.
+  [[nodiscard]] std::expected<MysqlAnswer, DatabaseError> next();
+  [[nodiscard]] std::size_t left() const { return left_; }
+  [[nodiscard]] std::size_t read() const { return sent_ - left_; }
+
+  // Does not wait, and reads nothing: of the first answers to a text, as they lie in `socket`, the connection's own. Until
+  // all have come, the socket has input only when more has come than lies there, or its end. Only for TCP without TLS:
+  // nobody sees what is encrypted, and a Unix socket always has the input that nobody has read.
+  [[nodiscard]] ArrivedAnswers arrived(int socket);
 
  private:
-  sql::Statement& statement_;
-  const std::string text_;
-  bool is_sent_ = false;
-  bool has_rows_ = false;
+  [[nodiscard]] std::unexpected<DatabaseError> failed(DatabaseError error);
+  [[nodiscard]] bool told_of_a_change() const;
+
+  MYSQL& connection_;
+  const DatabaseKind kind_;
+  std::size_t sent_ = 0;
+  std::size_t left_ = 0;
+  std::optional<DatabaseError> not_sent_;
+  std::size_t seen_ = 0;  // octets that lie in the socket
 };
 
 }  // namespace troth::agent

@@ -1,42 +1,41 @@
 // participant_agent/runtime/mysql_binding.h
 //
-// Typed values into and out of MySQL Connector/C++. Everything here throws what the driver throws.
+// Typed values into libmariadb's prepared statements.
 #pragma once
 
+#include <cstdint>
+#include <deque>
 #include <memory>
-#include <sstream>
+#include <string>
 #include <vector>
 
-#include "base/result.h"
-#include "participant_agent/dialect/sql_value.h"
-#include "participant_agent/dialect/statement.h"
-#include "participant_agent/runtime/sql_connection.h"
+#include <mysql.h>
 
-namespace sql {
-class PreparedStatement;
-class ResultSet;
-class ResultSetMetaData;
-}  // namespace sql
+#include "participant_agent/dialect/database_kind.h"
+#include "participant_agent/dialect/sql_value.h"
 
 namespace troth::agent {
 
-// Parameters bound to a statement; must live until it has run, because the driver reads octets only then.
+struct CloseMysqlStatement {
+  void operator()(MYSQL_STMT* statement) const { mysql_stmt_close(statement); }
+};
+using MysqlStatement = std::unique_ptr<MYSQL_STMT, CloseMysqlStatement>;
+
+// Must live until the statement has run; so must the values.
 class BoundParameters {
  public:
-  BoundParameters(DatabaseKind kind, sql::PreparedStatement& statement, const std::vector<Value>& parameters);
+  BoundParameters(DatabaseKind kind, const std::vector<Value>& parameters);
+  BoundParameters(const BoundParameters&) = delete;
+  BoundParameters& operator=(const BoundParameters&) = delete;
+
+  // False: the error is the statement's.
+  [[nodiscard]] bool bind_to(MYSQL_STMT& statement);
 
  private:
-  std::vector<std::unique_ptr<std::istringstream>> octets_;
+  const std::vector<Value>& parameters_;
+  std::vector<MYSQL_BIND> binds_;
+  std::deque<std::string> texts_;      // that stand nowhere else
+  std::deque<std::uint64_t> numbers_;  // and the bits of numbers
 };
-
-// In which of its two protocols the server sends rows.
-enum class RowForm : std::uint8_t { kBinary, kText };
-
-// Adds columns and rows; stops at the budget's end, and refuses what this form of rows has rounded.
-[[nodiscard]] Status read_rows(sql::ResultSet& rows, RowForm form, ResultBudget& budget,
-                               StatementResult& read);
-
-// Columns that the driver cannot read in binary form: MySQL's JSON, geometries, the longest decimals.
-[[nodiscard]] bool driver_cannot_read(sql::ResultSetMetaData& columns, unsigned column);
 
 }  // namespace troth::agent

@@ -73,11 +73,16 @@ std::string decimal_text(DatabaseKind kind, const Decimal& decimal) {
   return plain_text(*digits, scale_of(kind, decimal, *digits));
 }
 
+bool travels_alone(const Bytes& bytes) {
+  constexpr std::size_t kLarge = 65'536;
+  return bytes.octets.size() > kLarge;
+}
+
 std::size_t packet_bytes(const std::vector<Value>& parameters) {
   std::size_t together = 0;
   std::size_t largest = 0;
   for (const Value& value : parameters) {
-    if (const auto* bytes = std::get_if<Bytes>(&value.is)) {
+    if (const auto* bytes = std::get_if<Bytes>(&value.is); bytes != nullptr && travels_alone(*bytes)) {
       largest = std::max(largest, bytes->octets.size());
     } else {
       together += size_of(value);
@@ -110,15 +115,6 @@ std::optional<std::string> timestamp_in_utc(std::string_view text) {
                      static_cast<unsigned>(utc_date.month()), static_cast<unsigned>(utc_date.day()),
                      time.hours().count(), time.minutes().count(), time.seconds().count(),
                      text.substr(19, zone_at - 19));
-}
-
-std::string with_fraction(std::string text, unsigned digits) {
-  const std::size_t point = text.find('.');
-  std::string fraction = point == std::string::npos ? "" : text.substr(point + 1);
-  if (point != std::string::npos) text.resize(point);
-  if (digits == 0) return text;
-  fraction.resize(digits, '0');
-  return text + "." + fraction;
 }
 
 }  // namespace troth::agent

@@ -23,14 +23,14 @@ namespace troth::agent {
 // The text that such a placeholder is bound to: no exponent, s digits behind the point.
 [[nodiscard]] std::string decimal_text(DatabaseKind kind, const Decimal& decimal);
 
-// What one packet must carry of the parameters, and the largest of those that travel in packets of their own.
+// Too large for the statement's own packet.
+[[nodiscard]] bool travels_alone(const Bytes& bytes);
+// What one packet must carry of the parameters; and the largest of those that travel alone, for which the server's limit
+// is the same.
 [[nodiscard]] std::size_t packet_bytes(const std::vector<Value>& parameters);
 
 // A timestamp with a zone as UTC without one: sessions run in UTC, and not every server reads a zone.
 // Nothing: the text is not of the contract's form.
 [[nodiscard]] std::optional<std::string> timestamp_in_utc(std::string_view text);
-
-// A time of day or a timestamp with exactly `digits` behind the point; the driver writes six or none.
-[[nodiscard]] std::string with_fraction(std::string text, unsigned digits);
 
 }  // namespace troth::agent

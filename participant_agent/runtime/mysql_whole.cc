@@ -108,17 +108,12 @@ WholeTexts whole_texts(DatabaseKind kind, Texts beginning, const std::vector<Who
     return texts.size();
   };
   whole.begins = append(std::move(beginning));
-  // A text between the last statement and the check would count itself.
-  Texts forgetting = forget_parameters(kind, forgets);
   for (const WholeStatement& statement : statements) {
     const std::size_t texts =
         append(statement.written.empty() ? run_numbered(kind, statement) : Texts{statement.written});
-    const bool counts = &statement != &statements.back() || !forgetting.empty();
-    whole.steps.push_back(
-        {.before = texts - 1, .may_generate_key = statement.may_generate_key, .counts = counts});
-    if (counts) whole.texts.emplace_back(kReadCounts);
+    whole.steps.push_back({.before = texts - 1, .may_generate_key = statement.may_generate_key});
   }
-  whole.forgets = append(std::move(forgetting));
+  whole.forgets = append(forget_parameters(kind, forgets));
   whole.texts.emplace_back(kCheck);
   whole.ends = append(std::move(ending));
   return whole;

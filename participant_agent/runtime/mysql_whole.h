@@ -31,12 +31,6 @@ inline constexpr std::size_t kMostWholeStatements = 32;
 // MySQL: what a `prepare_numbered` that failed may have left.
 [[nodiscard]] Texts forget_prepared_text(DatabaseKind kind);
 
-// Behind a client's statement that is not the last: how many rows it counted, and the session's last generated key. (The
-// driver tells of the first statement of a text only.) Digits as octets, and a LIMIT: whatever a trigger made of
-// `character_set_results` and `sql_select_limit`.
-inline constexpr std::string_view kReadCounts =
-    "SELECT CAST(ROW_COUNT() AS BINARY), CAST(LAST_INSERT_ID() AS BINARY) LIMIT 1";
-
 struct WholeStatement {
   std::string written;  // with its values; empty: it runs by its number
   unsigned number = 0;
@@ -52,7 +46,6 @@ struct WholeTexts {
   struct Step {
     std::size_t before = 0;  // texts in front of the client's statement
     bool may_generate_key = false;
-    bool counts = false;  // by a text of its own, not with the check
   };
   Texts texts;
   std::size_t begins = 0;  // the last of them inserts the marker

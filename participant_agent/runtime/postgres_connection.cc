@@ -227,7 +227,7 @@ class PostgresConnection final : public SqlConnection {
   [[nodiscard]] bool has_sent() override { return sent_.all && PQflush(libpq()) == 0; }
 
   // Rows are read one by one, and their types asked for: not on a loop.
-  [[nodiscard]] bool is_ready_for(const BranchWork& work) const override {
+  [[nodiscard]] bool is_ready_for(const BranchWork& work) override {
     return is_small(work) && std::ranges::all_of(work.statements, [&](const Statement& statement) {
              const PreparedText* known = prepared_.peek(statement.sql);
              return known != nullptr && !known->returns_rows &&

@@ -49,7 +49,6 @@ void Session::stop() {
 }
 
 void Session::run() {
-  const DriverThread driver_thread;
   for (;;) {
     std::optional<Given> given;
     {

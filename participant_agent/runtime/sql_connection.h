@@ -119,7 +119,7 @@ class SqlConnection : public DatabaseConnection {
 
   // For those that have a descriptor. May this work be sent whole without asking the server anything, and is its answer
   // small?
-  [[nodiscard]] virtual bool is_ready_for(const BranchWork& /*work*/) const { return false; }
+  [[nodiscard]] virtual bool is_ready_for(const BranchWork& /*work*/) { return false; }
   // One text, answered by nothing but success.
   virtual void send_text(const std::string& /*text*/) {}
   [[nodiscard]] virtual Answer<TextAnswer> read_text() { return {}; }
@@ -148,6 +148,7 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] std::unexpected<ClassifiedError> failed(Speaker speaker, const DatabaseError& reported);
   // What is set now must be taken away behind this branch.
   void leaves_traces() { ran_clients_statements_ = true; }
+  [[nodiscard]] bool has_traces() const { return ran_clients_statements_; }
   // The session is closed after this branch; a tied one when the branch has ended.
   void doubt() {
     doubted_ = true;

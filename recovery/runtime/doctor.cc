@@ -123,7 +123,6 @@ class Examination {
                   fmt::format("{} has no resource '{}'{}", command_.config, wanted,
                               nearest ? fmt::format("; did you mean '{}'?", *nearest) : ""));
     }
-    const agent::DriverThread driver;
     for (const auto& resource : settings.resources) {
       const bool chosen = command_.resources.empty() ||
                           std::ranges::find(command_.resources, resource.name) != command_.resources.end();

@@ -32,7 +32,7 @@ class DatabaseAsker {
   agent::DeadlineWatch watch_;
 };
 
-// Needs a DriverThread. Not reached: the facts say why.
+// Not reached: the facts say why.
 [[nodiscard]] ResourceFacts gather(const ConfiguredResource& configured, DatabaseAsker& asker);
 
 // What stands between this role and the database, seen by what sessions do.

@@ -267,7 +267,6 @@ ExitCode run(const InstallCommand& command, const Surroundings& around, Console&
   const auto& resource = configured->resource;
   if (command.print) return print(command, resource, console);
 
-  const agent::DriverThread driver;
   const auto database = connect(command, resource);
   if (!database) {
     return console.complain(

@@ -220,17 +220,15 @@ TEST(BranchCheck, TextHoldsTheGuardAndTheLookAndReadsBack) {
   EXPECT_NE(prepare.find("@@GLOBAL.innodb_flush_log_at_trx_commit <> 1"), std::string::npos);
   EXPECT_TRUE(prepare.ends_with("LIMIT 1'"));
 
-  const auto check = parse_check({"2,17,1,3,00000000000000ff,9,5,4,1000,,agent,a"});
+  const auto check = parse_check({"1,3,00000000000000ff,9,5,4,1000,,agent,a"});
   ASSERT_TRUE(check.has_value()) << check.error().message;
-  EXPECT_EQ(check->last_rows, 2U);
-  EXPECT_EQ(check->last_key, 17U);
   EXPECT_TRUE(check->clean);
   const auto guard = parse_guard(check->guard);
   ASSERT_TRUE(guard.has_value()) << guard.error().message;
   EXPECT_EQ(guard->owner, (OwnerRow{{"agent,a"}, {3}, {255}, 9}));
   EXPECT_EQ(guard->floors, (Floors{{{5}, {4}}, 1000}));
   EXPECT_EQ(guard->not_durable, "");
-  const auto not_durable = parse_check({"2,17,0,3,00000000000000ff,9,5,4,1000,sync_binlog is not 1,a"});
+  const auto not_durable = parse_check({"0,3,00000000000000ff,9,5,4,1000,sync_binlog is not 1,a"});
   ASSERT_TRUE(not_durable.has_value());
   EXPECT_FALSE(not_durable->clean);
   EXPECT_EQ(parse_guard(not_durable->guard)->not_durable, "sync_binlog is not 1");
@@ -239,9 +237,9 @@ TEST(BranchCheck, TextHoldsTheGuardAndTheLookAndReadsBack) {
 // As with EMPTY_STRING_IS_NULL, where a field is left out.
 TEST(BranchCheck, RowThatLacksAFieldIsRefused) {
   for (const TextRow& row :
-       {TextRow{}, TextRow{std::nullopt}, TextRow{""}, TextRow{"2,17,1,3,00000000000000ff,9,5,4,1000,agent"},
-        TextRow{"-1,17,1,3,ff,9,5,4,1000,,a"}, TextRow{"2,17,2,3,ff,9,5,4,1000,,a"},
-        TextRow{"2,17,1,3,ff,9,5,4,1000,,a", "more"}}) {
+       {TextRow{}, TextRow{std::nullopt}, TextRow{""}, TextRow{"1,3,00000000000000ff,9,5,4,1000,agent"},
+        TextRow{"1,-3,ff,9,5,4,1000,,a"}, TextRow{"2,3,ff,9,5,4,1000,,a"},
+        TextRow{"1,3,ff,9,5,4,1000,,a", "more"}}) {
     const auto check = parse_check(row);
     ASSERT_FALSE(check.has_value());
     EXPECT_EQ(check.error().code, ErrorCode::kCorrupt);

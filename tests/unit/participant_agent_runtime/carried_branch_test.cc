@@ -1,5 +1,5 @@
-// A Postgres branch that an event loop carries: what it sends ahead, what it learns of it without waiting, and that
-// whatever does not go well ends as it does on a thread.
+// A branch that an event loop carries: what it sends ahead, what it learns of it without waiting, and that whatever does not
+// go well ends as it does on a thread.
 #include <algorithm>
 #include <chrono>
 #include <string>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/runtime/clock.h"
+#include "participant_agent/runtime/deadline_watch.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
 namespace troth::agent {
@@ -20,6 +21,15 @@ using namespace std::chrono_literals;
 
 class CarriedBranchTest : public DatabaseTest {
  protected:
+  void SetUp() override {
+    DatabaseTest::SetUp();
+    if (resource_ != nullptr) resource().takes_for_a_wait(10s);
+  }
+
+  static bool look_for_input(const DatabaseConnection& session, int milliseconds) {
+    pollfd input{.fd = *session.descriptor(), .events = POLLIN, .revents = 0};
+    return ::poll(&input, 1, milliseconds) > 0;
+  }
   // As the loop does it. Fails the test after ten seconds.
   static Arrival wait_for(DatabaseConnection& session) {
     const Instant give_up = boot_now() + 10s;
@@ -30,21 +40,32 @@ class CarriedBranchTest : public DatabaseTest {
         ADD_FAILURE() << "nothing has arrived";
         return Arrival::kIll;
       }
-      pollfd input{.fd = *session.descriptor(), .events = POLLIN, .revents = 0};
-      static_cast<void>(::poll(&input, 1, 100));
+      static_cast<void>(look_for_input(session, 100));
     }
   }
 
-  // One that knows the statements of `transfer`.
+  // One that knows the statements of `transfer`, and what its branches are checked with.
   std::unique_ptr<DatabaseConnection> ready_session() {
     auto session = resource().connect();
-    const BranchWork work = resource().transfer(2, 0);
-    EXPECT_FALSE(session->start_branch(work)) << "the statement is not prepared yet";
-    EXPECT_TRUE(ended_as<Prepared>(session->run_branch(work)));
-    EXPECT_TRUE(session->clean_up());
-    EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
-    EXPECT_TRUE(session->clean_up());
+    for (int round = 0; round < (resource().is_postgres() ? 1 : 2); ++round) {
+      const BranchWork work = resource().transfer(2, 0);
+      EXPECT_FALSE(session->start_branch(work)) << "not everything is prepared yet";
+      run_and_undo(*session, work);
+    }
     return session;
+  }
+
+  void run_and_undo(DatabaseConnection& session, const BranchWork& work) {
+    EXPECT_TRUE(ended_as<Prepared>(session.run_branch(work)));
+    end(session, work, PreparedEnding::kRollBack);
+  }
+  // MariaDB's session is tied until then.
+  static void end(DatabaseConnection& session, const BranchWork& work, PreparedEnding ending) {
+    if (session.condition() == ConnectionCondition::kIdle) {
+      EXPECT_TRUE(session.clean_up());
+    }
+    EXPECT_TRUE(session.finish_prepared(work.start.id, ending).has_value());
+    EXPECT_TRUE(session.clean_up());
   }
 
   void expect_started(DatabaseConnection& session, const BranchWork& work) {
@@ -64,7 +85,12 @@ class CarriedBranchTest : public DatabaseTest {
     EXPECT_EQ(std::ranges::find(list->branches, work.start.id, &PreparedRow::branch), list->branches.end());
   }
 };
-TROTH_FOR_POSTGRES(CarriedBranchTest);
+TROTH_FOR_EVERY_DATABASE(CarriedBranchTest);
+
+class CarriedPostgresTest : public CarriedBranchTest {};
+TROTH_FOR_POSTGRES(CarriedPostgresTest);
+class CarriedInnodbTest : public CarriedBranchTest {};
+TROTH_FOR_INNODB(CarriedInnodbTest);
 
 TEST_P(CarriedBranchTest, BranchAndCommitArriveAndAreRunWithoutWaiting) {
   const auto session = ready_session();
@@ -77,20 +103,24 @@ TEST_P(CarriedBranchTest, BranchAndCommitArriveAndAreRunWithoutWaiting) {
     ASSERT_EQ(result.results.size(), 1U);
     EXPECT_EQ(result.results[0].affected, 1U);
     EXPECT_TRUE(result.times.begin.has_value());
-    ASSERT_EQ(wait_for(*session), Arrival::kWell);
-    EXPECT_TRUE(session->clean_up());
-
-    ASSERT_TRUE(session->start_finishing(work.start.id, PreparedEnding::kCommit));
-    ASSERT_EQ(wait_for(*session), Arrival::kWell);
-    EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
-    EXPECT_EQ(wait_for(*session), Arrival::kWell) << "Troth's own text leaves nothing to clean";
-    EXPECT_TRUE(session->clean_up());
+    if (std::get<Prepared>(result.outcome).tied) {
+      EXPECT_FALSE(session->start_finishing(work.start.id, PreparedEnding::kCommit));
+      end(*session, work, PreparedEnding::kCommit);
+    } else {
+      ASSERT_EQ(wait_for(*session), Arrival::kWell);
+      EXPECT_TRUE(session->clean_up());
+      ASSERT_TRUE(session->start_finishing(work.start.id, PreparedEnding::kCommit));
+      ASSERT_EQ(wait_for(*session), Arrival::kWell);
+      EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+      EXPECT_EQ(wait_for(*session), Arrival::kWell) << "Troth's own text leaves nothing to clean";
+      EXPECT_TRUE(session->clean_up());
+    }
     EXPECT_EQ(resource().balance(1), std::to_string(100 + 5 * round));
     EXPECT_EQ(resource().marker(work.start.id), "committed");
   }
 }
 
-TEST_P(CarriedBranchTest, BranchWithItsCommentIsCarriedToo) {
+TEST_P(CarriedPostgresTest, BranchWithItsCommentIsCarriedToo) {
   const auto session = ready_session();
   BranchWork work = resource().transfer(1, 5);
   work.comment = "/* label='rent' */ ";
@@ -111,9 +141,7 @@ TEST_P(CarriedBranchTest, WhatMayAskTheServerOrAnswersMuchIsNotStarted) {
   BranchWork reads = resource().transfer(1, 5);
   reads.statements.push_back(
       resource().statement("SELECT balance FROM accounts WHERE id = ?", {{std::int64_t{1}}}));
-  EXPECT_TRUE(ended_as<Prepared>(session->run_branch(reads)));
-  EXPECT_TRUE(session->clean_up());
-  EXPECT_TRUE(session->finish_prepared(reads.start.id, PreparedEnding::kRollBack).has_value());
+  run_and_undo(*session, reads);
   reads.start.id.transaction.sequence.value += 1000;
   EXPECT_FALSE(session->start_branch(reads)) << "rows are read where they may be waited for";
 
@@ -123,7 +151,7 @@ TEST_P(CarriedBranchTest, WhatMayAskTheServerOrAnswersMuchIsNotStarted) {
   EXPECT_FALSE(session->start_branch(large));
 }
 
-TEST_P(CarriedBranchTest, WhatTheSessionDoesNotKnowAnyMoreIsNotStarted) {
+TEST_P(CarriedPostgresTest, WhatTheSessionDoesNotKnowAnyMoreIsNotStarted) {
   ConnectOptions small = resource().options();
   small.statement_cache = 2;
   const auto session = resource().connect(small);
@@ -157,7 +185,7 @@ TEST_P(CarriedBranchTest, WhatTheSessionDoesNotKnowAnyMoreIsNotStarted) {
 }
 
 // Its rows are there, and count, though they hold nothing.
-TEST_P(CarriedBranchTest, SelectOfNoColumnsIsCountedHoweverItRuns) {
+TEST_P(CarriedPostgresTest, SelectOfNoColumnsIsCountedHoweverItRuns) {
   const auto session = ready_session();
   for (int round = 0; round < 2; ++round) {
     BranchWork work = resource().transfer(1, 5);
@@ -182,8 +210,7 @@ TEST_P(CarriedBranchTest, StatementThatFailsIsIllAndRefusedAsOnAThread) {
   const BranchWork next = resource().transfer(1, 5);
   expect_started(*session, next);
   EXPECT_EQ(wait_for(*session), Arrival::kWell);
-  EXPECT_TRUE(ended_as<Prepared>(session->run_branch(next)));
-  EXPECT_TRUE(session->finish_prepared(next.start.id, PreparedEnding::kRollBack).has_value());
+  run_and_undo(*session, next);
 }
 
 TEST_P(CarriedBranchTest, MissedExpectationIsIllAndThePreparedBranchTakenBack) {
@@ -209,8 +236,7 @@ TEST_P(CarriedBranchTest, MarkerThatIsTakenIsIllAndTold) {
   const auto session = ready_session();
   const BranchWork work = resource().transfer(1, 5);
   EXPECT_TRUE(ended_as<Prepared>(session->run_branch(work)));
-  EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
-  EXPECT_TRUE(session->clean_up());
+  end(*session, work, PreparedEnding::kCommit);
   expect_started(*session, work);
   EXPECT_EQ(wait_for(*session), Arrival::kIll);
   const WorkResult result = session->run_branch(work);
@@ -270,7 +296,7 @@ TEST_P(CarriedBranchTest, BranchThatIsInterruptedWhileItWaitsIsRefused) {
 }
 
 // libpq closes what was broken off, and its number is soon another's.
-TEST_P(CarriedBranchTest, NothingElseIsBrokenOffBehindIt) {
+TEST_P(CarriedPostgresTest, NothingElseIsBrokenOffBehindIt) {
   const auto session = ready_session();
   const int number = *session->descriptor();
   const BranchWork work = resource().transfer(1, 5);
@@ -309,8 +335,99 @@ TEST_P(CarriedBranchTest, UnknownBranchIsIllAndItsEndNeitherSuccessNorFailure) {
   ASSERT_TRUE(session->list_prepared().has_value());
 }
 
+// Behind the check nothing more comes: what it found is the thread's.
+TEST_P(CarriedInnodbTest, SessionThatATriggerSpoiledIsNotCleanedOnTheLoop) {
+  const auto session = ready_session();
+  resource().run(
+      "CREATE TRIGGER spoils BEFORE UPDATE ON accounts FOR EACH ROW SET SESSION lock_wait_timeout = 7");
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  ASSERT_EQ(wait_for(*session), Arrival::kWell);
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+  if (session->condition() == ConnectionCondition::kIdle) {
+    EXPECT_EQ(session->arrived(), Arrival::kIll);
+  }
+  EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+  EXPECT_FALSE(session->clean_up());
+}
+
+// [T11] The servers do not keep a statement's time (the dialect's server_times_statements); it begins with the statement.
+TEST_P(CarriedInnodbTest, EachStatementHasItsOwnTime) {
+  const auto session = ready_session();
+  DeadlineWatch watch{DeadlineWatchOptions{}};
+  const auto holder = resource().connect();
+  const BranchWork held = resource().transfer(1, 1);
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  BranchWork work = resource().transfer(2, 5);
+  work.statements.push_back(resource().transfer(1, 5).statements.front());
+  work.start.statement_timeout = 300ms;
+  work.watch = &watch;
+  expect_started(*session, work);
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  const WorkResult result = session->run_branch(work);
+  const Error error = refusal_of(result);
+  EXPECT_EQ(error.code, ErrorCode::kTimeout) << describe(result);
+  EXPECT_EQ(error.statement, 2U);
+  EXPECT_NE(error.message.find("statement_timeout_ms"), std::string::npos) << error.message;
+  EXPECT_EQ(resource().balance(2), "100");
+  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+}
+
+TEST_P(CarriedInnodbTest, WaitOfAStatementIsNotTakenForTheMarkers) {
+  resource().takes_for_a_wait(300ms);
+  const auto session = ready_session();
+  const auto holder = resource().connect();
+  const BranchWork held = resource().transfer(1, 1);
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  for (const Instant sees = boot_now() + 600ms; boot_now() < sees;) {
+    EXPECT_EQ(session->arrived(), Arrival::kMore);
+    static_cast<void>(look_for_input(*session, 10));
+  }
+  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  ASSERT_EQ(wait_for(*session), Arrival::kWell);
+  run_and_undo(*session, work);
+}
+
+// What has come and cannot be read yet is no reason to look again.
+TEST_P(CarriedInnodbTest, LoopSleepsWhileOnlyAPartHasCome) {
+  const auto session = ready_session();
+  const auto holder = resource().connect();
+  const BranchWork held = resource().transfer(1, 1);
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  resource().wait_until_blocked(session->session_identity());
+  EXPECT_EQ(session->arrived(), Arrival::kMore);
+  EXPECT_FALSE(look_for_input(*session, 200));
+  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  ASSERT_EQ(wait_for(*session), Arrival::kWell);
+  run_and_undo(*session, work);
+}
+
+// A socket of another name is broken off: the number that the driver gives back may be anybody's.
+TEST_P(CarriedInnodbTest, NothingElseIsBrokenOffBehindIt) {
+  auto session = ready_session();
+  const std::shared_ptr<Cancellation> cancellation = session->cancellation();
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  cancellation->break_off();
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  EXPECT_TRUE(ended_as<Lost>(session->run_branch(work)));
+  const int number = *session->descriptor();
+  session.reset();
+  int others[2] = {-1, -1};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);
+  EXPECT_LE(others[0], number) << "this test needs a number that was given back";
+  cancellation->break_off();
+  EXPECT_EQ(::send(others[0], "x", 1, MSG_NOSIGNAL), 1);
+  ::close(others[0]);
+  ::close(others[1]);
+}
+
 // What cannot be taken away closes the session, and what can is away.
-TEST_P(CarriedBranchTest, TracesAreTakenAwayBehindIt) {
+TEST_P(CarriedPostgresTest, TracesAreTakenAwayBehindIt) {
   resource().run(
       "CREATE FUNCTION leave_traces() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
       "PERFORM set_config('search_path', 'pg_temp', false); PERFORM pg_advisory_lock(7); RETURN NEW; END $$");

@@ -48,7 +48,6 @@ TEST_P(ContentionTest, DeadlockEndsOneOfTwoBranchesAndTheOtherPrepares) {
   const BranchWork two = both(2, 1);
   WorkResult other;
   std::thread thread([&] {
-    const DriverThread driver;
     other = second->run_branch(two);
   });
   const WorkResult mine = first->run_branch(one);
@@ -240,7 +239,6 @@ TEST_P(ContentionTest, MarkerThatWaitedDoesNotStopOthers) {
   waits.start.id.branch = {2};
   WorkResult waited;
   std::thread thread([&] {
-    const DriverThread driver;
     waited = waiter->run_branch(waits);
   });
   resource().wait_until_blocked(waiter->session_identity());

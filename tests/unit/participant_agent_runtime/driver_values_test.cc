@@ -68,26 +68,21 @@ TEST(MysqlWhole, TextsAreCountedByTheirPart) {
   EXPECT_EQ(
       mysql.texts,
       (Texts{"b1", "b2", "SET @troth_p1 = 5, @troth_p2 = ''", "EXECUTE troth_s1 USING @troth_p1, @troth_p2",
-             std::string(kReadCounts), "EXECUTE troth_s7", std::string(kReadCounts), "UPDATE t SET a = 5 ",
-             std::string(kReadCounts), "INSERT INTO t VALUES (1)", std::string(kReadCounts),
+             "EXECUTE troth_s7", "UPDATE t SET a = 5 ", "INSERT INTO t VALUES (1)",
              "SET @troth_p1 = NULL, @troth_p2 = NULL, @troth_p3 = NULL", "EXECUTE troth_check", "e"}));
   EXPECT_EQ(mysql.begins, 2U);
   std::vector<std::size_t> before;
   for (const WholeTexts::Step& step : mysql.steps)
     before.push_back(step.before);
   EXPECT_EQ(before, (std::vector<std::size_t>{1, 0, 0, 0}));
-  EXPECT_TRUE(mysql.steps.at(3).counts) << "what forgets stands between it and the check";
   EXPECT_EQ(mysql.forgets, 1U);
   EXPECT_EQ(mysql.ends, 1U);
   const WholeTexts mariadb = whole_texts(DatabaseKind::kMariadb, {"b1", "b2"}, statements, {"e"}, 3);
   EXPECT_EQ(mariadb.texts,
-            (Texts{"b1", "b2", "EXECUTE troth_s1 USING 5, ''", std::string(kReadCounts), "EXECUTE troth_s7",
-                   std::string(kReadCounts), "UPDATE t SET a = 5 ", std::string(kReadCounts),
+            (Texts{"b1", "b2", "EXECUTE troth_s1 USING 5, ''", "EXECUTE troth_s7", "UPDATE t SET a = 5 ",
                    "INSERT INTO t VALUES (1)", "EXECUTE troth_check", "e"}));
   EXPECT_EQ(mariadb.steps.at(0).before, 0U);
   EXPECT_EQ(mariadb.forgets, 0U);
-  EXPECT_TRUE(mariadb.steps.at(2).counts);
-  EXPECT_FALSE(mariadb.steps.at(3).counts) << "it comes with the check";
 }
 
 TEST(MysqlValues, DecimalPlaceholdersAreCastAndNothingElseIs) {
@@ -105,12 +100,6 @@ TEST(MysqlValues, TimestampsWithAZoneBecomeUtc) {
   EXPECT_EQ(timestamp_in_utc("2024-02-28 23:30:00-05:30"), "2024-02-29 05:00:00");
   EXPECT_EQ(timestamp_in_utc("2026-11-23 13:37:00"), std::nullopt);
   EXPECT_EQ(timestamp_in_utc("2026-13-23 13:37:00Z"), std::nullopt);
-}
-
-TEST(MysqlValues, FractionHasAsManyDigitsAsTheColumn) {
-  EXPECT_EQ(with_fraction("13:37:00", 0), "13:37:00");
-  EXPECT_EQ(with_fraction("13:37:00.123000", 3), "13:37:00.123");
-  EXPECT_EQ(with_fraction("13:37:00", 3), "13:37:00.000");
 }
 
 TEST(StatementCache, LongestUnusedStatementGoesFirst) {

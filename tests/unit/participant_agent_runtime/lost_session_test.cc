@@ -28,7 +28,6 @@ std::string sleep_text(const TestResource& resource, int seconds) {
 // Runs the branch on a thread of its own.
 std::future<WorkResult> start(DatabaseConnection& session, const BranchWork& work) {
   return std::async(std::launch::async, [&session, work] {
-    const DriverThread driver;
     return session.run_branch(work);
   });
 }

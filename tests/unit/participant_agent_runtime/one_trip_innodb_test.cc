@@ -31,7 +31,6 @@ bool was_taken_back(const WorkResult& result) {
 
 std::future<WorkResult> start(DatabaseConnection& session, const BranchWork& work) {
   return std::async(std::launch::async, [&session, work] {
-    const DriverThread driver;
     return session.run_branch(work);
   });
 }

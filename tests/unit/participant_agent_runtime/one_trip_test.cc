@@ -38,7 +38,6 @@ class OneTripTest : public DatabaseTest {
 
   std::future<WorkResult> start(DatabaseConnection& session, const BranchWork& work) {
     return std::async(std::launch::async, [&session, work] {
-      const DriverThread driver;
       return session.run_branch(work);
     });
   }

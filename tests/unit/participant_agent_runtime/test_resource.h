@@ -98,7 +98,6 @@ class DatabaseTest : public testing::TestWithParam<DatabaseKind> {
 
   [[nodiscard]] TestResource& resource() { return *resource_; }
 
-  const DriverThread driver_thread_;
   std::unique_ptr<TestResource> resource_;
 };
 
