@@ -42,7 +42,7 @@ bool skip_other_results(MYSQL_STMT& statement) {
     if (mysql_stmt_next_result(&statement) > 0) return false;
     mysql_stmt_free_result(&statement);
   }
-  return mysql_stmt_errno(&statement) == 0;
+  return last_error_of(statement).vendor_code == 0;
 }
 
 }  // namespace
