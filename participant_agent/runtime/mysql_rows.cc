@@ -268,6 +268,14 @@ class ResultReader {
   std::vector<MYSQL_BIND> binds_;
 };
 
+// The statement keeps the names of its first run, whatever its table was made to since (tried, 3.3); its connection has
+// those that came with this result.
+const MYSQL_FIELD* names_of(const MYSQL_STMT& statement, const MYSQL_FIELD* fields, unsigned count) {
+  const MYSQL* const connection = statement.mysql;
+  const bool came = connection != nullptr && connection->fields != nullptr && connection->field_count == count;
+  return came ? connection->fields : fields;
+}
+
 }  // namespace
 
 std::string type_name_of(const MYSQL_FIELD& field) {
@@ -281,8 +289,9 @@ Result<bool> read_rows(MYSQL_STMT& statement, ResultBudget& budget, StatementRes
   if (metadata == nullptr) return false;
   const unsigned count = mysql_num_fields(metadata.get());
   MYSQL_FIELD* const fields = mysql_fetch_fields(metadata.get());
+  const MYSQL_FIELD* const names = names_of(statement, fields, count);
   for (unsigned i = 0; i < count; ++i)
-    read.columns.push_back({std::string(fields[i].name, fields[i].name_length), type_name_of(fields[i])});
+    read.columns.push_back({std::string(names[i].name, names[i].name_length), type_name_of(fields[i])});
   ResultReader reader(statement, fields, count);
   if (!reader.bind()) return false;
   return reader.read(budget, read);

@@ -74,6 +74,47 @@ TEST_P(MysqlResultsTest, SessionKilledBehindTheFirstRowsIsLost) {
   EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
 }
 
+// As many columns as before, and others.
+TEST_P(MysqlResultsTest, ColumnsOfAnAlteredTableHaveTheirNewNames) {
+  resource().run("CREATE TABLE parts (id INT PRIMARY KEY, width INT, height INT)");
+  resource().run("INSERT INTO parts VALUES (1, 20, 30)");
+  const std::vector<std::string> alters{
+      "MODIFY height INT AFTER id", "CHANGE width depth INT",
+      "DROP COLUMN depth, ADD COLUMN colour VARCHAR(9) DEFAULT 'red' FIRST"};
+  const auto session = resource().connect();
+  const auto show_all = [&] {
+    const WorkResult result = read(*session, "SELECT * FROM parts");
+    EXPECT_TRUE(ended_as<ReadOnlyDone>(result));
+    EXPECT_TRUE(session->clean_up());
+    std::string shown;
+    for (std::size_t i = 0; i < result.results.at(0).columns.size(); ++i)
+      shown += result.results[0].columns[i].name + " " + show(result.results[0].rows.at(0).at(i)) + "; ";
+    return shown;
+  };
+  EXPECT_EQ(show_all(), "id int64 1; width int64 20; height int64 30; ");
+  resource().run("ALTER TABLE parts " + alters[0]);
+  EXPECT_EQ(show_all(), "id int64 1; height int64 30; width int64 20; ");
+  resource().run("ALTER TABLE parts " + alters[1]);
+  EXPECT_EQ(show_all(), "id int64 1; height int64 30; depth int64 20; ");
+  resource().run("ALTER TABLE parts " + alters[2]);
+  EXPECT_EQ(show_all(), "colour text red; id int64 1; height int64 30; ");
+}
+
+// The answer before it, Troth's guard, has as many columns.
+TEST_P(MysqlResultsTest, ColumnsHaveTheirOwnNamesInEveryRun) {
+  const auto session = resource().connect();
+  for (int round = 0; round < 3; ++round) {
+    const WorkResult result =
+        read(*session, "SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d, 5 AS e, 6 AS f, 7 AS g, 8 AS h");
+    ASSERT_TRUE(ended_as<ReadOnlyDone>(result));
+    std::string names;
+    for (const auto& column : result.results[0].columns)
+      names += column.name;
+    EXPECT_EQ(names, "abcdefgh");
+    ASSERT_TRUE(session->clean_up());
+  }
+}
+
 // Fewer columns: the driver does not follow. The branch is refused or lost, and the next session reads what is there.
 TEST_P(MysqlResultsTest, FewerColumnsAreNeverMisread) {
   resource().run("CREATE TABLE parts (id INT PRIMARY KEY, width INT, height INT)");
