@@ -57,6 +57,8 @@ void MysqlAnswers::send(const Texts& texts) {
 
 std::expected<MysqlAnswer, DatabaseError> MysqlAnswers::next() {
   CHECK(left_ > 0, "nothing more was asked");
+  // Who was to wait for more than lies there goes on here all the same, as at a shutdown; what comes next may be less.
+  if (std::exchange(seen_, 0) > 0) wait_for_octets(mysql_get_socket(&connection_), 1);
   if (not_sent_.has_value()) return failed(*std::exchange(not_sent_, std::nullopt));
   const int ended = read() == 0 ? mysql_read_query_result(&connection_) : mysql_next_result(&connection_);
   if (ended == kNoMore && read() > 0 && mysql_errno(&connection_) == 0)

@@ -2,7 +2,9 @@
 // go well ends as it does on a thread.
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -404,6 +406,29 @@ TEST_P(CarriedInnodbTest, LoopSleepsWhileOnlyAPartHasCome) {
   EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
   ASSERT_EQ(wait_for(*session), Arrival::kWell);
   run_and_undo(*session, work);
+}
+
+// As at a shutdown: the thread takes what has come, and what comes behind it is less.
+TEST_P(CarriedInnodbTest, ThreadGoesOnWhereOnlyAPartHasCome) {
+  const auto session = ready_session();
+  const Statement touch = resource().statement("UPDATE accounts SET balance = balance WHERE id = 2");
+  run_and_undo(*session, resource().work({touch}));
+  const auto holder = resource().connect();
+  const BranchWork held = resource().transfer(1, 1);
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  BranchWork work = resource().work(std::vector<Statement>(30, touch));
+  work.statements.push_back(resource().transfer(1, 5).statements.front());
+  expect_started(*session, work);
+  resource().wait_until_blocked(session->session_identity());
+  EXPECT_EQ(session->arrived(), Arrival::kMore);
+  auto running = std::async(std::launch::async, [&] { return session->run_branch(work); });
+  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  if (running.wait_for(5s) != std::future_status::ready) {
+    ADD_FAILURE() << "the answers are there, and nobody reads them";
+    session->cancellation()->break_off();
+  }
+  EXPECT_TRUE(ended_as<Prepared>(running.get()));
+  end(*session, work, PreparedEnding::kRollBack);
 }
 
 // A socket of another name is broken off: the number that the driver gives back may be anybody's.
