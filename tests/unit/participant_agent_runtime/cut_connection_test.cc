@@ -135,11 +135,8 @@ TEST_P(CutConnectionTest, TellsNothingFalseWhereverItIsCut) {
       [](DatabaseConnection& session, const BranchWork& work) { return session.run_branch(work); });
 }
 
-using CutCarriedConnectionTest = CutConnectionTest;
-TROTH_FOR_POSTGRES(CutCarriedConnectionTest);
-
 // As the loop does it.
-TEST_P(CutCarriedConnectionTest, TellsNothingFalseWhereverItIsCut) {
+TEST_P(CutConnectionTest, TellsNothingFalseWhereverACarriedOneIsCut) {
   expect_nothing_false_wherever_it_is_cut([](DatabaseConnection& session, const BranchWork& work) {
     EXPECT_TRUE(session.start_branch(work));
     while (session.arrived() == Arrival::kMore) {
