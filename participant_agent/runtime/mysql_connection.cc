@@ -237,8 +237,22 @@ Status MysqlConnection::check_packet(const std::vector<Value>& parameters) const
 Answer<void> MysqlConnection::check_warnings() {
   static constexpr std::array<std::string_view, 7> kChanged{"1048", "1264", "1265", "1292",
                                                             "1364", "1366", "1406"};
+  const auto counted = call({"SHOW COUNT(*) WARNINGS"});
+  if (!counted.has_value()) return std::unexpected(counted.error());
   const auto warnings = call({"SHOW WARNINGS"});
   if (!warnings.has_value()) return std::unexpected(warnings.error());
+  const std::string shown = std::to_string(warnings->rows.size());
+  if (counted->rows.size() != 1 || counted->rows.front().at(0) != shown) {
+    return failed(
+        Speaker::kClient,
+        {.sqlstate = "22000",
+         .vendor_code = 0,
+         .message = fmt::format("with IGNORE a value may have been changed: the server shows {} of its "
+                                "warnings; raise its max_error_count, or write fewer rows at once",
+                                shown),
+         .constraint = {},
+         .connection_lost = false});
+  }
   for (const TextRow& warning : warnings->rows) {
     if (std::ranges::find(kChanged, warning.at(1).value_or("")) == kChanged.end()) continue;
     return failed(Speaker::kClient, {.sqlstate = "22000",

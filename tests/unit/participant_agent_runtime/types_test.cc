@@ -743,6 +743,37 @@ TEST_P(InnodbTypesTest, IgnoreChangesNoValue) {
       values().read("INSERT IGNORE INTO narrow VALUES (1, ?)", {{std::int64_t{7}}}).error.has_value());
 }
 
+// A session keeps 64 warnings (MariaDB) or 1,024 (MySQL) as shipped, and the one that counts comes last.
+TEST_P(InnodbTypesTest, IgnoreChangesNoValueBehindManyDuplicates) {
+  resource().run("CREATE TABLE narrow (n INT PRIMARY KEY, v TINYINT)");
+  resource().run("CREATE TABLE numbers (n INT PRIMARY KEY, v INT)");
+  std::string rows;
+  for (int i = 0; i < 1'500; ++i)
+    rows += fmt::format("{}({}, 7)", i == 0 ? "" : ", ", i);
+  resource().run("INSERT INTO narrow VALUES " + rows);
+  resource().run("INSERT INTO numbers VALUES " + rows);
+  const std::string copy = "INSERT IGNORE INTO narrow SELECT n, v FROM numbers ORDER BY n";
+  EXPECT_FALSE(values().read(copy + " LIMIT 1000").error.has_value()) << "duplicates are what it is for";
+  resource().run("INSERT INTO numbers VALUES (9999, 1000)");
+  const Stored clamped = values().read(copy);
+  ASSERT_TRUE(clamped.error.has_value());
+  EXPECT_NE(clamped.error->message.find("IGNORE"), std::string::npos) << clamped.error->message;
+  EXPECT_EQ(clamped.error->effect, Effect::kNone);
+}
+
+// Then nobody can tell.
+TEST_P(InnodbTypesTest, IgnoreIsRefusedWhereATriggerHidesWarnings) {
+  for (const std::string hides : {"max_error_count = 0", "sql_select_limit = 0"}) {
+    resource().run("DROP TABLE IF EXISTS narrow");
+    resource().run("CREATE TABLE narrow (n INT PRIMARY KEY, v TINYINT)");
+    resource().run("CREATE TRIGGER hides BEFORE INSERT ON narrow FOR EACH ROW SET SESSION " + hides);
+    const Stored clamped =
+        values().read("INSERT IGNORE INTO narrow VALUES (1, 1), (2, ?)", {{std::int64_t{1000}}});
+    ASSERT_TRUE(clamped.error.has_value()) << hides;
+    EXPECT_NE(clamped.error->message.find("IGNORE"), std::string::npos) << clamped.error->message;
+  }
+}
+
 // Troth's sessions are strict, whatever the server is.
 TEST_P(InnodbTypesTest, LaxServers) {
   const GlobalSetting lax(resource(), "sql_mode",
