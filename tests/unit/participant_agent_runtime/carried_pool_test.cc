@@ -131,7 +131,7 @@ class CarriedPoolTest : public DatabaseTest {
   }
   bool is_prepared(const BranchWork& work) {
     const auto list = control().list_prepared();
-    return list.has_value() &&
+    return list.has_value() && resource().marker(work.start.id).empty() &&
            std::ranges::find(list->branches, work.start.id, &PreparedRow::branch) != list->branches.end();
   }
   bool lives(const SessionIdentity& session) {
