@@ -1,6 +1,7 @@
 // One list of what a branch can leave in its session, a row each: left by a function that it calls, and by a trigger
 // that it fires, where no text shows it. The branch itself sees the trace, or the row would show nothing; the next
 // branch sees what a fresh session sees.
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/participant_agent_runtime/global_setting.h"
 #include "tests/unit/participant_agent_runtime/stored_values.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
@@ -295,23 +297,33 @@ class TracesTest : public DatabaseTest {
     if (by == By::kTrigger && !postgres) show_in_one_trip(fresh);
   }
 
-  // The trigger fires again, in a branch that goes in one trip.
+  // The trigger fires again, in a branch that goes in one trip: in its last statement, with its values in the text, or in
+  // one before, by its number.
   void show_in_one_trip(const Value& fresh) {
-    auto session = resource().connect();
-    for (const bool one_trip : {false, true}) {
-      if (one_trip) resource().run("INSERT INTO fires VALUES (1)");
-      const BranchWork work = resource().work({resource().statement("UPDATE fires SET n = n + 1")});
-      const WorkResult result = session->run_branch(work);
-      ASSERT_TRUE(ended_as<Prepared>(result));
-      EXPECT_EQ(!result.times.ending.has_value(), one_trip);
-      ASSERT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
-      if (session->condition() != ConnectionCondition::kIdle || !session->clean_up()) {
-        ASSERT_TRUE(one_trip) << "nothing fired";
-        session = resource().connect();
+    const Statement fires = resource().statement("UPDATE fires SET n = n + 1");
+    const Statement by_number = resource().statement("UPDATE fires SET n = n + ABS(?)", {{std::int64_t{1}}});
+    const Statement plain =
+        resource().statement("UPDATE accounts SET balance = ABS(?) WHERE id = 0", {{std::int64_t{1}}});
+    for (const std::vector<Statement>& statements :
+         std::vector<std::vector<Statement>>{{fires}, {plain, by_number, plain}}) {
+      resource().run("DELETE FROM fires");
+      auto session = resource().connect();
+      for (const bool one_trip : {false, true}) {
+        if (one_trip) resource().run("INSERT INTO fires VALUES (1)");
+        const BranchWork work = resource().work(statements);
+        const WorkResult result = session->run_branch(work);
+        ASSERT_TRUE(ended_as<Prepared>(result));
+        EXPECT_EQ(!result.times.ending.has_value(), one_trip);
+        ASSERT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+        if (session->condition() != ConnectionCondition::kIdle || !session->clean_up()) {
+          ASSERT_TRUE(one_trip) << "nothing fired";
+          session = resource().connect();
+        }
       }
+      const Value after = see(*session);
+      EXPECT_EQ(after, fresh) << show(after) << " instead of " << show(fresh) << ", after one trip of "
+                              << statements.size() << ", first " << statements.front().sql;
     }
-    const Value after = see(*session);
-    EXPECT_EQ(after, fresh) << show(after) << " instead of " << show(fresh) << ", after one trip";
   }
 
   void show_all(const std::vector<Trace>& traces) {
@@ -398,6 +410,36 @@ TEST_P(MysqlTracesTest, TemporaryTablesAreRefused) {
     const WorkResult result =
         session->run_branch(resource().work({resource().statement("SELECT leave_it()")}, ending));
     EXPECT_EQ(refusal_of(result).effect, Effect::kNone);
+  }
+}
+
+// More marks in every answer are no trace, and cost nothing; those of the parameters neither.
+TEST_P(MysqlTracesTest, WhatADbaLetsTheServerTrackIsNoTrace) {
+  const GlobalSetting variables(resource(), "session_track_system_variables", "'*'");
+  const GlobalSetting schema(resource(), "session_track_schema", "1");
+  const GlobalSetting transactions(resource(), "session_track_transaction_info", "'CHARACTERISTICS'");
+  const GlobalSetting gtids(resource(), "session_track_gtids", "'OWN_GTID'");
+  resource().takes_for_a_wait(std::chrono::seconds(10));
+  const auto session = resource().connect();
+  const auto looks = [&] {
+    const auto rows = session->ask_texts({"SHOW SESSION STATUS LIKE 'Com_execute_sql'"});
+    EXPECT_TRUE(rows.has_value());
+    return std::stoul(rows->at(0).at(1).value_or("0"));
+  };
+  for (int round = 0; round < 4; ++round) {
+    BranchWork work = resource().transfer(1, 5);
+    work.statements.push_back(resource().statement("UPDATE accounts SET balance = balance + ABS(?) WHERE id = 2",
+                                                   {{std::int64_t{5}}}));
+    const auto before = looks();
+    const WorkResult result = session->run_branch(work);
+    ASSERT_TRUE(ended_as<Prepared>(result));
+    EXPECT_EQ(!result.times.ending.has_value(), round > 0);
+    EXPECT_TRUE(session->clean_up());
+    // The statement by its number, and the check; no look.
+    if (round > 0) {
+      EXPECT_EQ(looks() - before, 2U);
+    }
+    ASSERT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
   }
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/participant_agent_runtime/global_setting.h"
 #include "tests/unit/participant_agent_runtime/stored_values.h"
 
 namespace troth::agent {
@@ -36,29 +37,6 @@ using PostgresTypesTest = TypesTest;
 TROTH_FOR_POSTGRES(PostgresTypesTest);
 using InnodbTypesTest = TypesTest;
 TROTH_FOR_INNODB(InnodbTypesTest);
-
-// A setting of the whole server, for as long as this lives. Other tests use the server at the same time: it must
-// be one that they do not notice.
-class GlobalSetting {
- public:
-  GlobalSetting(TestResource& resource, std::string name, const std::string& value)
-      : resource_(resource),
-        name_(std::move(name)),
-        before_(resource_.value(fmt::format("SELECT @@GLOBAL.{}", name_))) {
-    resource_.run(fmt::format("SET GLOBAL {} = {}", name_, value));
-  }
-  ~GlobalSetting() {
-    const bool number = before_.find_first_not_of("0123456789") == std::string::npos;
-    resource_.run(fmt::format("SET GLOBAL {} = {}", name_, number ? before_ : fmt::format("'{}'", before_)));
-  }
-  GlobalSetting(const GlobalSetting&) = delete;
-  GlobalSetting& operator=(const GlobalSetting&) = delete;
-
- private:
-  TestResource& resource_;
-  const std::string name_;
-  const std::string before_;
-};
 
 Value text(std::string text) {
   return {Text{std::move(text)}};
