@@ -71,7 +71,8 @@ constexpr auto kSettings = std::to_array<std::string_view>({
     "optimizer_switch",
     "optimizer_use_condition_selectivity",
     "range_optimizer_max_mem_size",
-
+    "session_track_state_change",
+    "session_track_system_variables",
     "sort_buffer_size",
     "sql_auto_is_null",
     "sql_big_selects",

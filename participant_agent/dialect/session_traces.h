@@ -25,11 +25,12 @@ namespace troth::agent {
 // of a statement that set a setting, a variable or the schema, however deep in triggers and functions; not a variable that
 // an expression assigned (`:=`, SELECT .. INTO), a named lock, a role, nor that somebody has switched it off.
 [[nodiscard]] std::string untracked_look_expression(bool variables);
-// Some variables are marked by themselves: the five that the server is shipped with. A DBA who has set '*' would have every
-// statement marked, by the server's own `statement_id`.
+// That one is marked by itself, so that it is also seen where it was switched on again; the others are what the server is
+// shipped with. (A DBA who has set '*' would have every statement marked, by the server's own `statement_id`.)
 inline constexpr std::string_view kTrackSession =
     "SET SESSION session_track_state_change = ON, SESSION session_track_system_variables = "
-    "'time_zone,autocommit,character_set_client,character_set_results,character_set_connection'";
+    "'session_track_state_change,time_zone,autocommit,character_set_client,character_set_results,"
+    "character_set_connection'";
 
 // Prepares `troth_look`, whose answer is one row with the look.
 [[nodiscard]] Texts prepare_look(std::string_view look);

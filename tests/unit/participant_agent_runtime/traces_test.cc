@@ -156,6 +156,12 @@ std::vector<Trace> innodb_traces(DatabaseKind kind) {
       setting(mysql ? "max_execution_time" : "max_statement_time", "777"),
       setting(mysql ? "cte_max_recursion_depth" : "max_recursive_iterations", "1"),
       setting("max_sp_recursion_depth", "9"),
+      setting("session_track_system_variables", "''"),
+      {.name = "what is set while the server does not track",
+       .leave = "SET SESSION session_track_state_change = OFF; SET SESSION lock_wait_timeout = 9; SET SESSION "
+                "session_track_state_change = ON",
+       .see = "CONCAT(@@SESSION.lock_wait_timeout)",
+       .only_in = DatabaseKind::kMysql},
       taken_back({.name = "SET NAMES", .leave = "SET NAMES latin1", .see = "@@character_set_client"}),
       {.name = "isolation",
        .leave = "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
