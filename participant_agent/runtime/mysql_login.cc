@@ -102,8 +102,7 @@ DatabaseError last_error_of(MYSQL& connection) {
 
 // Of a fetch that failed behind other rows only the connection has the error (tried, 3.3).
 DatabaseError last_error_of(MYSQL_STMT& statement) {
-  if (mysql_stmt_errno(&statement) == 0 && statement.mysql != nullptr)
-    return last_error_of(*statement.mysql);
+  if (mysql_stmt_errno(&statement) == 0 && statement.mysql != nullptr) return last_error_of(*statement.mysql);
   return mysql_error(mysql_stmt_errno(&statement), mysql_stmt_sqlstate(&statement),
                      mysql_stmt_error(&statement));
 }

@@ -272,7 +272,8 @@ class ResultReader {
 // those that came with this result.
 const MYSQL_FIELD* names_of(const MYSQL_STMT& statement, const MYSQL_FIELD* fields, unsigned count) {
   const MYSQL* const connection = statement.mysql;
-  const bool came = connection != nullptr && connection->fields != nullptr && connection->field_count == count;
+  const bool came =
+      connection != nullptr && connection->fields != nullptr && connection->field_count == count;
   return came ? connection->fields : fields;
 }
 

@@ -22,6 +22,7 @@
 #include "participant_agent/runtime/session_pool.h"
 #include "tests/unit/participant_agent_runtime/carrying_loop.h"
 #include "tests/unit/participant_agent_runtime/pool_answers.h"
+#include "tests/unit/participant_agent_runtime/stalling_relay.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
 namespace troth::agent {
@@ -248,6 +249,52 @@ TEST_P(CarriedPostgresPoolTest, BackendThatHangsMayStillRunAndDoesNotStopTheLoop
   EXPECT_TRUE(ended_as<Lost>(hangs.result));
   EXPECT_EQ(hangs.fate, BackendFate::kMayStillRun);
   EXPECT_TRUE(holds_within(10s, [&] { return resource().sessions() == 0; }));
+}
+
+// The same where nothing comes from the server any more, not even a greeting, so that it cannot be asked to stop.
+TEST_P(CarriedPoolTest, ServerThatStallsMayStillRunAndDoesNotStopTheLoop) {
+  StallingRelay relay(resource().options().host, resource().options().port);
+  ConnectOptions through = resource().options();
+  through.port = relay.port();
+  through.connect_timeout = 1s;
+  open(through, {.repeat_after = 50ms, .break_off_after = 300ms});
+  const BranchWork work = resource().transfer(1, 7);
+  started_ = 0;
+  relay.stall();
+  const Instant began = boot_now();
+  auto answer = submit(work, 300ms);
+  const Duration longest = loop_.longest_turn([&] { answer.wait(); });
+  EXPECT_LT(boot_now() - began, 10s);
+  relay.resume();
+  EXPECT_EQ(started_, 1);
+  EXPECT_LT(longest, 2s);
+  const BranchAnswer hangs = answer.get();
+  ASSERT_TRUE(ended_as<Lost>(hangs.result));
+  EXPECT_TRUE(std::get<Lost>(hangs.result.outcome).ending_sent);
+  EXPECT_EQ(hangs.fate, BackendFate::kMayStillRun);
+  wait_until_free();
+  EXPECT_TRUE(holds_within(10s, [&] { return !lives(hangs.result.session); }));
+  if (is_prepared(work)) {
+    EXPECT_TRUE(control().finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+  }
+}
+
+// The loop closes what it carries, whatever the server does not answer.
+TEST_P(CarriedPoolTest, ShutDownEndsBehindAServerThatStalls) {
+  StallingRelay relay(resource().options().host, resource().options().port);
+  ConnectOptions through = resource().options();
+  through.port = relay.port();
+  through.connect_timeout = 1s;
+  open(through, {.repeat_after = 50ms, .break_off_after = 300ms});
+  started_ = 0;
+  relay.stall();
+  auto answer = submit(resource().transfer(1, 7), 60s);
+  EXPECT_EQ(started_, 1);
+  const Instant began = boot_now();
+  loop_.run([this] { pool_->shut_down(); });
+  EXPECT_LT(boot_now() - began, 10s);
+  EXPECT_TRUE(ended_as<Lost>(answer.get().result));
+  relay.resume();
 }
 
 // What a trigger says, and what it makes the server tell, comes between the answers. None of it is printed: it is the

@@ -158,8 +158,9 @@ std::vector<Trace> innodb_traces(DatabaseKind kind) {
       setting("max_sp_recursion_depth", "9"),
       setting("session_track_system_variables", "''"),
       {.name = "what is set while the server does not track",
-       .leave = "SET SESSION session_track_state_change = OFF; SET SESSION lock_wait_timeout = 9; SET SESSION "
-                "session_track_state_change = ON",
+       .leave =
+           "SET SESSION session_track_state_change = OFF; SET SESSION lock_wait_timeout = 9; SET SESSION "
+           "session_track_state_change = ON",
        .see = "CONCAT(@@SESSION.lock_wait_timeout)",
        .only_in = DatabaseKind::kMysql},
       taken_back({.name = "SET NAMES", .leave = "SET NAMES latin1", .see = "@@character_set_client"}),
@@ -434,8 +435,8 @@ TEST_P(MysqlTracesTest, WhatADbaLetsTheServerTrackIsNoTrace) {
   };
   for (int round = 0; round < 4; ++round) {
     BranchWork work = resource().transfer(1, 5);
-    work.statements.push_back(resource().statement("UPDATE accounts SET balance = balance + ABS(?) WHERE id = 2",
-                                                   {{std::int64_t{5}}}));
+    work.statements.push_back(resource().statement(
+        "UPDATE accounts SET balance = balance + ABS(?) WHERE id = 2", {{std::int64_t{5}}}));
     const auto before = looks();
     const WorkResult result = session->run_branch(work);
     ASSERT_TRUE(ended_as<Prepared>(result));
