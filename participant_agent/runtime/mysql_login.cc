@@ -49,11 +49,13 @@ void set_tls(MYSQL& connection, const DatabaseTls& tls) {
   }
 }
 
-// What a branch in one trip holds goes out at once, also while the server does not read: an event loop sends it.
-void widen_send_buffer(MYSQL& connection) {
+// What a branch in one trip holds goes out at once, also while the server does not read: an event loop sends it. And a child
+// process, which libmariadb does not think of, must not keep a session open that was closed here [T11].
+void set_up_socket(MYSQL& connection) {
   const int bytes = 131'072;  // the kernel doubles it, for what it keeps beside each octet
-  static_cast<void>(
-      ::setsockopt(mysql_get_socket(&connection), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)));
+  const int socket = mysql_get_socket(&connection);
+  static_cast<void>(::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)));
+  static_cast<void>(::fcntl(socket, F_SETFD, FD_CLOEXEC));
 }
 
 void start_library() {
@@ -84,7 +86,7 @@ Result<MysqlHandle> log_in_to_mysql(const ConnectOptions& options) {
                          options.password.value().c_str(), options.database.c_str(), options.port,
                          by_socket ? options.socket.c_str() : nullptr, kFlags);
   if (connected == nullptr) return fail(ErrorCode::kUnavailable, Effect::kNone, mysql_error(&connection));
-  widen_send_buffer(connection);
+  set_up_socket(connection);
   return handle;
 }
 
