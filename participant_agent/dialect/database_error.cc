@@ -102,6 +102,8 @@ Meaning meaning_in_postgres(const DatabaseError& reported) {
 }
 
 Meaning meaning_in_innodb(const DatabaseError& reported) {
+  // A client's trigger or function has refused, and may have given that any number.
+  if (reported.sqlstate.starts_with(kSignalled)) return Meaning::kStatementRefused;
   const auto found = std::ranges::find(kInnodb, reported.vendor_code, &VendorMeaning::code);
   if (found != kInnodb.end()) return found->meaning;
   if (reported.sqlstate.starts_with("08")) return Meaning::kConnectionLost;

@@ -19,6 +19,9 @@ namespace troth::agent {
 // client's statement.
 enum class Speaker : std::uint8_t { kAgent, kClient };
 
+// MySQL, MariaDB: the class of SQLSTATE that is nobody's but SIGNAL's.
+inline constexpr std::string_view kSignalled = "45";
+
 // As the driver reported it.
 struct DatabaseError {
   std::string sqlstate;  // empty: the driver gave none

@@ -1,6 +1,7 @@
 #include "participant_agent/runtime/mysql_login.h"
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fcntl.h>
@@ -17,6 +18,8 @@ namespace {
 constexpr int kIdleTooOften = 2;
 constexpr unsigned kFirstOwnError = 2000;
 constexpr unsigned kFirstServerErrorAbove = 3000;
+constexpr unsigned kFirstMariadbError = 5000;  // more of libmariadb's own
+constexpr unsigned kFirstAboveMariadb = 6000;
 
 void set_number(MYSQL& connection, mysql_option option, unsigned number) {
   CHECK(mysql_options(&connection, option, &number) == 0, "libmariadb has no option {}",
@@ -90,12 +93,16 @@ Result<MysqlHandle> log_in_to_mysql(const ConnectOptions& options) {
   return handle;
 }
 
+// A client's trigger may SIGNAL with a number from 5000 on. (With one from 2000 on the library takes the packet for
+// malformed, 2027.)
 DatabaseError mysql_error(unsigned code, const char* sqlstate, const char* message) {
+  const bool own = (code >= kFirstOwnError && code < kFirstServerErrorAbove) ||
+                   (code >= kFirstMariadbError && code < kFirstAboveMariadb);
   return {.sqlstate = sqlstate,
           .vendor_code = static_cast<std::int32_t>(code),
           .message = message,
           .constraint = {},
-          .connection_lost = code >= kFirstOwnError && code < kFirstServerErrorAbove};
+          .connection_lost = own && !std::string_view(sqlstate).starts_with(kSignalled)};
 }
 
 DatabaseError last_error_of(MYSQL& connection) {

@@ -59,6 +59,19 @@ TEST(DatabaseError, ALostConnectionLeavesTheEffectUnknown) {
   EXPECT_EQ(seen.meaning, Meaning::kConnectionLost) << "what the driver saw comes first";
 }
 
+// SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = ..
+TEST(DatabaseError, WhatATriggerSignalsIsARefusalWhateverItsNumber) {
+  for (const DatabaseKind kind : {kMy, DatabaseKind::kMariadb}) {
+    for (const std::int32_t code : {1053, 1062, 1205, 1397, 1399, 1440, 2013, 2014, 3572}) {
+      const auto signalled = classify_error(kind, Speaker::kClient, {"45000", code, "said", "", false});
+      EXPECT_EQ(signalled.meaning, Meaning::kStatementRefused) << code;
+      EXPECT_EQ(signalled.error.code, ErrorCode::kStatementFailed) << code;
+      EXPECT_EQ(signalled.error.effect, Effect::kNone) << code;
+      EXPECT_EQ(signalled.error.vendor_code, code);
+    }
+  }
+}
+
 // [T9] Neither success nor failure.
 TEST(DatabaseError, AnUnknownXidLeavesTheEffectUnknown) {
   EXPECT_EQ(postgres("42704").error.effect, Effect::kUnknown);

@@ -1,6 +1,7 @@
 // How a session of MySQL or MariaDB is opened, lost and closed through libmariadb: descriptors, and what it reports where.
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <set>
 #include <string>
 #include <vector>
@@ -97,6 +98,58 @@ TEST_P(MysqlSessionTest, WordOfAServerThatClosedAnIdleSessionIsNoAnswer) {
     EXPECT_EQ(session->condition(), ConnectionCondition::kLost);
     EXPECT_EQ(resource().balance(1), "100");
   }
+}
+
+// A trigger may give its refusal any number: also one that a lost connection, or Troth's own texts, are told by.
+TEST_P(MysqlSessionTest, WhatATriggerSignalsIsARefusalWhateverItsNumber) {
+  for (const int number : {1053, 1062, 1205, 1317, 1397, 1399, 1440, 1927, 3572, 4031, 5000, 5030}) {
+    for (const bool one_trip : {false, true}) {
+      const auto session = ready_session();
+      resource().run(
+          fmt::format("CREATE TRIGGER signals BEFORE UPDATE ON accounts FOR EACH ROW SIGNAL SQLSTATE "
+                      "'45000' SET MYSQL_ERRNO = {}, MESSAGE_TEXT = 'overdrawn'",
+                      number));
+      BranchWork work = resource().transfer(1, 5);
+      work.one_trip = one_trip;
+      const WorkResult result = session->run_branch(work);
+      if (!std::holds_alternative<Refused>(result.outcome)) FAIL() << number << ": " << describe(result);
+      resource().run("DROP TRIGGER signals");
+      const Error error = refusal_of(result);
+      EXPECT_EQ(error.code, ErrorCode::kStatementFailed) << number << ": " << describe(result);
+      EXPECT_EQ(error.vendor_code, number);
+      EXPECT_EQ(error.statement, 1U);
+      EXPECT_NE(error.message.find("overdrawn"), std::string::npos) << error.message;
+      EXPECT_EQ(error.effect, Effect::kNone) << number;
+      EXPECT_TRUE(session->clean_up()) << number;
+    }
+  }
+}
+
+// No event loop carries it, and everything else is as over TCP: also the request to stop.
+TEST_P(MysqlSessionTest, SessionByItsUnixSocketIsTheThreadsAndIsInterrupted) {
+  ConnectOptions by_path = resource().options();
+  by_path.socket = resource().socket();
+  const auto session = resource().connect(by_path);
+  EXPECT_FALSE(session->descriptor().has_value());
+  for (int round = 0; round < 3; ++round) {
+    const BranchWork work = resource().transfer(1, 5);
+    const WorkResult result = session->run_branch(work);
+    ASSERT_TRUE(ended_as<Prepared>(result));
+    EXPECT_EQ(result.times.ending.has_value(), round == 0);
+    ASSERT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+    ASSERT_TRUE(session->clean_up());
+  }
+  EXPECT_EQ(resource().balance(1), "115");
+  const auto holder = resource().connect();
+  const BranchWork held = resource().transfer(1, 1);
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  const BranchWork waits = resource().transfer(1, 5);
+  auto running = std::async(std::launch::async, [&] { return session->run_branch(waits); });
+  resource().wait_until_blocked(session->session_identity());
+  session->cancellation()->request();
+  session->cancellation()->interrupt();
+  EXPECT_EQ(refusal_of(running.get()).code, ErrorCode::kTimeout);
+  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
 }
 
 // [T11] Nobody waits for the answer any more, but it may come.
