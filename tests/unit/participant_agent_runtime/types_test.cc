@@ -500,8 +500,9 @@ TEST_P(InnodbTypesTest, ColumnsBesideAJsonOrGeometry) {
   const auto session = resource().connect();
   const WorkResult result = session->run_branch(resource().work(
       {resource().statement(fmt::format("INSERT INTO beside VALUES ({})", marks), sent),
-       resource().statement("SELECT n, j, g, u, d, f, b, e, t, ts, z, o, c, y FROM beside WHERE u = ? AND d = ?",
-                            {{kMaxUnsigned}, {0.1}})},
+       resource().statement(
+           "SELECT n, j, g, u, d, f, b, e, t, ts, z, o, c, y FROM beside WHERE u = ? AND d = ?",
+           {{kMaxUnsigned}, {0.1}})},
       BranchEnding::kCommitOnePhase));
   ASSERT_TRUE(ended_as<CommittedOnePhase>(result));
   ASSERT_EQ(result.results[1].rows.size(), 1U);
@@ -509,32 +510,6 @@ TEST_P(InnodbTypesTest, ColumnsBesideAJsonOrGeometry) {
   for (std::size_t i = 0; i < sent.size(); ++i) {
     const Value expected = i == 1 && !is_mysql() ? text("[1]") : sent[i];
     EXPECT_TRUE(same_value(row[i], expected)) << i << ": " << show(row[i]) << " for " << show(sent[i]);
-  }
-}
-
-// As far as a result tells them.
-TEST_P(InnodbTypesTest, ColumnsAreCalledAsInSql) {
-  std::vector<std::string> types{
-      "BIT(9)",       "TINYINT",    "TINYINT UNSIGNED", "SMALLINT",   "MEDIUMINT UNSIGNED", "INT",
-      "INT UNSIGNED", "BIGINT",     "BIGINT UNSIGNED",  "FLOAT",      "DOUBLE",             "DECIMAL(9,2)",
-      "DATE",         "TIME",       "DATETIME",         "TIMESTAMP",  "YEAR",               "CHAR(3)",
-      "VARCHAR(9)",   "BINARY(3)",  "VARBINARY(9)",     "TINYTEXT",   "TEXT",               "MEDIUMTEXT",
-      "LONGTEXT",     "TINYBLOB",   "BLOB",             "MEDIUMBLOB", "LONGBLOB",           "ENUM('a')",
-      "SET('a')",     "GEOMETRY"};
-  if (is_mysql()) types.insert(types.end(), {"JSON", "VECTOR(3)"});
-  std::string columns;
-  for (std::size_t i = 0; i < types.size(); ++i)
-    columns += fmt::format("{}c{} {} NULL", i == 0 ? "" : ", ", i, types[i]);
-  resource().run(fmt::format("CREATE TABLE called ({})", columns));
-  const auto session = resource().connect();
-  const WorkResult result = session->run_branch(
-      resource().work({resource().statement("SELECT * FROM called")}, BranchEnding::kReadOnly));
-  ASSERT_TRUE(ended_as<ReadOnlyDone>(result));
-  ASSERT_EQ(result.results[0].columns.size(), types.size());
-  for (std::size_t i = 0; i < types.size(); ++i) {
-    std::string expected = types[i];
-    if (const std::size_t open = expected.find('('); open != std::string::npos) expected.resize(open);
-    EXPECT_EQ(result.results[0].columns[i].type, expected);
   }
 }
 
