@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/runtime/clock.h"
+#include "participant_agent/runtime/later_looks.h"
 
 namespace troth::agent {
 namespace {
@@ -14,8 +15,13 @@ namespace {
 class Carrier final : public CarriedSession, public std::enable_shared_from_this<Carrier> {
  public:
   Carrier(asio::io_context& loop, Session& session, Session::Owner& owner, DeadlineWatch& watch,
-          std::function<void()> free)
-      : session_(session), owner_(owner), watch_(watch), free_(std::move(free)), descriptor_(loop) {}
+          LaterLooks& looks, std::function<void()> free)
+      : session_(session),
+        owner_(owner),
+        watch_(watch),
+        looks_(looks),
+        free_(std::move(free)),
+        descriptor_(loop) {}
   ~Carrier() override { let_go(); }
 
   bool take(SessionTask& task) override {
@@ -30,6 +36,7 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
     if (connection_->has_sent()) descriptor_.assign(*connection_->descriptor(), problem);
     if (descriptor_.is_open()) {
       wait();
+      if (connection_->arrives_unseen()) look_later();
     } else {
       hand_over();
     }
@@ -44,11 +51,23 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
 
  private:
   void wait() {
+    if (std::exchange(waits_, true)) return;
     descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                            [weak = weak_from_this(), turn = turn_](const asio::error_code& problem) {
                              const auto self = weak.lock();
-                             if (!problem && self != nullptr && self->turn_ == turn) self->on_input();
+                             if (problem || self == nullptr || self->turn_ != turn) return;
+                             self->waits_ = false;
+                             self->on_input();
                            });
+  }
+
+  void look_later() {
+    looks_.add([weak = weak_from_this(), turn = turn_] {
+      const auto self = weak.lock();
+      if (self == nullptr || self->turn_ != turn) return false;
+      self->on_input();
+      return self->turn_ == turn && self->connection_->arrives_unseen();
+    });
   }
 
   void on_input() {
@@ -93,6 +112,7 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
   // The descriptor's number is libpq's, which may close it.
   void let_go() {
     ++turn_;
+    waits_ = false;
     forget_deadline();
     if (descriptor_.is_open()) descriptor_.release();
   }
@@ -100,9 +120,11 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
   Session& session_;
   Session::Owner& owner_;
   DeadlineWatch& watch_;
+  LaterLooks& looks_;
   const std::function<void()> free_;
   asio::posix::stream_descriptor descriptor_;
   std::uint64_t turn_ = 0;  // what was waited for in an earlier one is of no interest
+  bool waits_ = false;      // for input
   DatabaseConnection* connection_ = nullptr;
   std::optional<SessionTask> task_;
   std::optional<DeadlineWatch::Ticket> ticket_;
@@ -113,8 +135,8 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
 
 std::shared_ptr<CarriedSession> CarriedSession::make(asio::io_context& loop, Session& session,
                                                      Session::Owner& owner, DeadlineWatch& watch,
-                                                     std::function<void()> free) {
-  return std::make_shared<Carrier>(loop, session, owner, watch, std::move(free));
+                                                     LaterLooks& looks, std::function<void()> free) {
+  return std::make_shared<Carrier>(loop, session, owner, watch, looks, std::move(free));
 }
 
 }  // namespace troth::agent

@@ -25,11 +25,14 @@ class io_context;
 
 namespace troth::agent {
 
+class LaterLooks;
+
 class CarriedSession {
  public:
   // `free` is called when a task has ended here.
   static std::shared_ptr<CarriedSession> make(asio::io_context& loop, Session& session, Session::Owner& owner,
-                                              DeadlineWatch& watch, std::function<void()> free);
+                                              DeadlineWatch& watch, LaterLooks& looks,
+                                              std::function<void()> free);
   virtual ~CarriedSession() = default;
 
   // The session is busy with this task, and its thread has none. False: `task` is as it was, and for the thread.

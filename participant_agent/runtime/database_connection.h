@@ -175,6 +175,8 @@ class DatabaseConnection {
   // Of what was started; false: it goes out only when somebody waits for room, and no input comes before that.
   [[nodiscard]] virtual bool has_sent() { return true; }
   [[nodiscard]] virtual Arrival arrived() { return Arrival::kIll; }
+  // Something may have come that the descriptor does not tell of: arrived() is to be asked again after a moment.
+  [[nodiscard]] virtual bool arrives_unseen() const { return false; }
 
   [[nodiscard]] virtual Answer<std::vector<MarkerRow>> read_markers(
       const BranchId& branch, const std::optional<RequestKey>& request) = 0;

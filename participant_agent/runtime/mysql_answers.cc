@@ -18,6 +18,8 @@ namespace {
 
 constexpr unsigned kServerLost = 2013;
 constexpr int kNoMore = -1;
+// Behind these whoever waits for long is woken for each answer.
+constexpr int kPatientLooks = 5;
 
 struct FreeResult {
   void operator()(MYSQL_RES* result) const { mysql_free_result(result); }
@@ -40,11 +42,6 @@ bool has_ended(int socket) {
   return ::poll(&end, 1, 0) > 0;
 }
 
-void wait_for_octets(int socket, std::size_t octets) {
-  const int least = static_cast<int>(octets);
-  static_cast<void>(::setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least)));
-}
-
 }  // namespace
 
 void MysqlAnswers::send(const Texts& texts) {
@@ -57,9 +54,9 @@ void MysqlAnswers::send(const Texts& texts) {
 
 std::expected<MysqlAnswer, DatabaseError> MysqlAnswers::next() {
   CHECK(left_ > 0, "nothing more was asked");
-  // Who was to wait for more than lies there goes on here all the same, as at a shutdown; what comes next may be less.
-  if (std::exchange(seen_, 0) > 0) wait_for_octets(mysql_get_socket(&connection_), 1);
   if (not_sent_.has_value()) return failed(*std::exchange(not_sent_, std::nullopt));
+  // The driver waits for any input.
+  wait_for_octets(1);
   const int ended = read() == 0 ? mysql_read_query_result(&connection_) : mysql_next_result(&connection_);
   if (ended == kNoMore && read() > 0 && mysql_errno(&connection_) == 0)
     return failed(mysql_error(kServerLost, "HY000", "the server ended its answer to a text too early"));
@@ -81,21 +78,43 @@ std::expected<MysqlAnswer, DatabaseError> MysqlAnswers::next() {
   return answer;
 }
 
-ArrivedAnswers MysqlAnswers::arrived(int socket) {
+void MysqlAnswers::expect_the_usual(std::size_t texts) {
+  // The last answer is shorter than that; numbers in the others are a digit longer or shorter.
+  constexpr std::size_t kLastAnswer = 11;
+  const auto usual = usual_.find(texts);
+  if (usual == usual_.end() || usual->second <= kLastAnswer) return;
+  looks_left_ = kPatientLooks;
+  wait_for_octets(usual->second - kLastAnswer + 1);
+}
+
+ArrivedAnswers MysqlAnswers::arrived() {
   std::array<char, 16'384> octets;
-  const ssize_t came = ::recv(socket, octets.data(), octets.size(), MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t came = ::recv(socket(), octets.data(), octets.size(), MSG_PEEK | MSG_DONTWAIT);
   const bool is_nothing = came < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
   const std::size_t size = came > 0 ? static_cast<std::size_t>(came) : 0;
   ArrivedAnswers arrived = arrived_answers({octets.data(), size}, left_);
   // Its end, an error, or far more than Troth's texts are answered with.
   const bool is_over = (came <= 0 && !is_nothing) || size == octets.size();
   // Behind what has come its end is seen only so.
-  arrived.ill = arrived.ill || is_over || (size == seen_ && has_ended(socket));
-  const bool waits = !arrived.ill && arrived.whole < left_;
-  if (waits && size == seen_) return arrived;
-  seen_ = waits ? size : 0;
-  wait_for_octets(socket, seen_ + 1);
+  arrived.ill = arrived.ill || is_over || (size == seen_ && has_ended(socket()));
+  seen_ = size;
+  if (arrived.ill || arrived.whole == left_) {
+    if (!arrived.ill) usual_[left_] = size;
+    looks_left_ = 0;
+    wait_for_octets(1);
+  } else if (looks_left_ > 0 && size < least_) {
+    --looks_left_;
+  } else {
+    looks_left_ = 0;
+    wait_for_octets(size + 1);
+  }
   return arrived;
+}
+
+void MysqlAnswers::wait_for_octets(std::size_t octets) {
+  if (octets == std::exchange(least_, octets)) return;
+  const int least = static_cast<int>(octets);
+  static_cast<void>(::setsockopt(socket(), SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least)));
 }
 
 std::unexpected<DatabaseError> MysqlAnswers::failed(DatabaseError error) {

@@ -31,6 +31,7 @@ class MysqlConnection final : public SqlConnection {
 
   [[nodiscard]] std::shared_ptr<Cancellation> cancellation() const override { return cancellation_; }
   [[nodiscard]] std::optional<int> descriptor() const override;
+  [[nodiscard]] bool arrives_unseen() const override { return answers_.arrives_unseen(); }
 
  protected:
   Answer<TextAnswer> call(const Texts& texts) override;
@@ -108,7 +109,8 @@ class MysqlConnection final : public SqlConnection {
   std::optional<bool> found_clean_;  // by a look that came with the last branch
   bool tables_possible_ = false;
 
-  WholeTexts whole_;  // sent next, or last
+  WholeTexts whole_;      // sent next, or last
+  bool on_loop_ = false;  // it is an event loop that waits for its answers
   const BranchWork* sent_work_ = nullptr;
   Instant whole_began_{};
   std::optional<Instant> begun_at_;  // its marker stood, as an event loop saw

@@ -109,6 +109,7 @@ bool MysqlConnection::write_whole(const std::vector<Known>& statements, const Br
 }
 
 bool MysqlConnection::takes_whole(const BranchWork& work) {
+  on_loop_ = false;
   const auto statements = plan_whole(work);
   return statements.has_value() && prepare_all(*statements, work.start.id.transaction.cluster) &&
          write_whole(*statements, work);
@@ -123,7 +124,8 @@ bool MysqlConnection::is_ready_for(const BranchWork& work) {
   std::size_t octets = 0;
   for (const std::string& text : whole_.texts)
     octets += text.size();
-  return octets <= kMostOctets;
+  on_loop_ = octets <= kMostOctets;
+  return on_loop_;
 }
 
 void MysqlConnection::send_whole(const BranchWork& work) {
@@ -132,6 +134,7 @@ void MysqlConnection::send_whole(const BranchWork& work) {
   changed_session_ = false;
   timed_steps_ = 0;
   sent_work_ = &work;
+  if (on_loop_) answers_.expect_the_usual(whole_.texts.size());
   answers_.send(whole_.texts);
 }
 
@@ -219,7 +222,7 @@ bool MysqlConnection::read_check(const WholeTexts& sent, WholeBranch& whole) {
 
 Arrival MysqlConnection::take_arrived() {
   if (answers_.left() == 0) return must_be_looked_at() ? Arrival::kIll : Arrival::kWell;
-  const ArrivedAnswers came = answers_.arrived(cancellation_->socket());
+  const ArrivedAnswers came = answers_.arrived();
   if (sent_work_ != nullptr) time_arrived(came.whole);
   if (came.ill) return Arrival::kIll;
   return came.whole == answers_.left() ? Arrival::kWell : Arrival::kMore;

@@ -17,6 +17,7 @@ SessionPool::SessionPool(SessionPoolOptions options, OpenConnection open, Post p
       loop_(loop),
       watch_(options_.cancel) {
   CHECK(options_.sessions > 0, "resource {} has no sessions", options_.resource.value);
+  if (loop_ != nullptr) looks_.emplace(*loop_);
 }
 
 SessionPool::~SessionPool() {
@@ -263,7 +264,7 @@ SessionPool::Member* SessionPool::free_member() {
   Member& member = *members_.back();
   member.session = std::make_unique<Session>(*this, watch_);
   if (loop_ != nullptr) {
-    member.carried = CarriedSession::make(*loop_, *member.session, *this, watch_, [this, &member] {
+    member.carried = CarriedSession::make(*loop_, *member.session, *this, watch_, *looks_, [this, &member] {
       if (std::optional<SessionTask> next = next_for(*member.session); next.has_value())
         hand(member, std::move(*next));
     });

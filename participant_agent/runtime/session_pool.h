@@ -28,6 +28,7 @@
 #include "base/time.h"
 #include "participant_agent/runtime/carried_session.h"
 #include "participant_agent/runtime/deadline_watch.h"
+#include "participant_agent/runtime/later_looks.h"
 #include "participant_agent/runtime/session.h"
 
 namespace troth::agent {
@@ -118,6 +119,7 @@ class SessionPool final : public Session::Owner {
   const OpenConnection open_;
   const Post post_;
   asio::io_context* const loop_;
+  std::optional<LaterLooks> looks_;  // with a loop
   DeadlineWatch watch_;
 
   std::atomic<std::uint64_t> generation_ = 0;

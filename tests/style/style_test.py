@@ -98,13 +98,14 @@ class Style(unittest.TestCase):
 
     def test_each_row_of_the_types_is_shown_by_a_test(self):
         page = (ROOT / "docs/types.md").read_text()
-        code = (ROOT / "tests/unit/participant_agent_runtime/types_test.cc").read_text()
+        tests_of_types = ROOT / "tests/unit/participant_agent_runtime"
+        code = "".join((tests_of_types / f"types{kind}_test.cc").read_text() for kind in ("", "_settings"))
         tests = set(re.findall(r"^TEST_P\(\w+, (\w+)\)", code, re.MULTILINE))
         rows = [line.rsplit("|", 2)[1].strip() for line in page.split("\n") if line.startswith("| ")]
         named = {name for cell in rows if cell != "test" for name in re.split(r",\s*", cell)}
         loose = {name for name in tests if f"({name})" in page}
         self.none(sorted(named - tests), "docs/types.md names a test that is not there.")
-        self.none(sorted(tests - named - loose), "A test of types_test.cc is not on docs/types.md.")
+        self.none(sorted(tests - named - loose), "A test of a type is not on docs/types.md.")
 
     def test_a_switch_over_states_has_no_default(self):
         found = []

@@ -238,7 +238,7 @@ TEST(BranchCheck, TextHoldsTheGuardAndTheLookAndReadsBack) {
 TEST(BranchCheck, RowThatLacksAFieldIsRefused) {
   for (const TextRow& row :
        {TextRow{}, TextRow{std::nullopt}, TextRow{""}, TextRow{"1,3,00000000000000ff,9,5,4,1000,agent"},
-        TextRow{"1,-3,ff,9,5,4,1000,,a"}, TextRow{"2,3,ff,9,5,4,1000,,a"},
+        TextRow{"-1,3,ff,9,5,4,1000,,a"}, TextRow{"2,3,ff,9,5,4,1000,,a"},
         TextRow{"1,3,ff,9,5,4,1000,,a", "more"}}) {
     const auto check = parse_check(row);
     ASSERT_FALSE(check.has_value());

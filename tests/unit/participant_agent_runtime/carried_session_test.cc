@@ -105,6 +105,42 @@ TEST_F(CarriedSessionTest, WhatGoesWellWakesNoThread) {
   }
 }
 
+// As an answer that is shorter than usual: nobody is told of it, so somebody looks.
+TEST_F(CarriedSessionTest, WhatArrivesUnseenIsLookedForAgain) {
+  open();
+  script_.arrives_unseen(true);
+  for (int round = 0; round < 3; ++round) {
+    script_.clear_log();
+    script_.arrives({Arrival::kMore, Arrival::kMore, Arrival::kWell, Arrival::kWell});
+    const auto answered = submit();
+    expect_answer(answered);
+    expect_log("start@loop run@loop clean@loop");
+    EXPECT_TRUE(holds_within(10s, [&] { return pool_->counts().busy == 0; }));
+    EXPECT_EQ(answered->times, 1);
+  }
+  script_.clear_log();
+  script_.arrives({Arrival::kMore, Arrival::kIll});
+  expect_answer(submit());
+  expect_log("start@loop run@thread clean@thread");
+}
+
+// A look and the input that it was about, in any order: the task is answered once, and the next one is another.
+TEST_F(CarriedSessionTest, LookAndInputTogetherAreOneArrival) {
+  open();
+  script_.arrives_unseen(true);
+  for (int round = 0; round < 100; ++round) {
+    script_.clear_log();
+    script_.arrives({Arrival::kMore, Arrival::kWell, Arrival::kMore, Arrival::kWell});
+    const auto answered = submit();
+    for (int input = 0; input < round % 4; ++input)
+      script_.input();
+    expect_answer(answered);
+    EXPECT_TRUE(holds_within(10s, [&] { return pool_->counts().busy == 0; }));
+    EXPECT_EQ(answered->times, 1);
+    EXPECT_EQ(script_.log(), "start@loop run@loop clean@loop");
+  }
+}
+
 TEST_F(CarriedSessionTest, WhatCannotBeStartedIsTheThreads) {
   open();
   script_.starts(false);

@@ -32,6 +32,8 @@ class Script {
     arrivals_ = std::move(arrivals);
   }
   void starts(bool starts) { set(starts_, starts); }
+  // There is no input of what arrives.
+  void arrives_unseen(bool unseen) { set(arrives_unseen_, unseen); }
   void cleans_up_on_loop(bool cleans) { set(cleans_up_on_loop_, cleans); }
   void is_left(ConnectionCondition condition) { set(left_, condition); }
   void cancels_itself(bool cancels) { set(cancels_itself_, cancels); }
@@ -72,6 +74,7 @@ class Script {
   std::thread::id loop_;
   std::deque<Arrival> arrivals_;
   bool starts_ = true;
+  bool arrives_unseen_ = false;
   bool cleans_up_on_loop_ = true;
   bool cancels_itself_ = false;
   bool hangs_in_clean_up_ = false;
@@ -120,6 +123,10 @@ class ScriptedConnection final : public DatabaseConnection {
     const Arrival arrival = script_.arrivals_.front();
     script_.arrivals_.pop_front();
     return arrival;
+  }
+  bool arrives_unseen() const override {
+    const std::lock_guard lock(script_.mutex_);
+    return script_.arrives_unseen_ && !script_.arrivals_.empty();
   }
   WorkResult run_branch(const BranchWork& /*work*/) override {
     std::unique_lock lock(script_.mutex_);

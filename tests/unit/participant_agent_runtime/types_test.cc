@@ -8,39 +8,20 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "tests/unit/participant_agent_runtime/global_setting.h"
-#include "tests/unit/participant_agent_runtime/stored_values.h"
+#include "tests/unit/participant_agent_runtime/types_fixture.h"
 
 namespace troth::agent {
 namespace {
-
-constexpr ErrorCode kTroth = ErrorCode::kInvalidArgument;   // refused before the server sees it
-constexpr ErrorCode kServer = ErrorCode::kStatementFailed;  // the server's own refusal
 
 constexpr auto kMin64 = std::numeric_limits<std::int64_t>::min();
 constexpr auto kMax64 = std::numeric_limits<std::int64_t>::max();
 constexpr auto kMaxUnsigned = std::numeric_limits<std::uint64_t>::max();
 
-class TypesTest : public DatabaseTest {
- protected:
-  void SetUp() override {
-    DatabaseTest::SetUp();
-    if (!IsSkipped()) values_.emplace(resource());
-  }
-  [[nodiscard]] StoredValues& values() { return *values_; }
-  [[nodiscard]] bool is_mysql() const { return GetParam() == DatabaseKind::kMysql; }
-
-  std::optional<StoredValues> values_;
-};
 TROTH_FOR_EVERY_DATABASE(TypesTest);
 using PostgresTypesTest = TypesTest;
 TROTH_FOR_POSTGRES(PostgresTypesTest);
 using InnodbTypesTest = TypesTest;
 TROTH_FOR_INNODB(InnodbTypesTest);
-
-Value text(std::string text) {
-  return {Text{std::move(text)}};
-}
 
 TEST_P(PostgresTypesTest, Booleans) {
   values().come_back("boolean", {{true}, {false}, {Null{}}});
@@ -478,8 +459,9 @@ TEST_P(InnodbTypesTest, ColumnsBesideAJsonOrGeometry) {
   const auto session = resource().connect();
   const WorkResult result = session->run_branch(resource().work(
       {resource().statement(fmt::format("INSERT INTO beside VALUES ({})", marks), sent),
-       resource().statement("SELECT n, j, g, u, d, f, b, e, t, ts, z, o, c, y FROM beside WHERE u = ? AND d = ?",
-                            {{kMaxUnsigned}, {0.1}})},
+       resource().statement(
+           "SELECT n, j, g, u, d, f, b, e, t, ts, z, o, c, y FROM beside WHERE u = ? AND d = ?",
+           {{kMaxUnsigned}, {0.1}})},
       BranchEnding::kCommitOnePhase));
   ASSERT_TRUE(ended_as<CommittedOnePhase>(result));
   ASSERT_EQ(result.results[1].rows.size(), 1U);
@@ -487,32 +469,6 @@ TEST_P(InnodbTypesTest, ColumnsBesideAJsonOrGeometry) {
   for (std::size_t i = 0; i < sent.size(); ++i) {
     const Value expected = i == 1 && !is_mysql() ? text("[1]") : sent[i];
     EXPECT_TRUE(same_value(row[i], expected)) << i << ": " << show(row[i]) << " for " << show(sent[i]);
-  }
-}
-
-// As far as a result tells them.
-TEST_P(InnodbTypesTest, ColumnsAreCalledAsInSql) {
-  std::vector<std::string> types{
-      "BIT(9)",       "TINYINT",    "TINYINT UNSIGNED", "SMALLINT",   "MEDIUMINT UNSIGNED", "INT",
-      "INT UNSIGNED", "BIGINT",     "BIGINT UNSIGNED",  "FLOAT",      "DOUBLE",             "DECIMAL(9,2)",
-      "DATE",         "TIME",       "DATETIME",         "TIMESTAMP",  "YEAR",               "CHAR(3)",
-      "VARCHAR(9)",   "BINARY(3)",  "VARBINARY(9)",     "TINYTEXT",   "TEXT",               "MEDIUMTEXT",
-      "LONGTEXT",     "TINYBLOB",   "BLOB",             "MEDIUMBLOB", "LONGBLOB",           "ENUM('a')",
-      "SET('a')",     "GEOMETRY"};
-  if (is_mysql()) types.insert(types.end(), {"JSON", "VECTOR(3)"});
-  std::string columns;
-  for (std::size_t i = 0; i < types.size(); ++i)
-    columns += fmt::format("{}c{} {} NULL", i == 0 ? "" : ", ", i, types[i]);
-  resource().run(fmt::format("CREATE TABLE called ({})", columns));
-  const auto session = resource().connect();
-  const WorkResult result = session->run_branch(
-      resource().work({resource().statement("SELECT * FROM called")}, BranchEnding::kReadOnly));
-  ASSERT_TRUE(ended_as<ReadOnlyDone>(result));
-  ASSERT_EQ(result.results[0].columns.size(), types.size());
-  for (std::size_t i = 0; i < types.size(); ++i) {
-    std::string expected = types[i];
-    if (const std::size_t open = expected.find('('); open != std::string::npos) expected.resize(open);
-    EXPECT_EQ(result.results[0].columns[i].type, expected);
   }
 }
 
@@ -708,118 +664,6 @@ TEST_P(TypesTest, LargeValues) {
   }
   values().is_refused(postgres ? "bytea" : "LONGBLOB", {Bytes{octets + "x"}}, kTroth,
                       {"parameter 2", "more than 16 MiB"});
-}
-
-TEST_P(InnodbTypesTest, IgnoreChangesNoValue) {
-  resource().run("CREATE TABLE narrow (n INT PRIMARY KEY, v TINYINT)");
-  const Stored clamped = values().read("INSERT IGNORE INTO narrow VALUES (1, ?)", {{std::int64_t{1000}}});
-  ASSERT_TRUE(clamped.error.has_value());
-  EXPECT_NE(clamped.error->message.find("IGNORE"), std::string::npos) << clamped.error->message;
-  EXPECT_EQ(resource().value("SELECT COUNT(*) FROM narrow"), "0");
-  resource().run("INSERT INTO narrow VALUES (1, 1)");
-  EXPECT_FALSE(
-      values().read("INSERT IGNORE INTO narrow VALUES (1, ?)", {{std::int64_t{7}}}).error.has_value());
-}
-
-// A session keeps 64 warnings (MariaDB) or 1,024 (MySQL) as shipped, and the one that counts comes last.
-TEST_P(InnodbTypesTest, IgnoreChangesNoValueBehindManyDuplicates) {
-  resource().run("CREATE TABLE narrow (n INT PRIMARY KEY, v TINYINT)");
-  resource().run("CREATE TABLE numbers (n INT PRIMARY KEY, v INT)");
-  std::string rows;
-  for (int i = 0; i < 1'500; ++i)
-    rows += fmt::format("{}({}, 7)", i == 0 ? "" : ", ", i);
-  resource().run("INSERT INTO narrow VALUES " + rows);
-  resource().run("INSERT INTO numbers VALUES " + rows);
-  const std::string copy = "INSERT IGNORE INTO narrow SELECT n, v FROM numbers ORDER BY n";
-  EXPECT_FALSE(values().read(copy + " LIMIT 1000").error.has_value()) << "duplicates are what it is for";
-  resource().run("INSERT INTO numbers VALUES (9999, 1000)");
-  const Stored clamped = values().read(copy);
-  ASSERT_TRUE(clamped.error.has_value());
-  EXPECT_NE(clamped.error->message.find("IGNORE"), std::string::npos) << clamped.error->message;
-  EXPECT_EQ(clamped.error->effect, Effect::kNone);
-}
-
-// Then nobody can tell.
-TEST_P(InnodbTypesTest, IgnoreIsRefusedWhereATriggerHidesWarnings) {
-  for (const std::string hides : {"max_error_count = 0", "sql_select_limit = 0"}) {
-    resource().run("DROP TABLE IF EXISTS narrow");
-    resource().run("CREATE TABLE narrow (n INT PRIMARY KEY, v TINYINT)");
-    resource().run("CREATE TRIGGER hides BEFORE INSERT ON narrow FOR EACH ROW SET SESSION " + hides);
-    const Stored clamped =
-        values().read("INSERT IGNORE INTO narrow VALUES (1, 1), (2, ?)", {{std::int64_t{1000}}});
-    ASSERT_TRUE(clamped.error.has_value()) << hides;
-    EXPECT_NE(clamped.error->message.find("IGNORE"), std::string::npos) << clamped.error->message;
-  }
-}
-
-// Troth's sessions are strict, whatever the server is.
-TEST_P(InnodbTypesTest, LaxServers) {
-  const GlobalSetting lax(resource(), "sql_mode",
-                          is_mysql()
-                              ? "'ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,NO_ENGINE_SUBSTITUTION'"
-                              : "'NO_ENGINE_SUBSTITUTION'");
-  values().is_refused("TINYINT", {std::int64_t{1000}}, kServer, {"Out of range"});
-  values().is_refused("ENUM('a')", text("b"), kServer, {"truncated"});
-  values().is_refused("VARCHAR(20) CHARACTER SET latin1", text("\xf0\x9f\x92\x8d"), kServer,
-                      {is_mysql() ? "parameter 2" : "Incorrect string"});
-}
-
-// What such a server makes of a value it makes of it in one trip, too: StoredValues compares.
-TEST_P(InnodbTypesTest, ServersOfOtherModes) {
-  const std::vector<std::string> modes =
-      is_mysql() ? std::vector<std::string>{"ANSI", "NO_BACKSLASH_ESCAPES", "NO_UNSIGNED_SUBTRACTION"}
-                 : std::vector<std::string>{"ANSI", "NO_BACKSLASH_ESCAPES", "ORACLE"};
-  for (const std::string& mode : modes) {
-    const GlobalSetting other(resource(), "sql_mode", fmt::format("'{}'", mode));
-    StoredValues in_mode(resource());
-    for (const Value& value : {text(""), text("it's \\ \"so\""), Value{Bytes{""}},
-                               Value{Bytes{std::string("\0'\\", 3)}}, Value{Null{}}})
-      static_cast<void>(in_mode.store("VARBINARY(40)", {value}));
-    for (const Value& value : {text(""), text("it's \\ \"so\"")})
-      static_cast<void>(in_mode.store("VARCHAR(40)", {value}));
-    static_cast<void>(in_mode.store("BIGINT UNSIGNED", {{std::uint64_t{5}}, {std::int64_t{7}}}));
-    static_cast<void>(in_mode.store("DECIMAL(20,2)", {{Decimal{"-12.50"}}}));
-    EXPECT_GT(in_mode.in_one_trip(), 5) << mode;
-  }
-}
-
-// Whatever else the server or its roles set, a session writes and reads in these forms.
-TEST_P(PostgresTypesTest, RolesWithOtherForms) {
-  const std::string& role = resource().options().user;
-  for (const char* setting :
-       {"DateStyle = 'SQL, DMY'", "IntervalStyle = 'postgres_verbose'", "TimeZone = 'Asia/Kolkata'",
-        "bytea_output = 'escape'", "extra_float_digits = -15", "client_encoding = 'LATIN1'",
-        "standard_conforming_strings = off"})
-    resource().run(fmt::format("ALTER ROLE {} SET {}", role, setting));
-  StoredValues forms(resource());
-  for (int again = 0; again < 2; ++again) {
-    forms.come_back("date", {{Date{"2026-11-23"}}});
-    forms.come_back("timestamptz", {{TimestampTz{"2026-11-23 13:37:00.5+00"}}});
-    forms.come_back("interval", {text("P1DT2H")});
-    forms.come_back("bytea", {{Bytes{std::string("\0a\\", 3)}}});
-    forms.come_back("double precision", {{0.1}, {1.0 / 3.0}});
-    forms.come_back("text", {text("\xf0\x9f\x92\x8d \\")});
-  }
-}
-
-// There a text may be anything; the server does not send what is not UTF-8.
-TEST_P(PostgresTypesTest, TextsWithoutAnEncoding) {
-  resource().run("UPDATE pg_database SET encoding = 0 WHERE datname = current_database()");
-  StoredValues ascii(resource());
-  ascii.come_back("text", {text("\xf0\x9f\x92\x8d"), text("plain")});
-  const Value octets{Bytes{"\xff"}};
-  const Stored read = ascii.store("text", octets, "INSERT INTO {} VALUES (1, convert_from(?, 'SQL_ASCII'))",
-                                  "SELECT v FROM {}");
-  ASSERT_TRUE(read.error.has_value());
-  EXPECT_EQ(read.error->code, kServer);
-  EXPECT_EQ(read.error->statement, 2U);
-  EXPECT_NE(read.error->message.find("invalid byte sequence for encoding \"UTF8\": 0xff"), std::string::npos)
-      << read.error->message;
-  const Stored as_bytes =
-      ascii.store("text", octets, "INSERT INTO {} VALUES (1, convert_from(?, 'SQL_ASCII'))",
-                  "SELECT convert_to(v, 'SQL_ASCII') FROM {}");
-  ASSERT_EQ(as_bytes.values.size(), 1U);
-  EXPECT_EQ(as_bytes.values[0], octets);
 }
 
 // Assigned or not, what the statement makes of a parameter decides.

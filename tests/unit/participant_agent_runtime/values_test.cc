@@ -166,6 +166,57 @@ TEST_P(InnodbValuesTest, GeneratedKeysComeWithTheirInserts) {
   EXPECT_FALSE(result.results[3].generated_key.has_value());
 }
 
+// As far as a result tells them.
+TEST_P(InnodbValuesTest, ColumnsAreCalledAsInSql) {
+  std::vector<std::string> types{"BIT(9)",
+                                 "TINYINT",
+                                 "TINYINT UNSIGNED",
+                                 "SMALLINT",
+                                 "MEDIUMINT UNSIGNED",
+                                 "INT",
+                                 "INT UNSIGNED",
+                                 "BIGINT",
+                                 "BIGINT UNSIGNED",
+                                 "FLOAT",
+                                 "DOUBLE",
+                                 "DECIMAL(9,2)",
+                                 "DATE",
+                                 "TIME",
+                                 "DATETIME",
+                                 "TIMESTAMP",
+                                 "YEAR",
+                                 "CHAR(3)",
+                                 "VARCHAR(9)",
+                                 "BINARY(3)",
+                                 "VARBINARY(9)",
+                                 "TINYTEXT",
+                                 "TEXT",
+                                 "MEDIUMTEXT",
+                                 "LONGTEXT",
+                                 "TINYBLOB",
+                                 "BLOB",
+                                 "MEDIUMBLOB",
+                                 "LONGBLOB",
+                                 "ENUM('a')",
+                                 "SET('a')",
+                                 "GEOMETRY"};
+  if (GetParam() == DatabaseKind::kMysql) types.insert(types.end(), {"JSON", "VECTOR(3)"});
+  std::string columns;
+  for (std::size_t i = 0; i < types.size(); ++i)
+    columns += fmt::format("{}c{} {} NULL", i == 0 ? "" : ", ", i, types[i]);
+  resource().run(fmt::format("CREATE TABLE called ({})", columns));
+  const auto session = resource().connect();
+  const WorkResult result = session->run_branch(
+      resource().work({resource().statement("SELECT * FROM called")}, BranchEnding::kReadOnly));
+  ASSERT_TRUE(ended_as<ReadOnlyDone>(result));
+  ASSERT_EQ(result.results[0].columns.size(), types.size());
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    std::string expected = types[i];
+    if (const std::size_t open = expected.find('('); open != std::string::npos) expected.resize(open);
+    EXPECT_EQ(result.results[0].columns[i].type, expected);
+  }
+}
+
 // A table that changes under a cached statement is read as it is now, or the branch fails; it is never
 // misread.
 TEST_P(ValuesTest, AlteredTableUnderACachedStatementIsNotMisread) {
