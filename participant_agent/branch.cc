@@ -19,8 +19,21 @@ Branch::Branch(BranchId id, ResourceName resource, const BranchTimes& times)
 
 Branch Branch::adopted(BranchId id, ResourceName resource, const BranchTimes& times, Instant now) {
   Branch branch(std::move(id), std::move(resource), times);
-  branch.state_ = InDoubt{now, times.first_inquiry};
+  if (branch.is_one_phase()) {
+    branch.state_ = waiting(Goal::kSettle, now, times, "the look that found it");
+  } else {
+    branch.state_ = InDoubt{now, times.first_inquiry};
+  }
   return branch;
+}
+
+Branch::Finishing Branch::waiting(Goal goal, Instant now, const BranchTimes& times, std::string waiting_for) {
+  Finishing finishing;
+  finishing.goal = goal;
+  finishing.retries_at = now;
+  finishing.pause = times.first_retry;
+  finishing.waiting_for = std::move(waiting_for);
+  return finishing;
 }
 
 Branch Branch::replayed(const BranchBegun& begun, const BranchTimes& times, Instant now, bool unbroken) {
@@ -35,13 +48,8 @@ Branch Branch::replayed(const BranchBegun& begun, const BranchTimes& times, Inst
 
 Branch Branch::replayed_commit(BranchId id, ResourceName resource, const BranchTimes& times, Instant now) {
   Branch branch(std::move(id), std::move(resource), times);
-  Finishing finishing;
-  finishing.goal = Goal::kCommit;
-  finishing.retries_at = now;
-  finishing.pause = times.first_retry;
-  finishing.waiting_for = "the restart";
   branch.journalled_ = true;
-  branch.state_ = std::move(finishing);
+  branch.state_ = waiting(Goal::kCommit, now, times, "the restart");
   return branch;
 }
 
@@ -79,7 +87,7 @@ void Branch::on(const TimePassed& /*input*/, Context& context) {
     context.effects.emplace_back(ReleaseSession{});
     state_ = Left{};
   } else if (auto* doubt = std::get_if<InDoubt>(&state_)) {
-    if (is_one_phase() || context.now < doubt->inquires_at) return;
+    if (context.now < doubt->inquires_at) return;
     doubt->inquires_at = context.now + doubt->pause;
     doubt->pause = std::min(doubt->pause * 2, times_.longest_inquiry);
     context.effects.emplace_back(Inquire{});
@@ -94,8 +102,7 @@ std::optional<Instant> Branch::wakes_at() const {
   if (const auto* open = std::get_if<Open>(&state_))
     return open->running ? open->deadline : std::min(open->deadline, open->idle_at);
   if (const auto* reading = std::get_if<Reading>(&state_)) return reading->deadline;
-  if (const auto* doubt = std::get_if<InDoubt>(&state_); doubt != nullptr && !is_one_phase())
-    return doubt->inquires_at;
+  if (const auto* doubt = std::get_if<InDoubt>(&state_)) return doubt->inquires_at;
   if (const auto* finishing = std::get_if<Finishing>(&state_); finishing != nullptr && !finishing->under_way)
     return finishing->retries_at;
   return std::nullopt;

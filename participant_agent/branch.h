@@ -144,6 +144,7 @@ class Branch {
     Instant inquires_at;
     Duration pause{};
   };
+  // kSettle: of a one-phase branch, to learn how it ended, and to see that it has ended.
   enum class Goal : std::uint8_t { kCommit, kRollBack, kSettle };
   enum class Step : std::uint8_t { kFinish, kEndHolder, kReadMarkers, kBar };
   struct Finishing {
@@ -171,6 +172,9 @@ class Branch {
     JournalSequence& journal;
     std::vector<BranchEffect> effects;
   };
+
+  [[nodiscard]] static Finishing waiting(Goal goal, Instant now, const BranchTimes& times,
+                                         std::string waiting_for);
 
   void on(const WorkRequested& input, Context& context);
   void on(const SessionBound& input, Context& context);

@@ -95,7 +95,6 @@ void Branch::on(const RollbackRequested& /*input*/, Context& context) {
   }
   Finishing finishing;
   finishing.goal = is_one_phase() ? Goal::kSettle : Goal::kRollBack;
-  finishing.step = is_one_phase() ? Step::kBar : Step::kFinish;
   begin_finishing(std::move(finishing), context);
 }
 
@@ -120,7 +119,6 @@ void Branch::on(const SettleRequested& /*input*/, Context& context) {
   }
   Finishing finishing;
   finishing.goal = Goal::kSettle;
-  finishing.step = Step::kBar;
   begin_finishing(std::move(finishing), context);
 }
 
@@ -168,9 +166,11 @@ void Branch::attempt(Context& context) {
   auto& finishing = std::get<Finishing>(state_);
   finishing.under_way = true;
   switch (finishing.step) {
+    // Nobody prepares a one-phase branch, but MariaDB does for itself, and after a crash it may list one whose commit it had
+    // acknowledged. To commit it is right: it was proposed [T4], and while its marker stands nobody was told no [T9].
     case Step::kFinish:
       context.effects.emplace_back(FinishPrepared{
-          finishing.goal == Goal::kCommit, finishing.resolved_commit ? finishing.decided : JournalTicket{}});
+          finishing.goal != Goal::kRollBack, finishing.resolved_commit ? finishing.decided : JournalTicket{}});
       return;
     case Step::kEndHolder: context.effects.emplace_back(EndHolder{}); return;
     case Step::kReadMarkers: context.effects.emplace_back(ReadMarkers{}); return;
@@ -191,8 +191,7 @@ void Branch::try_later(std::string detail, Context& context) {
   finishing.pause = std::min(finishing.pause * 2, times_.longest_retry);
   finishing.waiting_for = detail;
   finishing.holder_ended = false;
-  if (finishing.goal == Goal::kCommit || finishing.goal == Goal::kRollBack) finishing.step = Step::kFinish;
-  if (finishing.goal == Goal::kSettle) finishing.step = Step::kBar;
+  finishing.step = Step::kFinish;
   if (is_one_phase() && finishing.no) {
     Error error = refusal(ErrorCode::kUnavailable, Effect::kUnknown, detail, true);
     context.effects.emplace_back(AnswerVote{{Vote::kUndecided, {}, std::move(error), std::nullopt}, {}});
@@ -206,7 +205,7 @@ void Branch::on(const FinishAttempted& input, Context& context) {
   const bool commit = finishing->goal == Goal::kCommit;
   switch (input.outcome) {
     case FinishAttempted::Outcome::kDone:
-      end_as(commit ? BranchEnd::kCommitted : BranchEnd::kRolledBack, context);
+      end_as(finishing->goal == Goal::kRollBack ? BranchEnd::kRolledBack : BranchEnd::kCommitted, context);
       return;
     case FinishAttempted::Outcome::kUnknownXid:  // [T9]
       move_to(commit ? Step::kReadMarkers : Step::kBar, context);
@@ -230,11 +229,11 @@ void Branch::on(const HolderEnded& input, Context& context) {
 // It is ended again as it was; where that is not known, the group is asked as for any orphan.
 void Branch::on(const FoundPreparedAgain& /*input*/, Context& context) {
   const auto* ended = std::get_if<Ended>(&state_);
-  if (ended == nullptr || is_one_phase()) return;
+  if (ended == nullptr) return;
   Finishing finishing;
   finishing.decided = ended->decided;
   switch (ended->end) {
-    case BranchEnd::kCommitted: finishing.goal = Goal::kCommit; break;
+    case BranchEnd::kCommitted: finishing.goal = is_one_phase() ? Goal::kSettle : Goal::kCommit; break;
     case BranchEnd::kRolledBack: finishing.goal = Goal::kRollBack; break;
     case BranchEnd::kHeuristicCommitted:
     case BranchEnd::kHeuristicRolledBack:
@@ -243,7 +242,13 @@ void Branch::on(const FoundPreparedAgain& /*input*/, Context& context) {
       break;
     case BranchEnd::kLost:
     case BranchEnd::kTooOld:
-    case BranchEnd::kUndecided: state_ = InDoubt{context.now, times_.first_inquiry}; return;
+    case BranchEnd::kUndecided:
+      if (!is_one_phase()) {
+        state_ = InDoubt{context.now, times_.first_inquiry};
+        return;
+      }
+      finishing.goal = Goal::kSettle;
+      break;
   }
   begin_finishing(std::move(finishing), context);
 }

@@ -50,7 +50,7 @@ BranchTable::BranchTable(TableOptions options, const JournalState& journal, Inst
     } else if (open.begun && !id.transaction.is_one_phase()) {
       add(Branch::replayed(*open.begun, options_.times, now, !journal.tail_was_cut), context);
     }
-    // One-phase work that began before the restart is found out by its settle, from the resource alone [T5].
+    // One-phase work that began before the restart is found out by its settle, from the resource alone [T5], or found prepared.
   }
 }
 

@@ -227,7 +227,6 @@ void Branch::on(const SessionEnded& /*input*/, Context& context) {
   }
   Finishing finishing;  // it may have prepared or committed before it went [T9]
   finishing.goal = is_one_phase() ? Goal::kSettle : Goal::kRollBack;
-  finishing.step = is_one_phase() ? Step::kBar : Step::kFinish;
   finishing.no = std::move(refusal);
   begin_finishing(std::move(finishing), context);
 }
