@@ -21,6 +21,21 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// A stranger's prepared branch, which has account 1 locked.
+class Holder {
+ public:
+  explicit Holder(TestResource& resource) : session_(resource.connect()), work_(resource.transfer(1, 1)) {
+    EXPECT_TRUE(ended_as<Prepared>(session_->run_branch(work_)));
+  }
+  void let_go() {
+    EXPECT_TRUE(session_->finish_prepared(work_.start.id, PreparedEnding::kRollBack).has_value());
+  }
+
+ private:
+  const std::unique_ptr<DatabaseConnection> session_;
+  const BranchWork work_;
+};
+
 class CarriedBranchTest : public DatabaseTest {
  protected:
   void SetUp() override {
@@ -249,9 +264,7 @@ TEST_P(CarriedBranchTest, MarkerThatIsTakenIsIllAndTold) {
 // [T11]
 TEST_P(CarriedBranchTest, BackendThatIsKilledWhileItWaitsIsLostAndMayHavePrepared) {
   const auto session = ready_session();
-  const auto holder = resource().connect();
-  const BranchWork held = resource().transfer(1, 1);
-  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  Holder holder(resource());
   const BranchWork work = resource().transfer(1, 5);
   expect_started(*session, work);
   resource().wait_until_blocked(session->session_identity());
@@ -262,7 +275,7 @@ TEST_P(CarriedBranchTest, BackendThatIsKilledWhileItWaitsIsLostAndMayHavePrepare
   ASSERT_TRUE(ended_as<Lost>(result)) << describe(result);
   EXPECT_TRUE(std::get<Lost>(result.outcome).ending_sent);
   EXPECT_EQ(session->condition(), ConnectionCondition::kLost);
-  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  holder.let_go();
 }
 
 TEST_P(CarriedBranchTest, BackendThatWasKilledBeforeIsFoundOut) {
@@ -284,9 +297,7 @@ TEST_P(CarriedBranchTest, BackendThatWasKilledBeforeIsFoundOut) {
 
 TEST_P(CarriedBranchTest, BranchThatIsInterruptedWhileItWaitsIsRefused) {
   const auto session = ready_session();
-  const auto holder = resource().connect();
-  const BranchWork held = resource().transfer(1, 1);
-  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  Holder holder(resource());
   const BranchWork work = resource().transfer(1, 5);
   expect_started(*session, work);
   resource().wait_until_blocked(session->session_identity());
@@ -294,7 +305,7 @@ TEST_P(CarriedBranchTest, BranchThatIsInterruptedWhileItWaitsIsRefused) {
   session->cancellation()->interrupt();
   EXPECT_EQ(wait_for(*session), Arrival::kIll);
   expect_clean_refusal(*session, work, ErrorCode::kTimeout);
-  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  holder.let_go();
 }
 
 // libpq closes what was broken off, and its number is soon another's.
@@ -357,9 +368,7 @@ TEST_P(CarriedInnodbTest, SessionThatATriggerSpoiledIsNotCleanedOnTheLoop) {
 TEST_P(CarriedInnodbTest, EachStatementHasItsOwnTime) {
   const auto session = ready_session();
   DeadlineWatch watch{DeadlineWatchOptions{}};
-  const auto holder = resource().connect();
-  const BranchWork held = resource().transfer(1, 1);
-  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  Holder holder(resource());
   BranchWork work = resource().transfer(2, 5);
   work.statements.push_back(resource().transfer(1, 5).statements.front());
   work.start.statement_timeout = 300ms;
@@ -372,22 +381,20 @@ TEST_P(CarriedInnodbTest, EachStatementHasItsOwnTime) {
   EXPECT_EQ(error.statement, 2U);
   EXPECT_NE(error.message.find("statement_timeout_ms"), std::string::npos) << error.message;
   EXPECT_EQ(resource().balance(2), "100");
-  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  holder.let_go();
 }
 
 TEST_P(CarriedInnodbTest, WaitOfAStatementIsNotTakenForTheMarkers) {
   resource().takes_for_a_wait(300ms);
   const auto session = ready_session();
-  const auto holder = resource().connect();
-  const BranchWork held = resource().transfer(1, 1);
-  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  Holder holder(resource());
   const BranchWork work = resource().transfer(1, 5);
   expect_started(*session, work);
   for (const Instant sees = boot_now() + 600ms; boot_now() < sees;) {
     EXPECT_EQ(session->arrived(), Arrival::kMore);
     static_cast<void>(look_for_input(*session, 10));
   }
-  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  holder.let_go();
   ASSERT_EQ(wait_for(*session), Arrival::kWell);
   run_and_undo(*session, work);
 }
@@ -395,15 +402,13 @@ TEST_P(CarriedInnodbTest, WaitOfAStatementIsNotTakenForTheMarkers) {
 // What has come and cannot be read yet is no reason to look again.
 TEST_P(CarriedInnodbTest, LoopSleepsWhileOnlyAPartHasCome) {
   const auto session = ready_session();
-  const auto holder = resource().connect();
-  const BranchWork held = resource().transfer(1, 1);
-  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  Holder holder(resource());
   const BranchWork work = resource().transfer(1, 5);
   expect_started(*session, work);
   resource().wait_until_blocked(session->session_identity());
   EXPECT_EQ(session->arrived(), Arrival::kMore);
   EXPECT_FALSE(look_for_input(*session, 200));
-  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  holder.let_go();
   ASSERT_EQ(wait_for(*session), Arrival::kWell);
   run_and_undo(*session, work);
 }
@@ -413,16 +418,14 @@ TEST_P(CarriedInnodbTest, ThreadGoesOnWhereOnlyAPartHasCome) {
   const auto session = ready_session();
   const Statement touch = resource().statement("UPDATE accounts SET balance = balance WHERE id = 2");
   run_and_undo(*session, resource().work({touch}));
-  const auto holder = resource().connect();
-  const BranchWork held = resource().transfer(1, 1);
-  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(held)));
+  Holder holder(resource());
   BranchWork work = resource().work(std::vector<Statement>(30, touch));
   work.statements.push_back(resource().transfer(1, 5).statements.front());
   expect_started(*session, work);
   resource().wait_until_blocked(session->session_identity());
   EXPECT_EQ(session->arrived(), Arrival::kMore);
   auto running = std::async(std::launch::async, [&] { return session->run_branch(work); });
-  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
+  holder.let_go();
   if (running.wait_for(5s) != std::future_status::ready) {
     ADD_FAILURE() << "the answers are there, and nobody reads them";
     session->cancellation()->break_off();
