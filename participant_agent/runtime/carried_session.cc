@@ -109,7 +109,7 @@ class Carrier final : public CarriedSession, public std::enable_shared_from_this
     if (ticket_.has_value()) watch_.forget(*std::exchange(ticket_, std::nullopt));
   }
 
-  // The descriptor's number is libpq's, which may close it.
+  // The descriptor's number is the connection's, which may close it.
   void let_go() {
     ++turn_;
     waits_ = false;

@@ -89,6 +89,12 @@ class CarriedBranchTest : public DatabaseTest {
     ASSERT_TRUE(session.start_branch(work));
   }
 
+  void start_and_wait_until_blocked(DatabaseConnection& session, const BranchWork& work) {
+    expect_started(session, work);
+    resource().wait_until_blocked(session.session_identity());
+    EXPECT_EQ(session.arrived(), Arrival::kMore);
+  }
+
   // The branch was refused with this code, nothing of it is left, and the session works on.
   void expect_clean_refusal(DatabaseConnection& session, const BranchWork& work, ErrorCode code) {
     const WorkResult result = session.run_branch(work);
@@ -266,9 +272,7 @@ TEST_P(CarriedBranchTest, BackendThatIsKilledWhileItWaitsIsLostAndMayHavePrepare
   const auto session = ready_session();
   Holder holder(resource());
   const BranchWork work = resource().transfer(1, 5);
-  expect_started(*session, work);
-  resource().wait_until_blocked(session->session_identity());
-  EXPECT_EQ(session->arrived(), Arrival::kMore);
+  start_and_wait_until_blocked(*session, work);
   resource().kill(session->session_identity());
   EXPECT_EQ(wait_for(*session), Arrival::kIll);
   const WorkResult result = session->run_branch(work);
@@ -404,9 +408,7 @@ TEST_P(CarriedInnodbTest, LoopSleepsWhileOnlyAPartHasCome) {
   const auto session = ready_session();
   Holder holder(resource());
   const BranchWork work = resource().transfer(1, 5);
-  expect_started(*session, work);
-  resource().wait_until_blocked(session->session_identity());
-  EXPECT_EQ(session->arrived(), Arrival::kMore);
+  start_and_wait_until_blocked(*session, work);
   EXPECT_FALSE(look_for_input(*session, 200));
   holder.let_go();
   ASSERT_EQ(wait_for(*session), Arrival::kWell);
@@ -421,9 +423,7 @@ TEST_P(CarriedInnodbTest, ThreadGoesOnWhereOnlyAPartHasCome) {
   Holder holder(resource());
   BranchWork work = resource().work(std::vector<Statement>(30, touch));
   work.statements.push_back(resource().transfer(1, 5).statements.front());
-  expect_started(*session, work);
-  resource().wait_until_blocked(session->session_identity());
-  EXPECT_EQ(session->arrived(), Arrival::kMore);
+  start_and_wait_until_blocked(*session, work);
   auto running = std::async(std::launch::async, [&] { return session->run_branch(work); });
   holder.let_go();
   if (running.wait_for(5s) != std::future_status::ready) {
