@@ -18,7 +18,7 @@ namespace {
 
 constexpr unsigned kServerLost = 2013;
 constexpr int kNoMore = -1;
-// Behind these whoever waits for long is woken for each answer.
+// With the last of these whoever waits for long is woken for each answer.
 constexpr int kPatientLooks = 5;
 
 struct FreeResult {
@@ -102,9 +102,10 @@ ArrivedAnswers MysqlAnswers::arrived() {
     if (!arrived.ill) usual_[left_] = size;
     looks_left_ = 0;
     wait_for_octets(1);
-  } else if (looks_left_ > 0 && size < least_) {
+  } else if (looks_left_ > 1 && size < least_) {
     --looks_left_;
   } else {
+    // The last look: nobody comes again, so the socket tells of whatever comes.
     looks_left_ = 0;
     wait_for_octets(size + 1);
   }

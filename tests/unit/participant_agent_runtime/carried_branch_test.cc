@@ -434,6 +434,29 @@ TEST_P(CarriedInnodbTest, ThreadGoesOnWhereOnlyAPartHasCome) {
   end(*session, work, PreparedEnding::kRollBack);
 }
 
+// An error is shorter than the usual answer. Nobody looks for ever: behind the looks the socket itself tells of it.
+TEST_P(CarriedInnodbTest, LateErrorIsToldThoughItIsShorterThanUsual) {
+  const auto session = ready_session();
+  const BranchWork usual = resource().transfer(1, 5);
+  expect_started(*session, usual);
+  ASSERT_EQ(wait_for(*session), Arrival::kWell);
+  run_and_undo(*session, usual);
+  Holder holder(resource());
+  const BranchWork work = resource().transfer(1, 5);
+  expect_started(*session, work);
+  EXPECT_TRUE(session->arrives_unseen());
+  resource().wait_until_blocked(session->session_identity());
+  for (int looks = 0; session->arrives_unseen() && looks < 20; ++looks)
+    EXPECT_EQ(session->arrived(), Arrival::kMore);
+  EXPECT_FALSE(session->arrives_unseen());
+  session->cancellation()->request();
+  session->cancellation()->interrupt();
+  EXPECT_TRUE(look_for_input(*session, 5000));
+  EXPECT_EQ(wait_for(*session), Arrival::kIll);
+  expect_clean_refusal(*session, work, ErrorCode::kTimeout);
+  holder.let_go();
+}
+
 // A socket of another name is broken off: the number that the driver gives back may be anybody's.
 TEST_P(CarriedInnodbTest, NothingElseIsBrokenOffBehindIt) {
   auto session = ready_session();
