@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "recovery/display_width.h"
+#include "recovery/runtime/input.h"
 #include "recovery/runtime/line_source.h"
 
 namespace troth::recovery {
@@ -80,8 +81,8 @@ class HistoryFile {
 
 class LineEditor : public LineSource {
  public:
-  LineEditor(Interrupts& interrupts, const std::string& history_file, Complete complete)
-      : interrupts_(interrupts), file_(history_file), complete_(std::move(complete)) {
+  LineEditor(const Interrupts& interrupts, const std::string& history_file, Complete complete)
+      : input_(STDIN_FILENO, interrupts), file_(history_file), complete_(std::move(complete)) {
     // libedit turns characters into bytes by the locale; in none of UTF-8 nobody could type a name.
     std::setlocale(LC_CTYPE, "");
     if (std::string_view(::nl_langinfo(CODESET)) != "UTF-8") std::setlocale(LC_CTYPE, "C.UTF-8");
@@ -146,15 +147,14 @@ class LineEditor : public LineSource {
     auto& self = of(editor);
     std::string bytes;
     while (true) {
-      if (self.interrupts_.wait_readable(STDIN_FILENO) == Interrupts::Woken::kInterrupted) {
+      char byte = 0;
+      const auto count = self.input_.read({&byte, 1});
+      if (!count) {
         self.interrupted_ = true;
         errno = EINTR;
         return -1;
       }
-      char byte = 0;
-      const auto count = ::read(STDIN_FILENO, &byte, 1);
-      if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-      if (count <= 0) return 0;
+      if (*count == 0) return 0;
       bytes += byte;
       const auto lead = static_cast<unsigned char>(bytes[0]);
       const std::size_t expected = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
@@ -194,7 +194,7 @@ class LineEditor : public LineSource {
     file_.append(line);
   }
 
-  Interrupts& interrupts_;
+  Input input_;
   HistoryFile file_;
   Complete complete_;
   std::string prompt_;

@@ -1,10 +1,8 @@
 // Lines of a file or a pipe.
 #include <array>
-#include <cerrno>
 #include <utility>
 
-#include <unistd.h>
-
+#include "recovery/runtime/input.h"
 #include "recovery/runtime/line_source.h"
 
 namespace troth::recovery {
@@ -12,7 +10,7 @@ namespace {
 
 class PlainLines : public LineSource {
  public:
-  PlainLines(int fd, Interrupts& interrupts) : fd_(fd), interrupts_(interrupts) {}
+  PlainLines(int fd, const Interrupts& interrupts) : input_(fd, interrupts) {}
 
   LineRead read(const std::string&) override {
     while (true) {
@@ -26,17 +24,16 @@ class PlainLines : public LineSource {
         if (unread_.empty()) return LinesEnded{};
         return std::exchange(unread_, {});
       }
-      if (interrupts_.wait_readable(fd_) == Interrupts::Woken::kInterrupted) return LineInterrupted{};
       std::array<char, 1U << 16> bytes{};
-      const auto count = ::read(fd_, bytes.data(), bytes.size());
-      if (count > 0) unread_.append(bytes.data(), static_cast<std::size_t>(count));
-      if (count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN)) ended_ = true;
+      const auto count = input_.read(bytes);
+      if (!count) return LineInterrupted{};
+      unread_.append(bytes.data(), *count);
+      ended_ = *count == 0;
     }
   }
 
  private:
-  int fd_;
-  Interrupts& interrupts_;
+  Input input_;
   std::string unread_;
   std::size_t from_ = 0;
   bool ended_ = false;

@@ -6,6 +6,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "recovery/runtime/input.h"
+
 namespace troth::recovery {
 namespace {
 
@@ -44,16 +46,14 @@ bool is_at_terminal() {
   return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
 }
 
-bool wants_more(std::string_view question, Interrupts& interrupts) {
+bool wants_more(std::string_view question, const Interrupts& interrupts) {
   std::printf("%.*s", static_cast<int>(question.size()), question.data());
   std::fflush(stdout);
   char key = 'q';
   {
     const SingleKeys keys;
     constexpr char kCtrlD = 4;
-    if (interrupts.wait_readable(STDIN_FILENO) == Interrupts::Woken::kInterrupted ||
-        ::read(STDIN_FILENO, &key, 1) != 1 || key == kCtrlD)
-      key = 'q';
+    if (Input(STDIN_FILENO, interrupts).read({&key, 1}).value_or(0) != 1 || key == kCtrlD) key = 'q';
   }
   std::printf("\r%*s\r", static_cast<int>(question.size()), "");
   std::fflush(stdout);

@@ -22,6 +22,6 @@ struct ScreenSize {
 
 // Shows the question until a key is pressed, then takes it away. False: q, Ctrl-C, Ctrl-D or an interrupt:
 // enough.
-[[nodiscard]] bool wants_more(std::string_view question, Interrupts& interrupts);
+[[nodiscard]] bool wants_more(std::string_view question, const Interrupts& interrupts);
 
 }  // namespace troth::recovery

@@ -381,6 +381,15 @@ def test_ctrl_c_at_the_prompt_clears_what_was_begun(cluster, state):
         assert shell.prompt == "bank pg*> ", "the transaction goes on"
 
 
+def test_ctrl_c_between_two_keys_is_never_lost(cluster, state):
+    # The terminal throws away what was typed and not read yet: a key that was there a moment ago may be gone.
+    with Terminal(cluster, state, "--on", "pg") as shell:
+        for _ in range(300):
+            shell.type("and more")
+            shell.interrupt()
+            shell.wait_prompt()
+
+
 @pytest.mark.parametrize("resource", ["pg", "my", "ma"])
 def test_ctrl_c_while_a_statement_runs_rolls_back(cluster, state, resource):
     before = balances(cluster, 104, (resource,))
