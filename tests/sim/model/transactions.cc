@@ -215,7 +215,9 @@ Task<Refusal> Engine::insert_marker(Session& session, MarkerRow row, RowKey key)
   const std::optional<RequestKey> request = row.request;
   Refusal refusal = co_await insert(session, key, std::move(row), Speaker::kAgent);
   if (refusal.has_value() || !request.has_value()) co_return refusal;
-  refusal = co_await insert(session, request_key(*request), MarkerKey{key}, Speaker::kAgent);
+  // Named, because GCC 12 destroys an aggregate twice that is made in the arguments of what is awaited (PR 104031).
+  RowValue marker = MarkerKey{key};
+  refusal = co_await insert(session, request_key(*request), std::move(marker), Speaker::kAgent);
   if (refusal.has_value() && !is_postgres()) {
     rows_.undo(key);
     locks_.release(*session.transaction, key);

@@ -1,0 +1,26 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "tests/sim/invariants/committed.h"
+#include "tests/sim/invariants/invariants.h"
+#include "tests/sim/simulation.h"
+
+namespace troth::sim {
+
+void check_agreement(const Simulation& simulation, Broken& broken) {
+  for (const auto& [key, by] : committed_by_request(simulation)) {
+    const auto found = simulation.ledger().transfers().find(key);
+    if (found == simulation.ledger().transfers().end()) {
+      broken.push_back(fmt::format("agreement: request {} was committed, and nobody ever asked for it", key.id.text()));
+      continue;
+    }
+    const auto wanted = found->second.databases();
+    for (const auto& [transaction, databases] : by) {
+      if (databases == wanted) continue;
+      broken.push_back(fmt::format("agreement: {} of {} committed in databases {} of {}", transaction, key.id.text(),
+                                   fmt::join(databases, ","), fmt::join(wanted, ",")));
+    }
+  }
+}
+
+}  // namespace troth::sim

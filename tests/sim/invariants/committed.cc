@@ -1,0 +1,19 @@
+#include "tests/sim/invariants/committed.h"
+
+#include "tests/sim/simulation.h"
+
+namespace troth::sim {
+
+CommittedBy committed_by_request(const Simulation& simulation) {
+  CommittedBy committed;
+  const auto& databases = simulation.databases();
+  for (std::size_t i = 0; i < databases.size(); ++i) {
+    for (const auto& marker : databases[i]->server().markers()) {
+      if (marker.state == agent::MarkerState::kCommitted && marker.request)
+        committed[*marker.request][marker.transaction].insert(i);
+    }
+  }
+  return committed;
+}
+
+}  // namespace troth::sim

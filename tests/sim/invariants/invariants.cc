@@ -1,0 +1,34 @@
+#include "tests/sim/invariants/invariants.h"
+
+#include <fmt/format.h>
+
+#include "tests/sim/invariants/committed.h"
+#include "tests/sim/simulation.h"
+
+namespace troth::sim {
+
+Broken broken_invariants(const Simulation& simulation) {
+  Broken broken;
+  check_agreement(simulation, broken);
+  check_tellings(simulation, broken);
+  check_one_commit_per_request(simulation, broken);
+  check_money(simulation, broken);
+  return broken;
+}
+
+std::string what_is_left(const Simulation& simulation) {
+  std::size_t open = 0;
+  for (const auto& [key, transfer] : simulation.ledger().transfers())
+    if (!transfer.over) ++open;
+  std::string left = fmt::format("liveness: {} of {} transfers have no end", open, simulation.ledger().transfers().size());
+  for (const auto& database : simulation.databases())
+    for (const auto& branch : database->server().prepared())
+      left += fmt::format("; {} is in doubt in {}", branch.transaction.text(), database->name());
+  return left;
+}
+
+std::uint64_t committed_transfers(const Simulation& simulation) {
+  return committed_by_request(simulation).size();
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,44 @@
+#include "tests/sim/report.h"
+
+#include <fmt/format.h>
+
+#include "tests/sim/rare_situations.h"
+
+namespace troth::sim {
+
+void Report::add(const Outcome& outcome) {
+  ++seeds_;
+  if (!outcome.broken.empty()) ++failed_;
+  events_ += outcome.events;
+  transfers_ += outcome.transfers;
+  committed_ += outcome.committed;
+  virtual_time_ += outcome.virtual_time;
+  for (const auto& [name, count] : outcome.faults)
+    faults_[name] += count;
+  for (const auto& [name, count] : outcome.rare)
+    rare_[name] += count;
+}
+
+std::vector<std::string> Report::never_met() const {
+  std::vector<std::string> names;
+  for (const auto name : kRareSituations)
+    if (!rare_.contains(std::string(name))) names.emplace_back(name);
+  return names;
+}
+
+std::string Report::text() const {
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began_;
+  std::string text = fmt::format(
+      "{} seeds, {} failed; {:.1f} virtual hours in {:.1f} s ({:.2f} ms a seed); {} events; {} of {} transfers committed\n",
+      seeds_, failed_, static_cast<double>(virtual_time_.count()) / 3.6e9, took.count(),
+      took.count() * 1e3 / static_cast<double>(seeds_), events_, committed_, transfers_);
+  text += "faults:\n";
+  for (const auto& [name, count] : faults_)
+    text += fmt::format("  {:>8}  {}\n", count, name);
+  text += "rare situations:\n";
+  for (const auto& [name, count] : rare_)
+    text += fmt::format("  {:>8}  {}\n", count, name);
+  return text;
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,192 @@
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "tests/sim/bank/client.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/invariants/invariants.h"
+#include "tests/sim/nodes/programs.h"
+
+namespace troth::sim {
+namespace {
+
+constexpr Duration kLiveness = std::chrono::minutes(10);
+constexpr Duration kLook = std::chrono::milliseconds(250);
+constexpr const char* kCoordinatorAddress = "10.0.0.1:7710";
+
+}  // namespace
+
+Simulation::Simulation(std::uint64_t seed, std::function<void(std::string_view)> print)
+    : world_(seed, Trace(std::move(print))),
+      network_(world_),
+      swarm_(draw_swarm(world_.random(Purpose::kSwarm))) {
+  build();
+}
+
+Simulation::~Simulation() {
+  // Programs first: they use the rest.
+  clients_.clear();
+  agents_.clear();
+  coordinator_.reset();
+}
+
+std::unique_ptr<Machine> Simulation::machine(std::string name, Node::Boot boot) {
+  auto& random = world_.random(Purpose::kClock);
+  const NodeClock clock(random.between(-swarm_.drift_ppm, swarm_.drift_ppm),
+                        Duration(random.between(1'000'000, 90'000'000)),
+                        Duration(random.between(-2'000'000, 2'000'000)));
+  auto made = std::make_unique<Machine>(world_, network_, std::move(name), clock, std::move(boot));
+  auto* node = made.get();
+  node->on_down = [this, node] {
+    for (auto& database : databases_)
+      database->wake();
+    // Somebody, or a supervisor, starts it again.
+    const auto until = world_.draw(Purpose::kFaults, Duration(5'000),
+                                   healed_ ? Duration(100'000) : Duration(3'000'000));
+    world_.after(until, [node] {
+      if (!node->is_up()) node->boot();
+    });
+  };
+  return made;
+}
+
+void Simulation::build() {
+  const ClusterId cluster{"bank-sim001"};
+  for (std::size_t i = 0; i < swarm_.databases.size(); ++i) {
+    ModelOptions options;
+    options.kind = swarm_.databases[i];
+    options.server = fmt::format("server-{}", i + 1);
+    for (std::int64_t account = 1; account <= swarm_.accounts; ++account) {
+      options.accounts[account] = swarm_.balance;
+      ledger_.beginning[{i, account}] = swarm_.balance;
+    }
+    databases_.push_back(
+        std::make_unique<Database>(world_, network_, fmt::format("db{}", i + 1), std::move(options)));
+  }
+
+  CoordinatorPlan plan;
+  plan.cluster = cluster;
+  plan.address = kCoordinatorAddress;
+  plan.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 128UL << 10;
+  plan.settings.log_bytes = 2 * plan.settings.segment_bytes;
+  plan.settings.heartbeat_interval = std::chrono::milliseconds(500);
+  plan.settings.agent_call_timeout = std::chrono::milliseconds(2'000);
+  plan.settings.table.default_timeout = std::chrono::seconds(3);
+  coordinator_ = machine("co", coordinator_program(plan));
+
+  const auto resource_name = [](std::size_t database) { return fmt::format("r{}", database + 1); };
+  for (std::uint32_t i = 0; i < swarm_.agents; ++i) {
+    AgentPlan agent;
+    agent.cluster = cluster;
+    agent.agent = AgentId{fmt::format("ag{}", i + 1)};
+    agent.address = fmt::format("10.0.1.{}:7720", i + 1);
+    agent.settings.coordinators = {kCoordinatorAddress};
+    agent.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 128UL << 10;
+    agent.settings.journal_bytes = 2 * agent.settings.segment_bytes;
+    agent.settings.first_inquiry = std::chrono::milliseconds(500);
+    agent.settings.longest_inquiry = std::chrono::milliseconds(4'000);
+    agent.settings.list_interval = std::chrono::milliseconds(5'000);
+    for (std::size_t database = 0; database < databases_.size(); ++database) {
+      if (swarm_.agents == 2 && database != i) continue;
+      agent::ResourceSettings resource;
+      resource.name = resource_name(database);
+      resource.kind = swarm_.databases[database];
+      resource.sessions = 4;
+      resource.take_over = false;
+      resource.lock_timeout = std::chrono::milliseconds(1'000);
+      agent.settings.resources.push_back(std::move(resource));
+      agent.databases.push_back(databases_[database].get());
+    }
+    // An installation is given to its agent once, by an operator: here, by the first start.
+    for (auto& resource : agent.settings.resources)
+      resource.take_over = true;
+    agents_.push_back(machine(agent.agent.value, agent_program(agent)));
+  }
+
+  for (std::uint32_t i = 0; i < swarm_.clients; ++i) {
+    ClientPlan client;
+    client.name = fmt::format("cl{}", i + 1);
+    client.coordinator = kCoordinatorAddress;
+    for (std::size_t database = 0; database < databases_.size(); ++database)
+      client.resources.push_back({resource_name(database), swarm_.databases[database], swarm_.accounts});
+    client.transfers = swarm_.transfers;
+    client.pause = swarm_.pause;
+    client.one_phase = swarm_.one_phase;
+    client.decided = swarm_.decided;
+    client.bars = swarm_.bars;
+    auto name = client.name;
+    clients_.push_back(machine(std::move(name), client_program(std::move(client), ledger_)));
+  }
+}
+
+void Simulation::run_until(Duration end) {
+  while (world_.run_next(end)) {
+  }
+}
+
+void Simulation::heal() {
+  healed_ = true;
+  world_.trace().event(world_.now(), "world", "heals");
+  network_.set_faults({});
+  network_.heal();
+  for (auto& database : databases_) {
+    database->set_breaks(0);
+    database->start();
+  }
+  const auto mend = [](Machine& machine) {
+    machine.disarm();
+    machine.disk().heal();
+    if (!machine.is_up()) machine.boot();
+  };
+  mend(*coordinator_);
+  for (auto& agent : agents_)
+    mend(*agent);
+  for (auto& client : clients_)
+    mend(*client);
+}
+
+bool Simulation::is_quiet() const {
+  return ledger_.all_over() && ledger_.transfers().size() >= std::size_t{swarm_.clients} * swarm_.transfers &&
+         std::ranges::all_of(databases_, [](const auto& each) { return each->server().prepared().empty(); });
+}
+
+Outcome Simulation::run() {
+  for (auto& agent : agents_)
+    agent->boot();
+  coordinator_->boot();
+  for (auto& client : clients_)
+    client->boot();
+  // The cluster is in order before anything goes wrong.
+  run_until(std::chrono::seconds(2));
+  network_.set_faults(swarm_.network);
+  for (auto& database : databases_)
+    database->set_breaks(swarm_.database_breaks);
+  {
+    FaultStorm storm(*this);
+    storm.begin();
+    run_until(world_.now() + swarm_.safety);
+    storm.end();
+  }
+  heal();
+  const auto give_up = world_.now() + kLiveness;
+  while (!is_quiet() && world_.now() < give_up)
+    run_until(world_.now() + kLook);
+
+  Outcome outcome;
+  outcome.broken = broken_invariants(*this);
+  if (!is_quiet()) outcome.broken.push_back(what_is_left(*this));
+  outcome.seed = world_.seed();
+  outcome.hash = world_.trace().hash();
+  outcome.events = world_.trace().events();
+  outcome.virtual_time = world_.now();
+  outcome.transfers = ledger_.transfers().size();
+  outcome.committed = committed_transfers(*this);
+  outcome.faults = world_.faults();
+  outcome.rare = world_.rare();
+  return outcome;
+}
+
+}  // namespace troth::sim
