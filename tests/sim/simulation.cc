@@ -122,11 +122,6 @@ void Simulation::build() {
   }
 }
 
-void Simulation::run_until(Duration end) {
-  while (world_.run_next(end)) {
-  }
-}
-
 void Simulation::heal() {
   healed_ = true;
   world_.trace().event(world_.now(), "world", "heals");
@@ -160,20 +155,20 @@ Outcome Simulation::run() {
   for (auto& client : clients_)
     client->boot();
   // The cluster is in order before anything goes wrong.
-  run_until(std::chrono::seconds(2));
+  world_.run_until(std::chrono::seconds(2));
   network_.set_faults(swarm_.network);
   for (auto& database : databases_)
     database->set_breaks(swarm_.database_breaks);
   {
     FaultStorm storm(*this);
     storm.begin();
-    run_until(world_.now() + swarm_.safety);
+    world_.run_until(world_.now() + swarm_.safety);
     storm.end();
   }
   heal();
   const auto give_up = world_.now() + kLiveness;
   while (!is_quiet() && world_.now() < give_up)
-    run_until(world_.now() + kLook);
+    world_.run_until(world_.now() + kLook);
 
   Outcome outcome;
   outcome.broken = broken_invariants(*this);

@@ -66,7 +66,6 @@ class Simulation {
   void build();
   void heal();
   [[nodiscard]] bool is_quiet() const;
-  void run_until(Duration end);
 
   World world_;
   Network network_;

@@ -33,6 +33,10 @@ Node::Node(World& world, std::string name, NodeClock clock, Boot boot)
     : world_(world), name_(std::move(name)), clock_(clock), boot_(std::move(boot)) {}
 
 Node::~Node() {
+  end();
+}
+
+void Node::end() {
   ++generation_;
   const Running scope(*this);
   program_.reset();

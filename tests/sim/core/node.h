@@ -52,6 +52,8 @@ class Node {
   // `delay` is true time.
   void post_after(Duration delay, Action action);
 
+  // The run is over: the program goes, and nothing happens here any more.
+  void end();
   void boot();
   void crash(CrashKind kind);
   void pause(Duration length);

@@ -16,14 +16,15 @@ void World::after(Duration delay, Action action) {
   std::ranges::push_heap(events_, later);
 }
 
-bool World::run_next(Duration end) {
-  if (events_.empty() || events_.front().at > end) return false;
-  std::ranges::pop_heap(events_, later);
-  auto event = std::move(events_.back());
-  events_.pop_back();
-  now_ = event.at;
-  event.action();
-  return true;
+void World::run_until(Duration end) {
+  while (!events_.empty() && events_.front().at <= end) {
+    std::ranges::pop_heap(events_, later);
+    auto event = std::move(events_.back());
+    events_.pop_back();
+    now_ = event.at;
+    event.action();
+  }
+  now_ = end;
 }
 
 Duration World::draw(Purpose purpose, Duration low, Duration high) {

@@ -45,8 +45,8 @@ class World {
   // Since the run began, of nobody's clock.
   [[nodiscard]] Duration now() const { return now_; }
   void after(Duration delay, Action action);
-  // False: nothing is left, or what is next lies beyond `end`.
-  [[nodiscard]] bool run_next(Duration end);
+  // Everything that is due until then, and what comes of it.
+  void run_until(Duration end);
 
   [[nodiscard]] Random& random(Purpose purpose) { return random_[std::to_underlying(purpose)]; }
   // Within [low, high], mostly near the low end.

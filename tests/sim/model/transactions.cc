@@ -159,7 +159,8 @@ std::vector<SessionHandle> Engine::deadlock_of(const Session& session) const {
 Task<Refusal> Engine::wait_until_free(Session& session, WantedLock wanted, Speaker speaker) {
   if (session.lock_limit.has_value()) wanted.give_up = now_ + *session.lock_limit;
   while (!locks_.blockers(*session.transaction, wanted.key, wanted.mode).empty()) {
-    const Woken woken = co_await LockWait{*this, session, wanted};
+    LockWait wait{*this, session, wanted};  // named: see insert_marker()
+    const Woken woken = co_await wait;
     switch (woken) {
       case Woken::kGoOn: break;
       case Woken::kTimeout: co_return refused(speaker, Fault::kLockTimeout, wanted.key.key);

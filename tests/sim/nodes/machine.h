@@ -17,6 +17,11 @@ class Machine final : public Node {
     after_crash = [this](CrashKind kind) { disk_.after_crash(kind); };
   }
 
+  // The program goes before the disk that it uses.
+  ~Machine() { end(); }
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
   [[nodiscard]] Network& network() { return network_; }
   [[nodiscard]] Disk& disk() { return disk_; }
 
