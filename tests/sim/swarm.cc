@@ -36,13 +36,14 @@ Swarm draw_swarm(Random& random) {
   swarm.transfers = 3 + static_cast<std::uint32_t>(random.below(10));
   swarm.accounts = random.between(2, 6);
   swarm.balance = random.between(50, 500);
-  swarm.pause = Duration(random.between(0, 300'000));
   swarm.one_phase = random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(8'000));
   swarm.decided = static_cast<std::uint32_t>(random.below(5'000));
   swarm.bars = random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(6'000));
   swarm.small_segments = random.one_in(2);
   swarm.drift_ppm = random.one_in(2) ? 0 : random.between(0, 500);
   swarm.safety = Duration(random.between(1'000'000, 12'000'000));
+  // So that there is work under way while faults strike; and, now and then, much at once.
+  swarm.pause = random.one_in(5) ? Duration(random.between(0, 20'000)) : 3 * swarm.safety / swarm.transfers;
   swarm.fault_pause = Duration(random.between(100'000, 2'500'000));
   if (random.one_in(16)) return swarm;  // a calm day
   const auto rate = [&](std::uint64_t most) {

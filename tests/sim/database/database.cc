@@ -49,17 +49,21 @@ void Database::deliver() {
       world_.count_rare("a database's answer was lost");
       clients_.erase(completion.session);
       server_->vanish(completion.session, now());
-      answer(std::move(waiting), std::nullopt);
+      answer(completion.session, std::move(waiting), std::nullopt);
       continue;
     }
-    answer(std::move(waiting), std::move(completion));
+    const auto session = completion.session;
+    answer(session, std::move(waiting), std::move(completion));
   }
 }
 
-void Database::answer(Waiting waiting, std::optional<Completion> completion) {
+void Database::answer(SessionHandle session, Waiting waiting, std::optional<Completion> completion) {
   world_.trace().event(world_.now(), name(), completion ? "answers" : "loses a client's connection",
                        completion ? completion->reply.index() : 0, [&] { return waiting.client->name(); });
-  if (!network_.reaches(node_, *waiting.client)) return;
+  if (!network_.reaches(node_, *waiting.client)) {
+    waiting_.emplace(session, std::move(waiting));  // it waits for what does not come, until it gives up
+    return;
+  }
   world_.after(delay(), [waiting = std::move(waiting), completion = std::move(completion)]() mutable {
     Node::Action action = [done = std::move(waiting.done), completion = std::move(completion)]() mutable {
       done(std::move(completion));
@@ -97,7 +101,7 @@ void Database::ask(Node& client, SessionHandle session, Request request,
   world_.trace().event(world_.now(), name(), "is asked", request.index(),
                        [&] { return client.name() + " " + std::to_string(session.value); });
   Waiting waiting{&client, client.generation(), std::move(done)};
-  if (!clients_.contains(session)) return answer(std::move(waiting), std::nullopt);
+  if (!clients_.contains(session)) return answer(session, std::move(waiting), std::nullopt);
   CHECK(!waiting_.contains(session), "a session is asked two things at once");
   if (!network_.reaches(client, node_)) {
     waiting_.emplace(session, std::move(waiting));  // until it gives up
@@ -110,12 +114,12 @@ void Database::ask(Node& client, SessionHandle session, Request request,
         clients_.erase(session);
         server_->vanish(session, now());
         wake();
-        return answer(std::move(waiting), std::nullopt);
+        return answer(session, std::move(waiting), std::nullopt);
       case 1:
         clients_.erase(session);
         server_->cut(session, now());
         wake();
-        return answer(std::move(waiting), std::nullopt);
+        return answer(session, std::move(waiting), std::nullopt);
       default: waiting.loses_reply = true;
     }
   }
@@ -141,11 +145,12 @@ void Database::interrupt(Node& client, SessionHandle session) {
 }
 
 void Database::let_go(Node& client, SessionHandle session) {
-  if (clients_.erase(session) == 0) return;
-  if (network_.reaches(client, node_))
-    server_->vanish(session, now());
-  else
-    server_->cut(session, now());
+  if (clients_.erase(session) > 0) {
+    if (network_.reaches(client, node_))
+      server_->vanish(session, now());
+    else
+      server_->cut(session, now());
+  }
   if (const auto found = waiting_.find(session); found != waiting_.end()) {
     auto waiting = std::move(found->second);
     waiting_.erase(found);
@@ -176,7 +181,7 @@ void Database::cut_all() {
     if (const auto found = waiting_.find(session); found != waiting_.end()) {
       auto waiting = std::move(found->second);
       waiting_.erase(found);
-      answer(std::move(waiting), std::nullopt);
+      answer(session, std::move(waiting), std::nullopt);
     }
   }
   wake();

@@ -67,7 +67,7 @@ class Database {
   [[nodiscard]] Duration delay() { return world_.draw(Purpose::kDatabase, Duration(15), Duration(200)); }
  
   void deliver();
-  void answer(Waiting waiting, std::optional<Completion> completion);
+  void answer(SessionHandle session, Waiting waiting, std::optional<Completion> completion);
 
   World& world_;
   Network& network_;
