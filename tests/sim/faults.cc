@@ -54,9 +54,11 @@ void FaultStorm::strike_with(FaultKind kind) {
     case FaultKind::kPowerCutAgent: return kill(agent(), true);
     case FaultKind::kDieAtPoint: {
       auto& machine = server();
+      // Those that are passed often, and those that hardly ever are.
+      if (random.one_in(2)) return machine.arm_any(1 + static_cast<std::uint32_t>(random.below(25)), crash_kind());
       const auto points = &machine == &simulation_.coordinator() ? coordinator_crash_points()
                                                                  : agent_crash_points();
-      machine.arm(points[random.below(points.size())], 1 + static_cast<std::uint32_t>(random.below(3)),
+      machine.arm(points[random.below(points.size())], 1 + static_cast<std::uint32_t>(random.below(2)),
                   crash_kind());
       return;
     }

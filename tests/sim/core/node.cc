@@ -124,7 +124,7 @@ void Node::arm(std::string_view point, std::uint32_t hit, CrashKind kind) {
 }
 
 void Node::reach(std::string_view point) {
-  if (!armed_ || armed_->point != point || --armed_->hits_left > 0) return;
+  if (!armed_ || (!armed_->point.empty() && armed_->point != point) || --armed_->hits_left > 0) return;
   world_.trace().event(world_.now(), name_, "dies at", 0, [&] { return std::string(point); });
   world_.count_fault("crash at " + std::string(point));
   die(armed_->kind);

@@ -62,6 +62,8 @@ class Node {
 
   // The n-th time that it comes to this point, the program dies there.
   void arm(std::string_view point, std::uint32_t hit, CrashKind kind);
+  // The n-th time that it comes to any point.
+  void arm_any(std::uint32_t hit, CrashKind kind) { arm({}, hit, kind); }
   void disarm() { armed_.reset(); }
   void reach(std::string_view point);
   // From a step that may not go on.
@@ -90,7 +92,7 @@ class Node {
 
  private:
   struct Armed {
-    std::string point;
+    std::string point;  // empty: any
     std::uint32_t hits_left;
     CrashKind kind;
   };

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "txlog/format.h"
 
 namespace troth::sim {
 namespace {
@@ -24,10 +25,14 @@ class DiskFile final : public txlog::File {
 
   Status write_at(std::uint64_t offset, txlog::Bytes bytes) override {
     auto done = disk_.write(*inode_, path_, offset, bytes);
-    if (done && offset > 0) {
+    // Only of a batch: not of a new segment's zeros, and not of the first one in a segment, which got its name when that was
+    // durable: rot there is no ambiguous end.
+    const bool is_zeros = std::ranges::all_of(bytes.first(std::min<std::size_t>(bytes.size(), 8)),
+                                              [](std::byte byte) { return byte == std::byte{}; });
+    if (done && !is_zeros && offset >= txlog::kBlockBytes) {
       disk_.written_last_ = inode_;
       disk_.written_at_ = offset;
-      disk_.written_bytes_ = bytes.size();
+      disk_.written_bytes_ = offset == txlog::kBlockBytes ? 0 : bytes.size();
     }
     return done;
   }
