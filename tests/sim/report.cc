@@ -19,6 +19,10 @@ void Report::add(const Outcome& outcome) {
     rare_[name] += count;
 }
 
+std::size_t Report::met() const {
+  return kRareSituations.size() - never_met().size();
+}
+
 std::vector<std::string> Report::never_met() const {
   std::vector<std::string> names;
   for (const auto name : kRareSituations)

@@ -19,6 +19,9 @@ class Report {
 
   void add(const Outcome& outcome);
   [[nodiscard]] std::uint64_t failed() const { return failed_; }
+  [[nodiscard]] std::uint64_t committed() const { return committed_; }
+  // How many of the situations that it must have met a run has met.
+  [[nodiscard]] std::size_t met() const;
   // Of the situations that a long run must have met (rare_situations.h).
   [[nodiscard]] std::vector<std::string> never_met() const;
   [[nodiscard]] std::string text() const;

@@ -27,10 +27,13 @@ Simulation::Simulation(std::uint64_t seed, std::function<void(std::string_view)>
 }
 
 Simulation::~Simulation() {
-  // Programs first: they use the rest.
-  clients_.clear();
-  agents_.clear();
-  coordinator_.reset();
+  // Programs first, then what they left behind: it speaks of the rest.
+  for (auto& client : clients_)
+    client->end();
+  for (auto& agent : agents_)
+    agent->end();
+  coordinator_->end();
+  world_.end();
 }
 
 std::unique_ptr<Machine> Simulation::machine(std::string name, Node::Boot boot) {

@@ -47,6 +47,8 @@ class World {
   void after(Duration delay, Action action);
   // Everything that is due until then, and what comes of it.
   void run_until(Duration end);
+  // The run is over: nothing more happens.
+  void end() { std::exchange(events_, {}); }
 
   [[nodiscard]] Random& random(Purpose purpose) { return random_[std::to_underlying(purpose)]; }
   // Within [low, high], mostly near the low end.

@@ -101,7 +101,7 @@ Status Disk::write(Inode& inode, const std::string& path, std::uint64_t offset, 
 }
 
 Status Disk::sync(Inode& inode, const std::string& path) {
-  if (keep_unsynced_) return {};
+  if (dies_at_sync_) throw ProgramDied{};
   change();
   if (std::exchange(fail_next_sync_, false)) {
     // The pages are taken for clean, and the media never got them.
@@ -164,6 +164,7 @@ Status Disk::make_directory(const std::string&) {
 }
 
 Status Disk::sync_directory(const std::string&) {
+  if (dies_at_sync_) throw ProgramDied{};
   change();
   histories_.assign(1, names_);
   return {};
@@ -199,11 +200,15 @@ void Disk::before_crash() {
   auto& random = node_.world().random(Purpose::kDisk);
   for (auto& [number, finish] : std::exchange(under_way_, {})) {
     const auto fate = static_cast<Fate>(random.below(3));
-    keep_unsynced_ = fate == Fate::kWritten;
+    dies_at_sync_ = fate == Fate::kWritten;
     if (fate == Fate::kSynced) node_.world().count_rare("a batch was durable and its writer never heard so");
     if (fate == Fate::kWritten) node_.world().count_rare("a batch was written and not synced");
-    finish(fate);
-    keep_unsynced_ = false;
+    try {
+      finish(fate);
+    } catch (const ProgramDied&) {
+      // At its first sync.
+    }
+    dies_at_sync_ = false;
   }
   die_at_ = 0;
   fail_next_sync_ = false;

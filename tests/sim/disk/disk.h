@@ -95,7 +95,7 @@ class Disk final : public txlog::Files {
   CrashKind die_as_ = CrashKind::kKilled;
   bool fail_next_sync_ = false;
   bool is_full_ = false;
-  bool keep_unsynced_ = false;  // a sync does nothing: the write of a machine that stops
+  bool dies_at_sync_ = false;  // the write of a machine that stops gets that far
   Duration stalled_until_{};
   std::map<std::uint64_t, UnderWay> under_way_;
   std::uint64_t last_write_ = 0;

@@ -1,5 +1,7 @@
 #include "tests/sim/network/network.h"
 
+#include <array>
+
 #include "base/check.h"
 
 namespace troth::sim {
@@ -138,6 +140,16 @@ class LineWire final : public Wire {
 
 }  // namespace
 
+// What listens to a line holds its end of it.
+Network::~Network() {
+  for (const auto& each : lines_) {
+    const auto line = each.lock();
+    if (!line) continue;
+    line->end(true).events = {};
+    line->end(false).events = {};
+  }
+}
+
 bool Network::reaches(const Node& from, const Node& to) const {
   return !blocked_.contains({&from, &to});
 }
@@ -169,6 +181,8 @@ void Network::dial(Node& from, const std::string& address, Wire::Events events,
   auto& to = *machine->second;
   if (!reaches(from, to)) return;
   const auto line = std::make_shared<Line>(*this);
+  std::erase_if(lines_, [](const auto& each) { return each.expired(); });
+  lines_.push_back(line);
   line->end(true) = {&from, from.generation(), {}, std::move(events), false};
   world_.after(delay(), [this, &from, &to, address, line, answer] {
     const bool comes_back = reaches(to, from);

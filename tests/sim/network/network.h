@@ -47,12 +47,17 @@ class Wire {
 };
 using WirePointer = std::shared_ptr<Wire>;
 
+class Line;
+
 class Network {
  public:
   // What a listening program does with a new connection; the wire's events must be set before anything can come.
   using Accept = std::function<Wire::Events(WirePointer wire)>;
 
   explicit Network(World& world) : world_(world) {}
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
   void set_faults(const NetworkFaults& faults) { faults_ = faults; }
 
@@ -83,6 +88,7 @@ class Network {
   std::map<std::string, Listener> listeners_;
   std::map<std::string, Node*> machines_;  // who was ever reached there
   std::set<std::pair<const Node*, const Node*>> blocked_;
+  std::vector<std::weak_ptr<Line>> lines_;  // that may be in use
 };
 
 }  // namespace troth::sim

@@ -34,15 +34,17 @@ class steady_timer {
   void async_wait(Handler handler) {
     auto& node = loop_->node();
     auto waiter = std::make_shared<Waiter>(Waiter{std::move(handler)});
+    // Weak, because what waits may hold the timer.
+    std::erase_if(waiters_, [](const auto& each) { return each.expired(); });
     waiters_.push_back(waiter);
-    std::erase_if(waiters_, [](const auto& each) { return !each->handler; });
     node.post_after(std::max(due_ - node.world().now(), troth::Duration::zero()),
                     [waiter] { waiter->ring(error_code()); });
   }
 
   void cancel() {
-    for (const auto& waiter : std::exchange(waiters_, {})) {
-      if (waiter->handler && !std::exchange(waiter->cancelled, true))
+    for (const auto& each : std::exchange(waiters_, {})) {
+      const auto waiter = each.lock();
+      if (waiter && waiter->handler && !std::exchange(waiter->cancelled, true))
         loop_->node().post([waiter] { waiter->ring(error_code(true)); });
     }
   }
@@ -62,7 +64,7 @@ class steady_timer {
 
   io_context* loop_;
   troth::Duration due_{};
-  std::vector<std::shared_ptr<Waiter>> waiters_;
+  std::vector<std::weak_ptr<Waiter>> waiters_;
 };
 
 }  // namespace asio
