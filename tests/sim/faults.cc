@@ -128,9 +128,9 @@ void FaultStorm::partition(FaultKind kind) {
     case FaultKind::kOneWayPartition: cut(one, other, false); break;
     case FaultKind::kBridge:
       // Two halves that only one machine reaches.
-      for (auto* left : all)
-        for (auto* right : all)
-          if (left < right && left != &one && right != &one && random.one_in(2)) cut(*left, *right, true);
+      for (std::size_t left = 0; left < all.size(); ++left)
+        for (std::size_t right = left + 1; right < all.size(); ++right)
+          if (all[left] != &one && all[right] != &one && random.one_in(2)) cut(*all[left], *all[right], true);
       break;
     default:
       for (auto* each : all)
