@@ -78,6 +78,10 @@ void Simulation::build() {
   plan.settings.heartbeat_interval = std::chrono::milliseconds(500);
   plan.settings.agent_call_timeout = std::chrono::milliseconds(2'000);
   plan.settings.table.default_timeout = std::chrono::seconds(3);
+  if (swarm_.short_retention) {
+    plan.settings.table.retention = std::chrono::seconds(6);
+    plan.settings.table.least_age = std::chrono::seconds(2);
+  }
   coordinator_ = machine("co", coordinator_program(plan));
 
   const auto resource_name = [](std::size_t database) { return fmt::format("r{}", database + 1); };
@@ -91,6 +95,7 @@ void Simulation::build() {
     agent.settings.journal_bytes = 2 * agent.settings.segment_bytes;
     agent.settings.first_inquiry = std::chrono::milliseconds(500);
     agent.settings.longest_inquiry = std::chrono::milliseconds(4'000);
+    if (swarm_.short_retention) agent.settings.floor_interval = std::chrono::milliseconds(1'000);
     agent.settings.list_interval = std::chrono::milliseconds(5'000);
     for (std::size_t database = 0; database < databases_.size(); ++database) {
       if (swarm_.agents == 2 && database != i) continue;
@@ -118,6 +123,7 @@ void Simulation::build() {
     client.transfers = swarm_.transfers;
     client.pause = swarm_.pause;
     client.one_phase = swarm_.one_phase;
+    client.interactive = swarm_.interactive;
     client.decided = swarm_.decided;
     client.bars = swarm_.bars;
     auto name = client.name;
@@ -151,7 +157,24 @@ bool Simulation::is_quiet() const {
          std::ranges::all_of(databases_, [](const auto& each) { return each->server().prepared().empty(); });
 }
 
+// Markers go after the retention: what they said is kept here.
+void Simulation::observe() {
+  for (std::size_t i = 0; i < databases_.size(); ++i) {
+    for (const auto& marker : databases_[i]->server().markers())
+      if (marker.state == agent::MarkerState::kCommitted && marker.request)
+        committed_[*marker.request][marker.transaction].insert(i);
+  }
+}
+
+void Simulation::observe_later() {
+  world_.after(std::chrono::seconds(1), [this] {
+    observe();
+    observe_later();
+  });
+}
+
 Outcome Simulation::run() {
+  if (swarm_.short_retention) observe_later();
   for (auto& agent : agents_)
     agent->boot();
   coordinator_->boot();
@@ -173,6 +196,7 @@ Outcome Simulation::run() {
   while (!is_quiet() && world_.now() < give_up)
     world_.run_until(world_.now() + kLook);
 
+  observe();
   Outcome outcome;
   outcome.broken = broken_invariants(*this);
   if (!is_quiet()) outcome.broken.push_back(what_is_left(*this));

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,11 +61,17 @@ class Simulation {
   [[nodiscard]] std::vector<std::unique_ptr<Database>>& databases() { return databases_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
   [[nodiscard]] bool is_healed() const { return healed_; }
+  // The databases' own word on what committed: a marker in state `committed` is true once it is visible [T9]. By request:
+  // which transaction committed it, in which databases.
+  using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
+  [[nodiscard]] const CommittedBy& committed() const { return committed_; }
 
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
   void build();
   void heal();
+  void observe();
+  void observe_later();
   [[nodiscard]] bool is_quiet() const;
 
   World world_;
@@ -75,6 +82,7 @@ class Simulation {
   std::unique_ptr<Machine> coordinator_;
   std::vector<std::unique_ptr<Machine>> agents_;
   std::vector<std::unique_ptr<Machine>> clients_;
+  CommittedBy committed_;
   bool healed_ = false;
 };
 

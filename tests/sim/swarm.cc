@@ -37,9 +37,11 @@ Swarm draw_swarm(Random& random) {
   swarm.accounts = random.between(2, 6);
   swarm.balance = random.between(50, 500);
   swarm.one_phase = random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(8'000));
+  swarm.interactive = random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(8'000));
   swarm.decided = static_cast<std::uint32_t>(random.below(5'000));
   swarm.bars = random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(6'000));
   swarm.small_segments = random.one_in(2);
+  swarm.short_retention = random.one_in(3);
   swarm.drift_ppm = random.one_in(2) ? 0 : random.between(0, 500);
   swarm.safety = Duration(random.between(1'000'000, 12'000'000));
   // So that there is work under way while faults strike; and, now and then, much at once.

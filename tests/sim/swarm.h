@@ -46,6 +46,7 @@ struct Swarm {
   std::int64_t balance = 0;     // of each account
   Duration pause{};             // between two transfers, at most
   std::uint32_t one_phase = 0;
+  std::uint32_t interactive = 0;
   std::uint32_t decided = 0;
   std::uint32_t bars = 0;
   bool small_segments = false;

@@ -1,5 +1,6 @@
 #include "tests/sim/bank/client.h"
 
+#include <map>
 #include <memory>
 
 #include <asio/io_context.hpp>
@@ -107,7 +108,83 @@ class BankClient final : public Program {
     key_ = {plan_.name, new_request_id()};
     ledger_.open(key_, std::move(postings));
     attempts_ = 0;
-    execute();
+    interactive_ = chance(plan_.interactive);
+    attempt();
+  }
+
+  void attempt() {
+    if (!interactive_) return execute();
+    wire::BeginRequest request;
+    wire::BeginOptions options;
+    options.__set_timeout_ms(plan_.timeout.count() / 1000);
+    request.__set_options(options);
+    request.client_name = plan_.name;
+    request.__set_request_id(key_.id.text());
+    ++attempts_;
+    note("begins", key_.id.text());
+    call<wire::Transactions_begin_transaction>(request, [this](const Result<wire::BeginResult>& begun) {
+      if (!begun) return failed(begun.error());
+      if (begun->already_committed) return committed(begun->transaction_id, true);
+      transaction_ = begun->transaction_id;
+      numbers_.clear();
+      query(0);
+    });
+  }
+
+  // The statements one by one, then the commit.
+  void query(std::size_t posting) {
+    const auto& postings = ledger_.at(key_).postings;
+    if (posting == postings.size()) return commit();
+    wire::QueryRequest request;
+    request.transaction_id = transaction_;
+    request.client_name = plan_.name;
+    request.resource = plan_.resources[postings[posting].database].name;
+    request.number = ++numbers_[request.resource];
+    request.statement = statement_of(postings[posting]);
+    note("queries", transaction_);
+    call<wire::Transactions_query>(request, [this, posting](const Result<wire::QueryResult>& answer) {
+      if (answer) return query(posting + 1);
+      // It has not called commit: nothing of it will ever stand.
+      note("hears", answer.error().message);
+      roll_back();
+    });
+  }
+
+  void roll_back() {
+    wire::RollbackRequest request;
+    request.transaction_id = transaction_;
+    request.client_name = plan_.name;
+    call<wire::Transactions_rollback>(request, [this](const Result<wire::RollbackResult>& result) {
+      if (!result) return later(pause(), &BankClient::bar);
+      world_.count_rare("an interactive transaction was rolled back");
+      ledger_.at(key_).told_not_committed.insert(transaction_);
+      over();
+    });
+  }
+
+  void commit() {
+    wire::CommitRequest request;
+    request.transaction_id = transaction_;
+    request.client_name = plan_.name;
+    if (chance(plan_.decided)) request.__set_acknowledgement(wire::Acknowledgement::DECIDED);
+    note("commits", transaction_);
+    call<wire::Transactions_commit>(request, [this](const Result<wire::CommitResult>& result) {
+      if (result) {
+        world_.count_rare("an interactive transaction was committed");
+        return committed(result->transaction_id, result->already_committed);
+      }
+      if (result.error().effect == Effect::kNone) {
+        note("hears", result.error().message);
+        ledger_.at(key_).told_not_committed.insert(transaction_);
+        return over();
+      }
+      failed(result.error());
+    });
+  }
+
+  template <typename Method, typename Request, typename Done>
+  void call(const Request& request, Done done) {
+    channel_.call<Method>(request, plan_.timeout + std::chrono::milliseconds(500), std::move(done));
   }
 
   std::int64_t account_of(std::size_t database) {
@@ -163,25 +240,29 @@ class BankClient final : public Program {
     request.client_name = plan_.name;
     request.__set_request_id(key_.id.text());
     note("executes", key_.id.text());
-    channel_.call<Execute>(
-        request, plan_.timeout + std::chrono::milliseconds(500),
-        [this](const Result<wire::ExecuteResult>& result) { executed(result); });
+    call<Execute>(request, [this](const Result<wire::ExecuteResult>& result) {
+      if (!result) return failed(result.error());
+      if (!result->pending_resources.empty()) world_.count_rare("decided, and not yet applied everywhere");
+      committed(result->transaction_id, result->already_committed);
+    });
   }
 
-  void executed(const Result<wire::ExecuteResult>& result) {
-    auto& transfer = ledger_.at(key_);
-    if (result) {
-      note(result->already_committed ? "hears it committed before" : "hears committed", result->transaction_id);
-      if (result->already_committed) world_.count_rare("a retry met its commit");
-      if (!result->pending_resources.empty()) world_.count_rare("decided, and not yet applied everywhere");
-      transfer.told_committed.insert(result->transaction_id);
+  void committed(const std::string& transaction, bool before) {
+    note(before ? "hears it committed before" : "hears committed", transaction);
+    if (before) world_.count_rare("a retry met its commit");
+    ledger_.at(key_).told_committed.insert(transaction);
+    over();
+  }
+
+  void failed(const Error& error) {
+    note("hears", fmt::format("{} effect {}: {}", name_of(error.code), name_of(error.effect), error.message));
+    if (error.code == ErrorCode::kRequestIdTooOld) {
+      world_.count_rare("a request was forgotten on purpose");
       return over();
     }
-    const auto& error = result.error();
-    note("hears", fmt::format("{} effect {}: {}", name_of(error.code), name_of(error.effect), error.message));
     if (error.effect == Effect::kNone) {
       if (const auto id = error.message.substr(0, error.message.find(": ")); TransactionId::parse(id))
-        transfer.told_not_committed.insert(id);
+        ledger_.at(key_).told_not_committed.insert(id);
       // Only this attempt; an earlier one may be what is unknown.
       if (attempts_ == 1 && !chance(3'000)) return over();
       if (attempts_ > 1 && error.code != ErrorCode::kUnavailable && error.code != ErrorCode::kOverloaded)
@@ -189,7 +270,7 @@ class BankClient final : public Program {
     }
     if (chance(plan_.bars)) return later(pause(), &BankClient::bar);
     if (chance(4'000)) return later(pause(), &BankClient::ask);
-    later(pause(), &BankClient::execute);
+    later(pause(), &BankClient::attempt);
   }
 
   Duration pause() { return world_.draw(Purpose::kClients, Duration(1'000), std::chrono::seconds(1)); }
@@ -208,15 +289,15 @@ class BankClient final : public Program {
     }
     request.__set_timeout_ms(plan_.timeout.count() / 1000);
     note(bars ? "bars" : "asks about", key_.id.text());
-    channel_.call<wire::Transactions_status>(
-        request, plan_.timeout + std::chrono::milliseconds(500),
-        [this, bars](const Result<wire::StatusReply>& reply) { answered(reply, bars); });
+    call<wire::Transactions_status>(
+        request, [this, bars](const Result<wire::StatusReply>& reply) { answered(reply, bars); });
   }
 
   void answered(const Result<wire::StatusReply>& reply, bool bars) {
     auto& transfer = ledger_.at(key_);
     if (!reply) {
       note("hears", reply.error().message);
+      if (reply.error().code == ErrorCode::kRequestIdTooOld) return over();
       return later(pause(), bars ? &BankClient::bar : &BankClient::ask);
     }
     note("hears state", fmt::format("{} {}", static_cast<int>(reply->state), reply->transaction_id));
@@ -231,10 +312,13 @@ class BankClient final : public Program {
         transfer.told_barred = true;
         world_.count_rare("a request was barred");
         return over();
+      case wire::TransactionState::TOO_OLD:
+        world_.count_rare("a request was forgotten on purpose");
+        return over();
       default: break;
     }
     if (bars) return later(pause(), &BankClient::bar);
-    later(pause(), chance(plan_.bars) ? &BankClient::bar : &BankClient::execute);
+    later(pause(), chance(plan_.bars) ? &BankClient::bar : &BankClient::attempt);
   }
 
   void over() {
@@ -253,6 +337,9 @@ class BankClient final : public Program {
   std::uint32_t begun_ = 0;
   std::uint32_t attempts_ = 0;
   RequestKey key_;
+  bool interactive_ = false;
+  std::string transaction_;                      // of an interactive one
+  std::map<std::string, std::int32_t> numbers_;  // of its statements, by resource
 };
 
 }  // namespace

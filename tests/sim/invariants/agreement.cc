@@ -1,14 +1,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "tests/sim/invariants/committed.h"
+#include "tests/sim/invariants/in_doubt.h"
 #include "tests/sim/invariants/invariants.h"
 #include "tests/sim/simulation.h"
 
 namespace troth::sim {
 
 void check_agreement(const Simulation& simulation, Broken& broken) {
-  for (const auto& [key, by] : committed_by_request(simulation)) {
+  for (const auto& [key, by] : simulation.committed()) {
     const auto found = simulation.ledger().transfers().find(key);
     if (found == simulation.ledger().transfers().end()) {
       broken.push_back(fmt::format("agreement: request {} was committed, and nobody ever asked for it", key.id.text()));

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "tests/sim/invariants/committed.h"
 #include "tests/sim/invariants/invariants.h"
 #include "tests/sim/simulation.h"
 
@@ -10,7 +9,7 @@ namespace troth::sim {
 
 void check_money(const Simulation& simulation, Broken& broken) {
   auto expected = simulation.ledger().beginning;
-  for (const auto& [key, by] : committed_by_request(simulation)) {
+  for (const auto& [key, by] : simulation.committed()) {
     const auto found = simulation.ledger().transfers().find(key);
     if (found == simulation.ledger().transfers().end()) continue;
     for (const auto& [transaction, databases] : by)

@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
-#include "tests/sim/invariants/committed.h"
+#include "tests/sim/invariants/in_doubt.h"
 #include "tests/sim/invariants/invariants.h"
 #include "tests/sim/simulation.h"
 
 namespace troth::sim {
 void check_tellings(const Simulation& simulation, Broken& broken) {
-  const auto committed = committed_by_request(simulation);
+  const auto& committed = simulation.committed();
   for (const auto& [key, transfer] : simulation.ledger().transfers()) {
     const auto found = committed.find(key);
     const auto is_committed = [&](const std::string& transaction) {
