@@ -55,9 +55,10 @@ void FaultStorm::strike_with(FaultKind kind) {
     case FaultKind::kDieAtPoint: {
       auto& machine = server();
       // Those that are passed often, and those that hardly ever are.
-      if (random.one_in(2)) return machine.arm_any(1 + static_cast<std::uint32_t>(random.below(25)), crash_kind());
-      const auto points = &machine == &simulation_.coordinator() ? coordinator_crash_points()
-                                                                 : agent_crash_points();
+      if (random.one_in(2))
+        return machine.arm_any(1 + static_cast<std::uint32_t>(random.below(25)), crash_kind());
+      const auto points =
+          &machine == &simulation_.coordinator() ? coordinator_crash_points() : agent_crash_points();
       machine.arm(points[random.below(points.size())], 1 + static_cast<std::uint32_t>(random.below(2)),
                   crash_kind());
       return;
@@ -69,7 +70,8 @@ void FaultStorm::strike_with(FaultKind kind) {
       if (random.one_in(2)) kill(machine, random.one_in(2));
       return;
     }
-    case FaultKind::kPause: return server().pause(world.draw(Purpose::kFaults, Duration(10'000), Duration(6'000'000)));
+    case FaultKind::kPause:
+      return server().pause(world.draw(Purpose::kFaults, Duration(10'000), Duration(6'000'000)));
     case FaultKind::kPartition:
     case FaultKind::kOneWayPartition:
     case FaultKind::kBridge: return partition(kind);

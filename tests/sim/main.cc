@@ -16,7 +16,8 @@ using namespace troth::sim;
 
 constexpr const char* kUsage =
     "usage: troth-sim --seed N            one seed, with its trace\n"
-    "       troth-sim --seeds N [--from M] [--rare]   a report; with --rare a situation that was never met fails\n";
+    "       troth-sim --seeds N [--from M] [--rare]   a report; with --rare a situation that was never met "
+    "fails\n";
 
 int trace(std::uint64_t seed) {
   Simulation simulation(seed, [](std::string_view line) {
@@ -40,7 +41,9 @@ int main(int argc, char** argv) {
   bool rare = false;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
-    const auto number = [&]() -> std::uint64_t { return i + 1 < argc ? std::strtoull(argv[++i], nullptr, 10) : 0; };
+    const auto number = [&]() -> std::uint64_t {
+      return i + 1 < argc ? std::strtoull(argv[++i], nullptr, 10) : 0;
+    };
     if (word == "--seed") {
       seed = number();
     } else if (word == "--seeds") {
@@ -64,7 +67,7 @@ int main(int argc, char** argv) {
     const auto outcome = Simulation(from + i).run();
     report.add(outcome);
     for (const auto& broken : outcome.broken)
-      fmt::print("seed {}: {}\n  replay: troth-sim --seed {}\n", outcome.seed, broken, outcome.seed);
+      fmt::print("seed {}: {}\n  replay: make sim SEED={}\n", outcome.seed, broken, outcome.seed);
     std::fflush(stdout);
   }
   fmt::print("{}", report.text());

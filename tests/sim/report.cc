@@ -33,7 +33,8 @@ std::vector<std::string> Report::never_met() const {
 std::string Report::text() const {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began_;
   std::string text = fmt::format(
-      "{} seeds, {} failed; {:.1f} virtual hours in {:.1f} s ({:.2f} ms a seed); {} events; {} of {} transfers committed\n",
+      "{} seeds, {} failed; {:.1f} virtual hours in {:.1f} s ({:.2f} ms a seed); {} events; {} of {} "
+      "transfers committed\n",
       seeds_, failed_, static_cast<double>(virtual_time_.count()) / 3.6e9, took.count(),
       took.count() * 1e3 / static_cast<double>(seeds_), events_, committed_, transfers_);
   text += "faults:\n";

@@ -73,6 +73,8 @@ class Simulation {
   void observe();
   void observe_later();
   [[nodiscard]] bool is_quiet() const;
+  [[nodiscard]] bool clients_are_done() const;
+  [[nodiscard]] bool leaves_to_operator() const;
 
   World world_;
   Network network_;

@@ -28,7 +28,8 @@ TEST(Simulation, EachSeedTwiceGivesTheSameHash) {
     const auto first = lines_of(seed);
     const auto second = lines_of(seed);
     const auto [a, b] = std::ranges::mismatch(first, second);
-    FAIL() << "seed " << seed << " is two runs, from here on:\n" << (a == first.end() ? "its end" : *a) << "\n"
+    FAIL() << "seed " << seed << " is two runs, from here on:\n"
+           << (a == first.end() ? "its end" : *a) << "\n"
            << (b == second.end() ? "its end" : *b);
   }
 }
@@ -51,7 +52,7 @@ TEST(Simulation, HundredsOfSeedsBreakNoInvariant) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     const auto outcome = Simulation(seed).run();
     for (const auto& broken : outcome.broken)
-      ADD_FAILURE() << broken << "\n  replay: build/dev/bin/troth-sim --seed " << seed;
+      ADD_FAILURE() << broken << "\n  replay: make sim SEED=" << seed;
     report.add(outcome);
   }
   // They did something, too.

@@ -5,7 +5,6 @@
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-
 #include <fmt/format.h>
 #include <thrift/protocol/TProtocol.h>
 

@@ -24,12 +24,12 @@ struct ClientPlan {
     std::int64_t accounts = 0;
   };
   std::vector<Resource> resources;
-  std::uint32_t transfers = 0;     // to be begun
-  Duration pause{};                // between two, at most
-  std::uint32_t one_phase = 0;     // of 10,000
-  std::uint32_t interactive = 0;   // of 10,000 come statement by statement
-  std::uint32_t decided = 0;       // of 10,000 ask for that acknowledgement
-  std::uint32_t bars = 0;          // of 10,000 unknown outcomes are barred
+  std::uint32_t transfers = 0;    // to be begun
+  Duration pause{};               // between two, at most
+  std::uint32_t one_phase = 0;    // of 10,000
+  std::uint32_t interactive = 0;  // of 10,000 come statement by statement
+  std::uint32_t decided = 0;      // of 10,000 ask for that acknowledgement
+  std::uint32_t bars = 0;         // of 10,000 unknown outcomes are barred
   Duration timeout = std::chrono::seconds(5);
 };
 

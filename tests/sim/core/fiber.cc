@@ -56,8 +56,8 @@ struct Fiber::State : std::enable_shared_from_this<Fiber::State> {
   static thread_local State* inside;
 
   static void entry(unsigned low, unsigned high) {
-    auto* state = reinterpret_cast<State*>(static_cast<std::uintptr_t>(low) |
-                                           static_cast<std::uintptr_t>(high) << 32);
+    auto* state =
+        reinterpret_cast<State*>(static_cast<std::uintptr_t>(low) | static_cast<std::uintptr_t>(high) << 32);
     state->arrived();
     try {
       state->body();

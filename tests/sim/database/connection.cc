@@ -44,8 +44,9 @@ class ModelCancellation final : public Cancellation {
 
 class ModelConnection final : public DatabaseConnection {
  public:
-  explicit ModelConnection(std::shared_ptr<ClientEnd> end)
+  ModelConnection(std::shared_ptr<ClientEnd> end, Duration read_timeout)
       : end_(std::move(end)),
+        read_timeout_(read_timeout),
         identity_(end_->database.identity(end_->session)),
         cancellation_(std::make_shared<ModelCancellation>(end_)) {}
 
@@ -109,9 +110,7 @@ class ModelConnection final : public DatabaseConnection {
                                                      std::uint32_t limit) override {
     return ask<Answer<std::uint64_t>>(sim::DeleteMarkers{cluster, floors, limit});
   }
-  [[nodiscard]] Answer<void> run_texts(const Texts&) override {
-    CHECK(false, "the model knows no texts");
-  }
+  [[nodiscard]] Answer<void> run_texts(const Texts&) override { CHECK(false, "the model knows no texts"); }
   [[nodiscard]] Answer<TextRows> ask_texts(const Texts&) override {
     CHECK(false, "the model knows no texts");
   }
@@ -120,9 +119,14 @@ class ModelConnection final : public DatabaseConnection {
   template <typename T>
   T ask(Request request) {
     if (condition_ == ConnectionCondition::kLost || end_->gone) return lost<T>();
-    auto completion = Fiber::await<std::optional<Completion>>([&](const auto& done) {
-      end_->database.ask(end_->client, end_->session, std::move(request), done);
-    });
+    const auto call = ++*calls_;
+    end_->client.post_after(end_->client.clock().true_time(read_timeout_),
+                            [weak = std::weak_ptr(end_), calls = calls_, call] {
+                              if (const auto end = weak.lock(); end && *calls == call) end->let_go();
+                            });
+    auto completion = Fiber::await<std::optional<Completion>>(
+        [&](const auto& done) { end_->database.ask(end_->client, end_->session, std::move(request), done); });
+    ++*calls_;
     if (!completion) {
       end_->let_go();
       return lost<T>();
@@ -146,6 +150,9 @@ class ModelConnection final : public DatabaseConnection {
   }
 
   std::shared_ptr<ClientEnd> end_;
+  Duration read_timeout_;
+  // Rises when a call begins and when it ends.
+  const std::shared_ptr<std::uint64_t> calls_ = std::make_shared<std::uint64_t>(0);
   SessionIdentity identity_;
   std::shared_ptr<ModelCancellation> cancellation_;
   ConnectionCondition condition_ = ConnectionCondition::kIdle;
@@ -154,13 +161,14 @@ class ModelConnection final : public DatabaseConnection {
 }  // namespace
 
 Result<std::unique_ptr<DatabaseConnection>> connect_to_model(Database& database, const std::string& role,
-                                                             const SessionSettings& settings) {
+                                                             const SessionSettings& settings,
+                                                             Duration read_timeout) {
   auto& client = Node::current();
   auto opened = Fiber::await<Result<SessionHandle>>(
       [&](const auto& done) { database.open(client, role, settings, done); });
   if (!opened) return std::unexpected(std::move(opened.error()));
   return std::make_unique<ModelConnection>(
-      std::make_shared<ClientEnd>(database, client, client.generation(), *opened));
+      std::make_shared<ClientEnd>(database, client, client.generation(), *opened), read_timeout);
 }
 
 }  // namespace troth::sim

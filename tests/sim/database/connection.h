@@ -10,8 +10,10 @@
 
 namespace troth::sim {
 
-// In a fiber of the program that connects.
+// In a fiber of the program that connects. `read_timeout`: the longest silence inside one call, as a driver's; past it the
+// connection counts as lost.
 [[nodiscard]] Result<std::unique_ptr<agent::DatabaseConnection>> connect_to_model(
-    Database& database, const std::string& role, const agent::SessionSettings& settings);
+    Database& database, const std::string& role, const agent::SessionSettings& settings,
+    Duration read_timeout);
 
 }  // namespace troth::sim

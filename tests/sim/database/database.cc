@@ -9,8 +9,8 @@ Database::Database(World& world, Network& network, std::string name, ModelOption
       network_(network),
       kind_(options.kind),
       node_(world, std::move(name), NodeClock(), {}),
-      server_(std::make_unique<ModelServer>(std::move(options), Random(world.random(Purpose::kDatabase).next()),
-                                            Instant(world.now()))) {}
+      server_(std::make_unique<ModelServer>(
+          std::move(options), Random(world.random(Purpose::kDatabase).next()), Instant(world.now()))) {}
 
 // What the server has done by now reaches its clients, and it is looked at again when it has something to do.
 void Database::wake() {
@@ -87,12 +87,13 @@ void Database::open(Node& client, const std::string& role, const agent::SessionS
     auto opened = server_->open(role, settings, now());
     if (opened) clients_[*opened] = {&client, generation};
     wake();
-    world_.after(delay(), [&client, generation, done = std::move(done), opened = std::move(opened)]() mutable {
-      Node::Action action = [done = std::move(done), opened = std::move(opened)]() mutable {
-        done(std::move(opened));
-      };
-      client.run_in(generation, action);
-    });
+    world_.after(delay(),
+                 [&client, generation, done = std::move(done), opened = std::move(opened)]() mutable {
+                   Node::Action action = [done = std::move(done), opened = std::move(opened)]() mutable {
+                     done(std::move(opened));
+                   };
+                   client.run_in(generation, action);
+                 });
   });
 }
 

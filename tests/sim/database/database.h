@@ -65,7 +65,7 @@ class Database {
   };
   [[nodiscard]] Instant now() const { return Instant(world_.now()); }
   [[nodiscard]] Duration delay() { return world_.draw(Purpose::kDatabase, Duration(15), Duration(200)); }
- 
+
   void deliver();
   void answer(SessionHandle session, Waiting waiting, std::optional<Completion> completion);
 

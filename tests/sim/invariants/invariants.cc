@@ -19,7 +19,8 @@ std::string what_is_left(const Simulation& simulation) {
   std::size_t open = 0;
   for (const auto& [key, transfer] : simulation.ledger().transfers())
     if (!transfer.over) ++open;
-  std::string left = fmt::format("liveness: {} of {} transfers have no end", open, simulation.ledger().transfers().size());
+  std::string left =
+      fmt::format("liveness: {} of {} transfers have no end", open, simulation.ledger().transfers().size());
   for (const auto& database : simulation.databases())
     for (const auto& branch : database->server().prepared())
       left += fmt::format("; {} is in doubt in {}", branch.transaction.text(), database->name());

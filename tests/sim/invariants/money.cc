@@ -14,7 +14,8 @@ void check_money(const Simulation& simulation, Broken& broken) {
     if (found == simulation.ledger().transfers().end()) continue;
     for (const auto& [transaction, databases] : by)
       for (const auto& posting : found->second.postings)
-        if (databases.contains(posting.database)) expected[{posting.database, posting.account}] += posting.amount;
+        if (databases.contains(posting.database))
+          expected[{posting.database, posting.account}] += posting.amount;
   }
   std::int64_t total = 0;
   for (const auto& [account, balance] : simulation.ledger().beginning)

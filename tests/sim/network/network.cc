@@ -95,9 +95,8 @@ class Line : public std::enable_shared_from_this<Line> {
     auto& world = network_.world_;
     if (to.address.empty()) {
       // An answer: its caller takes the first one.
-      world.after(network_.delay(), [self = shared_from_this(), dialled, frame] {
-        self->arrive(!dialled, frame);
-      });
+      world.after(network_.delay(),
+                  [self = shared_from_this(), dialled, frame] { self->arrive(!dialled, frame); });
       return;
     }
     const auto delay = world.chance(Purpose::kNetwork, 5'000)

@@ -11,11 +11,16 @@
 namespace troth::sim {
 namespace {
 
+// As participant_agent/runtime/main.cc has them.
+constexpr Duration kReadTimeout = std::chrono::seconds(300);
+constexpr Duration kFinishingReadTimeout = agent::kAgentTaskTimeout + std::chrono::seconds(15);
+
 // A server on its loop; destroyed with everything that it holds.
 template <typename Server>
 class ServerProgram final : public Program {
  public:
-  ServerProgram(Node& node, typename Server::Options options) : loop_(node), server_(loop_, std::move(options)) {}
+  ServerProgram(Node& node, typename Server::Options options)
+      : loop_(node), server_(loop_, std::move(options)) {}
 
   [[nodiscard]] Status start() { return server_.start(); }
 
@@ -62,7 +67,8 @@ Node::Boot agent_program(AgentPlan plan) {
     options.cluster = plan.cluster;
     options.journal_directory = "/journal";
     options.audit_path = "/audit";
-    options.openers = [&plan](const agent::ResourceSettings& resource) -> Result<agent::AgentServer::Openers> {
+    options.openers =
+        [&plan](const agent::ResourceSettings& resource) -> Result<agent::AgentServer::Openers> {
       for (std::size_t i = 0; i < plan.settings.resources.size(); ++i) {
         if (plan.settings.resources[i].name != resource.name) continue;
         auto& database = *plan.databases[i];
@@ -70,10 +76,12 @@ Node::Boot agent_program(AgentPlan plan) {
         agent::SessionSettings session{.application_name = "troth-agent " + plan.agent.value,
                                        .lock_wait_timeout = resource.lock_timeout};
         agent::AgentServer::Openers openers;
-        openers.open = [&database, role, session] { return connect_to_model(database, role, session); };
+        openers.open = [&database, role, session] {
+          return connect_to_model(database, role, session, kReadTimeout);
+        };
         session.lock_wait_timeout = plan.settings.barrier_wait;
         openers.open_finishing = [&database, role, session] {
-          return connect_to_model(database, role, session);
+          return connect_to_model(database, role, session, kFinishingReadTimeout);
         };
         return openers;
       }

@@ -96,9 +96,8 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
     if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
     drop_wire();
     asio::post(loop_, [self = shared_from_this()] {
-      self->fail_all(
-          error_of(ErrorCode::kUnavailable, Effect::kUnknown, "the channel was closed"),
-          error_of(ErrorCode::kUnavailable, Effect::kNone, "the channel was closed"));
+      self->fail_all(error_of(ErrorCode::kUnavailable, Effect::kUnknown, "the channel was closed"),
+                     error_of(ErrorCode::kUnavailable, Effect::kNone, "the channel was closed"));
     });
   }
 
@@ -129,10 +128,11 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   };
 
   void refuse_later(ReadReply reader, std::string why, ErrorCode code = ErrorCode::kUnavailable) {
-    asio::post(loop_, [self = shared_from_this(), reader = std::move(reader), why = std::move(why),
-                       code]() mutable {
-      if (self->channel_ != nullptr) reader(std::unexpected(error_of(code, Effect::kNone, std::move(why))));
-    });
+    asio::post(loop_,
+               [self = shared_from_this(), reader = std::move(reader), why = std::move(why), code]() mutable {
+                 if (self->channel_ != nullptr)
+                   reader(std::unexpected(error_of(code, Effect::kNone, std::move(why))));
+               });
   }
 
   void watch_deadlines() {
@@ -150,10 +150,10 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
     while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
       auto call = take(deadlines_.begin()->second);
       const bool sent = call.mapped().was_sent;
-      call.mapped().reader(std::unexpected(
-          error_of(ErrorCode::kTimeout, sent ? Effect::kUnknown : Effect::kNone,
-                   fmt::format("'{}' {} before its deadline", call.mapped().method,
-                               sent ? "was not answered" : "could not be sent"))));
+      call.mapped().reader(
+          std::unexpected(error_of(ErrorCode::kTimeout, sent ? Effect::kUnknown : Effect::kNone,
+                                   fmt::format("'{}' {} before its deadline", call.mapped().method,
+                                               sent ? "was not answered" : "could not be sent"))));
     }
     watch_deadlines();
   }
@@ -200,18 +200,17 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
     events.on_reset = [weak = weak_from_this(), number] {
       if (const auto self = weak.lock(); self && self->link_ == number) self->lose("the connection was lost");
     };
-    sim::network_of(node_).dial(
-        node_, server_.text(), std::move(events),
-        [weak = weak_from_this(), number](const sim::WirePointer& wire) {
-          const auto self = weak.lock();
-          if (!self || self->link_ != number || self->phase_ != Phase::kConnecting) {
-            if (wire) wire->close();
-            return;
-          }
-          if (!wire) return self->lose("connection refused");
-          self->wire_ = wire;
-          self->on_connected(number);
-        });
+    sim::network_of(node_).dial(node_, server_.text(), std::move(events),
+                                [weak = weak_from_this(), number](const sim::WirePointer& wire) {
+                                  const auto self = weak.lock();
+                                  if (!self || self->link_ != number || self->phase_ != Phase::kConnecting) {
+                                    if (wire) wire->close();
+                                    return;
+                                  }
+                                  if (!wire) return self->lose("connection refused");
+                                  self->wire_ = wire;
+                                  self->on_connected(number);
+                                });
   }
 
   void on_connected(std::uint64_t number) {

@@ -90,7 +90,8 @@ class Monitor::Core {};
 Monitor::~Monitor() = default;
 
 Result<std::unique_ptr<Monitor>> Monitor::open(asio::io_context&, Metrics&, Options) {
-  return fail(ErrorCode::kInvalidArgument, Effect::kNone, "the simulator has no HTTP: leave http_listen empty");
+  return fail(ErrorCode::kInvalidArgument, Effect::kNone,
+              "the simulator has no HTTP: leave http_listen empty");
 }
 
 const std::string& Monitor::address() const {

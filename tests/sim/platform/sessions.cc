@@ -56,8 +56,7 @@ void Session::perform(SessionTask& task) {
   task.run(*connection_);
   watch_.forget(ticket);
   const ConnectionCondition condition = connection_->condition();
-  const BackendFate fate =
-      condition == ConnectionCondition::kLost ? end_lost_backend() : BackendFate::kAlive;
+  const BackendFate fate = condition == ConnectionCondition::kLost ? end_lost_backend() : BackendFate::kAlive;
   owner_.ran(*this, task.branch, condition);
   owner_.post([done = std::move(task.done), fate] { done({}, fate); });
   settle(task, cancellation->requested());
