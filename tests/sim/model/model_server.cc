@@ -12,6 +12,7 @@ using namespace agent;
 ModelServer::ModelServer(ModelOptions options, Random random, Instant now)
     : engine_(std::make_unique<Engine>(std::move(options), random, now)) {}
 ModelServer::~ModelServer() = default;
+ModelServer::ModelServer(ModelServer&& other) noexcept = default;
 
 Result<SessionHandle> ModelServer::open(const std::string& role, const SessionSettings& settings,
                                         Instant now) {
@@ -20,8 +21,18 @@ Result<SessionHandle> ModelServer::open(const std::string& role, const SessionSe
 void ModelServer::submit(SessionHandle session, Request request, Instant now) {
   engine_->submit(session, std::move(request), now);
 }
+void ModelServer::request_stop(SessionHandle session, Instant now) {
+  engine_->request_stop(session, now);
+}
 void ModelServer::interrupt(SessionHandle session, Instant now) {
   engine_->interrupt(session, now);
+}
+void ModelServer::break_off(SessionHandle session, Instant now) {
+  engine_->break_off(session, now);
+}
+bool ModelServer::has(SessionHandle session) const {
+  const Session* found = engine_->find(session);
+  return found != nullptr && found->has_client;
 }
 void ModelServer::vanish(SessionHandle session, Instant now) {
   engine_->vanish(session, now);
@@ -49,6 +60,9 @@ void ModelServer::advance(Instant now) {
 }
 std::vector<Completion> ModelServer::take_completions() {
   return engine_->take_completions();
+}
+std::optional<Completion> ModelServer::take_completion(SessionHandle session) {
+  return engine_->take_completion(session);
 }
 
 void ModelServer::crash(Instant now) {
@@ -114,6 +128,10 @@ bool ModelServer::lives(SessionHandle session) const {
 bool ModelServer::waits_for_lock(SessionHandle session) const {
   const Session* found = engine_->find(session);
   return found != nullptr && found->doing == Session::Doing::kWaiting;
+}
+
+std::optional<SessionHandle> ModelServer::find(const SessionIdentity& session) const {
+  return engine_->find(session);
 }
 
 void ModelServer::kill(SessionHandle session, Instant now) {

@@ -70,12 +70,13 @@ Task<Answer<std::vector<MarkerRow>>> Engine::carry_out(Session& session, ReadMar
   co_return rows;
 }
 
-Task<Answer<void>> Engine::insert_own(Session& session, MarkerRow row, RowKey key, Duration wait) {
+Task<Answer<void>> Engine::insert_own(Session& session, const MarkerRow& row, const RowKey& key,
+                                      Duration wait) {
   co_await work(session);
   if (Refusal refusal = may_run_text(session); refusal.has_value()) co_return std::unexpected(*refusal);
   begin_own(session);
   if (is_postgres()) session.lock_limit = wait;
-  Refusal refusal = co_await insert_marker(session, std::move(row), std::move(key));
+  Refusal refusal = co_await insert_marker(session, row, key);
   if (!refusal.has_value()) refusal = co_await commit(session);
   if (!refusal.has_value()) co_return Answer<void>();
   co_await roll_back(session);
@@ -85,16 +86,16 @@ Task<Answer<void>> Engine::insert_own(Session& session, MarkerRow row, RowKey ke
 Task<Answer<void>> Engine::carry_out(Session& session, InsertBarrier request) {
   MarkerRow row =
       barrier(request.branch.transaction.text(), request.branch.branch, std::nullopt, request.epoch);
-  Answer<void> answer =
-      co_await insert_own(session, std::move(row), marker_key(request.branch), request.wait);
+  const RowKey key = marker_key(request.branch);
+  Answer<void> answer = co_await insert_own(session, row, key, request.wait);
   co_return answer;
 }
 
 Task<Answer<void>> Engine::carry_out(Session& session, InsertRequestBarrier request) {
   MarkerRow row =
       barrier(request_barrier_name(request.request), BranchNumber{1}, request.request, request.epoch);
-  Answer<void> answer =
-      co_await insert_own(session, std::move(row), request_barrier_key(request.request), request.wait);
+  const RowKey key = request_barrier_key(request.request);
+  Answer<void> answer = co_await insert_own(session, row, key, request.wait);
   co_return answer;
 }
 
@@ -161,12 +162,15 @@ Task<Answer<ServerRow>> Engine::carry_out(Session& session, ReadServer request) 
 
 // -- Owner and floors --------------------------------------------------------------------------------------
 
-Task<Answer<bool>> Engine::change_owner(Session& session, OwnerRow expected, OwnerRow next, bool counts) {
+Task<Answer<bool>> Engine::change_owner(Session& session, const OwnerRow& expected, const OwnerRow& wanted,
+                                        bool counts) {
+  const RowKey key = owner_key();
+  OwnerRow next = wanted;
   co_await work(session);
   if (Refusal refusal = may_run_text(session); refusal.has_value()) co_return std::unexpected(*refusal);
   if (read_only_) co_return std::unexpected(refused(Speaker::kAgent, Fault::kReadOnlyServer));
   begin_own(session);
-  Refusal refusal = co_await lock(session, owner_key(), Speaker::kAgent);
+  Refusal refusal = co_await lock(session, key, Speaker::kAgent);
   bool changed = false;
   if (!refusal.has_value()) {
     const OwnerRow row = std::get<OwnerRow>(*rows_.newest(owner_key(), *session.transaction));

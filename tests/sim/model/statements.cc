@@ -17,7 +17,8 @@ const std::int64_t* balance_in(const RowValue* value) {
 
 }  // namespace
 
-Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& session, Statement statement) {
+Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& session,
+                                                                      const Statement& statement) {
   const Woken woken = co_await work(session);
   if (woken == Woken::kCancelled) co_return std::unexpected(refused(Speaker::kClient, Fault::kCancelled));
   const std::optional<StatementWord> word = parse_word(options_.kind, statement);
@@ -68,7 +69,9 @@ Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& s
   const auto& added = std::get<InsertAccount>(*word);
   if (added.balance < 0)
     co_return std::unexpected(refused(Speaker::kClient, Fault::kCheckViolated, "never_negative"));
-  Refusal refusal = co_await insert(session, account_key(added.id), added.balance, Speaker::kClient);
+  const RowKey key = account_key(added.id);
+  const RowValue balance = added.balance;
+  Refusal refusal = co_await insert(session, key, balance, Speaker::kClient);
   if (refusal.has_value()) co_return std::unexpected(*refusal);
   result.affected = 1;
   co_return result;

@@ -156,7 +156,8 @@ std::vector<SessionHandle> Engine::deadlock_of(const Session& session) const {
   return path;
 }
 
-Task<Refusal> Engine::wait_until_free(Session& session, WantedLock wanted, Speaker speaker) {
+Task<Refusal> Engine::wait_until_free(Session& session, const WantedLock& asked, Speaker speaker) {
+  WantedLock wanted = asked;
   if (session.lock_limit.has_value()) wanted.give_up = now_ + *session.lock_limit;
   while (!locks_.blockers(*session.transaction, wanted.key, wanted.mode).empty()) {
     const Woken woken = co_await LockWait{*this, session, wanted};
@@ -171,7 +172,7 @@ Task<Refusal> Engine::wait_until_free(Session& session, WantedLock wanted, Speak
   co_return std::nullopt;
 }
 
-Task<Refusal> Engine::lock(Session& session, RowKey key, Speaker speaker) {
+Task<Refusal> Engine::lock(Session& session, const RowKey& key, Speaker speaker) {
   WantedLock wanted{.key = key, .mode = LockMode::kExclusive};
   Refusal refusal = co_await wait_until_free(session, wanted, speaker);
   if (!refusal.has_value()) locks_.take(*session.transaction, key, LockMode::kExclusive);
@@ -184,7 +185,7 @@ void Engine::write(Session& session, const RowKey& key, std::optional<RowValue> 
 }
 
 // A unique key: while another's uncommitted row stands there, nobody knows.
-Task<Refusal> Engine::insert(Session& session, RowKey key, RowValue value, Speaker speaker) {
+Task<Refusal> Engine::insert(Session& session, const RowKey& key, const RowValue& value, Speaker speaker) {
   const TransactionNumber own = *session.transaction;
   if (is_postgres()) static_cast<void>(snapshot_of(session));
   for (;;) {
@@ -205,17 +206,19 @@ Task<Refusal> Engine::insert(Session& session, RowKey key, RowValue value, Speak
     if (refusal.has_value()) co_return refusal;
   }
   locks_.take(own, key, LockMode::kInsert);
-  write(session, key, std::move(value));
+  write(session, key, value);
   co_return std::nullopt;
 }
 
 // Its primary key first, then its request's.
-Task<Refusal> Engine::insert_marker(Session& session, MarkerRow row, RowKey key) {
+Task<Refusal> Engine::insert_marker(Session& session, const MarkerRow& row, const RowKey& key) {
   if (read_only_) co_return refused(Speaker::kAgent, Fault::kReadOnlyServer);
-  const std::optional<RequestKey> request = row.request;
-  Refusal refusal = co_await insert(session, key, std::move(row), Speaker::kAgent);
-  if (refusal.has_value() || !request.has_value()) co_return refusal;
-  refusal = co_await insert(session, request_key(*request), MarkerKey{key}, Speaker::kAgent);
+  const RowValue value = row;
+  Refusal refusal = co_await insert(session, key, value, Speaker::kAgent);
+  if (refusal.has_value() || !row.request.has_value()) co_return refusal;
+  const RowKey requested = request_key(*row.request);
+  const RowValue names = MarkerKey{key};
+  refusal = co_await insert(session, requested, names, Speaker::kAgent);
   if (refusal.has_value() && !is_postgres()) {
     rows_.undo(key);
     locks_.release(*session.transaction, key);
@@ -234,7 +237,7 @@ void Engine::failed(Session& session, const ClassifiedError& error) {
 
 // -- Ends --------------------------------------------------------------------------------------------------
 
-Task<Refusal> Engine::prepare(Session& session, BranchId branch) {
+Task<Refusal> Engine::prepare(Session& session, const BranchId& branch) {
   Transaction& transaction = transaction_of(session);
   if (transaction.state == Transaction::State::kDoomed) co_return refused(Speaker::kAgent, Fault::kDoomed);
   if (is_postgres() && prepared_as(branch) != nullptr)
@@ -279,7 +282,7 @@ Task<Refusal> Engine::roll_back(Session& session) {
   co_return std::nullopt;
 }
 
-Task<Refusal> Engine::finish(Session& session, BranchId branch, PreparedEnding ending) {
+Task<Refusal> Engine::finish(Session& session, const BranchId& branch, PreparedEnding ending) {
   co_await work(session);
   Transaction* found = prepared_as(branch);
   const bool unknown =

@@ -1,0 +1,124 @@
+// tests/sim/model/behaviour/resource.h
+//
+// A resource of its own for one test of how databases behave, in a model server or in a real one. The same tests are
+// linked with either (model_resource.cc, server_resource.cc), so that the model says what the servers say. Where they
+// differ, the server is right.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "participant_agent/runtime/database_connection.h"
+#include "tests/sim/model/requests.h"
+#include "tests/sim/model/statement_words.h"
+
+namespace troth::sim {
+
+using Connection = std::unique_ptr<agent::DatabaseConnection>;
+
+// Accounts 1, 2 and 3 hold 100 each; the owner row is claimed.
+class Resource {
+ public:
+  // Null: no server of this kind can be used.
+  static std::unique_ptr<Resource> create(agent::DatabaseKind kind, std::uint64_t seed);
+  // How many are worth a try: a real server takes its own time.
+  [[nodiscard]] static int seeds();
+  virtual ~Resource() = default;
+
+  [[nodiscard]] virtual agent::DatabaseKind kind() const = 0;
+  [[nodiscard]] bool is_postgres() const { return kind() == agent::DatabaseKind::kPostgres; }
+  [[nodiscard]] bool ties() const { return kind() == agent::DatabaseKind::kMariadb; }
+  [[nodiscard]] virtual agent::OwnerRow owner() const = 0;
+
+  // `patience`: how long a session of MySQL or MariaDB waits for a lock. `had_to_wait`: SessionSettings.
+  struct Session {
+    std::chrono::milliseconds patience = std::chrono::seconds(1);
+    std::chrono::milliseconds had_to_wait{20};
+  };
+  [[nodiscard]] virtual Connection connect(const Session& session) = 0;
+  [[nodiscard]] Connection connect() { return connect(Session()); }
+  // Asks, and goes on meanwhile; get() waits for the answer. The connection is used by nobody else until then.
+  [[nodiscard]] virtual std::future<Reply> start(agent::DatabaseConnection& connection, Request request) = 0;
+  template <typename Answered>
+  [[nodiscard]] static Answered get(std::future<Reply>& started) {
+    return std::get<Answered>(started.get());
+  }
+  // Waits until the session waits for a lock; fails the test if it never does.
+  virtual void wait_until_blocked(const agent::SessionIdentity& session) = 0;
+  // Waits until it holds, or fails the test.
+  virtual void wait_until(const std::function<bool()>& holds) = 0;
+  // Ends the session as a DBA would, and waits until it is gone.
+  virtual void kill(const agent::SessionIdentity& session) = 0;
+
+  // As everybody sees it.
+  [[nodiscard]] virtual std::string balance(std::int64_t account) = 0;
+  [[nodiscard]] virtual std::string marker(const BranchId& branch) = 0;
+
+  // A branch of a new transaction.
+  [[nodiscard]] virtual agent::BranchWork work(
+      std::vector<StatementWord> words, agent::BranchEnding ending = agent::BranchEnding::kPrepare) = 0;
+  [[nodiscard]] agent::BranchWork add(std::int64_t account, std::int64_t amount,
+                                      agent::BranchEnding ending = agent::BranchEnding::kPrepare) {
+    return work({AddToAccount{.amount = amount, .id = account}}, ending);
+  }
+  [[nodiscard]] agent::OpenStatement open_statement(const StatementWord& word, std::uint32_t number,
+                                                    bool marks) const {
+    return {.statement = write_out(kind(), word), .number = number, .first = number == 1, .marks = marks};
+  }
+};
+
+struct Case {
+  agent::DatabaseKind kind = agent::DatabaseKind::kPostgres;
+  int seed = 0;
+};
+[[nodiscard]] std::string text_of(const Case& one);
+// GoogleTest prints a parameter with this.
+inline void PrintTo(const Case& one, std::ostream* out) {
+  *out << text_of(one);
+}
+[[nodiscard]] std::vector<Case> every_case();
+
+class BehaviourTest : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    resource_ = Resource::create(GetParam().kind, static_cast<std::uint64_t>(GetParam().seed));
+    if (resource_ == nullptr) {
+      GTEST_SKIP() << "no " << name_of(GetParam().kind)
+                   << " server: see tests/README.md, TROTH_TEST_DATABASES";
+    }
+  }
+  [[nodiscard]] Resource& resource() { return *resource_; }
+
+  std::unique_ptr<Resource> resource_;
+};
+
+#define TROTH_BEHAVES(suite)                                              \
+  INSTANTIATE_TEST_SUITE_P(Kinds, suite, testing::ValuesIn(every_case()), \
+                           [](const auto& one) { return text_of(one.param); })
+
+// What a result came to, for messages.
+[[nodiscard]] std::string describe(const agent::WorkResult& result);
+
+template <typename Outcome>
+[[nodiscard]] testing::AssertionResult ended_as(const agent::WorkResult& result) {
+  if (std::holds_alternative<Outcome>(result.outcome)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << describe(result);
+}
+// The code of a refusal; kInternal where the result is none.
+[[nodiscard]] ErrorCode code_of(const agent::WorkResult& result);
+// Done, or the meaning of the refusal, in words.
+template <typename T>
+[[nodiscard]] std::string outcome_of(const agent::Answer<T>& answer) {
+  return answer.has_value() ? "done" : std::string(agent::name_of(answer.error().meaning));
+}
+// Is the branch in the list of prepared ones?
+[[nodiscard]] bool lists(agent::DatabaseConnection& connection, const BranchId& branch);
+
+}  // namespace troth::sim

@@ -1,0 +1,107 @@
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "tests/sim/model/behaviour/resource.h"
+#include "tests/unit/participant_agent_runtime/test_resource.h"
+
+namespace troth::sim {
+
+using namespace agent;
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// Makes the call that a request stands for.
+struct Caller {
+  DatabaseConnection& connection;
+
+  Reply operator()(const RunBranch& asked) { return connection.run_branch(asked.work); }
+  Reply operator()(const RunStatement& asked) {
+    return connection.run_statement(asked.work, asked.statement);
+  }
+  Reply operator()(const PrepareOpen& asked) {
+    return connection.prepare_open(asked.work, asked.marked, asked.hold);
+  }
+  Reply operator()(const RollBackOpen& asked) { return connection.roll_back_open(asked.work); }
+  Reply operator()(const ReleaseHeld&) { return connection.release_held(); }
+  Reply operator()(const FinishPrepared& asked) {
+    return connection.finish_prepared(asked.branch, asked.ending);
+  }
+  Reply operator()(const ReadMarkers& asked) { return connection.read_markers(asked.branch, asked.request); }
+  Reply operator()(const InsertBarrier& asked) {
+    return connection.insert_barrier(asked.branch, asked.epoch, asked.wait);
+  }
+  Reply operator()(const InsertRequestBarrier& asked) {
+    return connection.insert_request_barrier(asked.request, asked.epoch, asked.wait);
+  }
+  Reply operator()(const ListPrepared&) { return connection.list_prepared(); }
+  Reply operator()(const ListRoleSessions&) { return connection.list_role_sessions(); }
+  Reply operator()(const EndSession& asked) { return connection.end_session(asked.session); }
+  Reply operator()(const ReadServer& asked) { return connection.read_server(asked.known_gtid); }
+  Reply operator()(const ClaimOwner& asked) { return connection.claim_owner(asked.expected, asked.claimed); }
+  Reply operator()(const RaiseCounter& asked) { return connection.raise_counter(asked.mine, asked.counter); }
+  Reply operator()(const RaiseFloors& asked) { return connection.raise_floors(asked.cluster, asked.floors); }
+  Reply operator()(const DeleteMarkers& asked) {
+    return connection.delete_markers(asked.cluster, asked.floors, asked.limit);
+  }
+  Reply operator()(const CleanUp&) { return Answer<bool>(connection.clean_up()); }
+};
+
+class ServerResource final : public Resource {
+ public:
+  explicit ServerResource(std::unique_ptr<TestResource> inside) : inside_(std::move(inside)) {}
+
+  DatabaseKind kind() const override { return inside_->kind(); }
+  OwnerRow owner() const override { return inside_->owner(); }
+
+  Connection connect(const Session& session) override {
+    ConnectOptions options = inside_->options();
+    options.settings.lock_wait_timeout = session.patience;
+    options.settings.begin_had_to_wait = session.had_to_wait;
+    return inside_->connect(options);
+  }
+
+  std::future<Reply> start(DatabaseConnection& connection, Request request) override {
+    return std::async(std::launch::async, [&connection, request = std::move(request)] {
+      const DriverThread driver;
+      return std::visit(Caller{connection}, request);
+    });
+  }
+
+  void wait_until_blocked(const SessionIdentity& session) override { inside_->wait_until_blocked(session); }
+  void wait_until(const std::function<bool()>& holds) override {
+    EXPECT_TRUE(holds_within(20s, holds)) << "it never holds";
+  }
+  void kill(const SessionIdentity& session) override { inside_->kill(session); }
+
+  std::string balance(std::int64_t account) override { return inside_->balance(static_cast<int>(account)); }
+  std::string marker(const BranchId& branch) override { return inside_->marker(branch); }
+
+  BranchWork work(std::vector<StatementWord> words, BranchEnding ending) override {
+    std::vector<Statement> statements;
+    for (const StatementWord& word : words)
+      statements.push_back(write_out(kind(), word));
+    return inside_->work(std::move(statements), ending);
+  }
+
+ private:
+  const DriverThread driver_;
+  std::unique_ptr<TestResource> inside_;
+};
+
+}  // namespace
+
+std::unique_ptr<Resource> Resource::create(DatabaseKind kind, std::uint64_t /*seed*/) {
+  std::unique_ptr<TestResource> inside = TestResource::create(kind);
+  if (inside == nullptr) return nullptr;
+  return std::make_unique<ServerResource>(std::move(inside));
+}
+
+int Resource::seeds() {
+  return 1;
+}
+
+}  // namespace troth::sim
