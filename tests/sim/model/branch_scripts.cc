@@ -92,7 +92,9 @@ Task<Engine::Ended> Engine::run_whole(Session& session, const BranchWork& work) 
   std::optional<Error> wrong;
   for (const Statement& statement : work.statements) {
     const auto number = static_cast<std::uint32_t>(results.size() + 1);
+    set_statement_deadline(session, work);
     std::expected<StatementResult, ClassifiedError> ran = co_await execute(session, statement);
+    session.statement_deadline.reset();
     if (!ran.has_value()) {
       failed(session, ran.error());
       co_await trip(session);
@@ -313,6 +315,11 @@ Task<std::expected<StatementResult, Error>> Engine::run_one(Session& session, co
     co_return std::unexpected(std::move(error));
   }
   co_return std::move(*ran);
+}
+
+void Engine::set_statement_deadline(Session& session, const BranchWork& work) const {
+  if (work.start.statement_timeout.count() > 0)
+    session.statement_deadline = now_ + work.start.statement_timeout;
 }
 
 // -- Refusals ----------------------------------------------------------------------------------------------

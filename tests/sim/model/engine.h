@@ -232,6 +232,7 @@ class Engine {
   Task<std::expected<agent::StatementResult, Error>> run_one(Session& session, const agent::BranchWork& work,
                                                              const agent::Statement& statement,
                                                              std::uint32_t number);
+  void set_statement_deadline(Session& session, const agent::BranchWork& work) const;
   Task<agent::WorkResult> refuse(Session& session, const agent::BranchWork& work, const Error& why,
                                  bool ending_sent = false);
   Task<agent::WorkResult> refuse_begin(Session& session, const agent::BranchWork& work,

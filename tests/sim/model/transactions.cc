@@ -165,8 +165,11 @@ Task<Refusal> Engine::wait_until_free(Session& session, const WantedLock& asked,
       case Woken::kGoOn: break;
       case Woken::kTimeout: co_return refused(speaker, Fault::kLockTimeout, wanted.key.key);
       case Woken::kDeadlock: co_return refused(speaker, Fault::kDeadlock, wanted.key.key);
-      case Woken::kCancelled:
-      case Woken::kStatementTimeout: co_return refused(speaker, Fault::kCancelled, wanted.key.key);
+      case Woken::kStatementTimeout:
+        // MySQL's and MariaDB's is the agent's, which asks the whole session to stop.
+        session.stop_requested = session.stop_requested || !is_postgres();
+        co_return refused(speaker, Fault::kCancelled, wanted.key.key);
+      case Woken::kCancelled: co_return refused(speaker, Fault::kCancelled, wanted.key.key);
     }
   }
   co_return std::nullopt;

@@ -15,6 +15,8 @@ namespace {
 constexpr Instant kBegin = Instant(std::chrono::hours(1));
 // What a test waits for, in virtual time.
 constexpr Duration kPatience = std::chrono::seconds(20);
+// What it takes to see that on a real server.
+constexpr Duration kBlockedFor = std::chrono::milliseconds(150);
 const std::string kRole = "agent";
 
 class ModelResource final : public Resource {
@@ -44,8 +46,16 @@ class ModelResource final : public Resource {
     return std::async(std::launch::deferred, [&model] { return model.await(); });
   }
 
+  void leave(DatabaseConnection& connection, bool silently) override {
+    auto& model = dynamic_cast<ModelConnection&>(connection);
+    if (silently) timed_->server.cut(model.session(), timed_->now);
+    model.cancellation()->break_off();
+  }
+
   void wait_until_blocked(const SessionIdentity& session) override {
     wait_until([&] { return timed_->server.waits_for_lock(handle_of(session)); });
+    timed_->now += kBlockedFor;
+    timed_->server.advance(timed_->now);
   }
   void wait_until(const std::function<bool()>& holds) override {
     const Instant give_up = timed_->now + kPatience;

@@ -41,6 +41,7 @@ class Resource {
   struct Session {
     std::chrono::milliseconds patience = std::chrono::seconds(1);
     std::chrono::milliseconds had_to_wait{20};
+    bool may_leave = false;  // for leave()
   };
   [[nodiscard]] virtual Connection connect(const Session& session) = 0;
   [[nodiscard]] Connection connect() { return connect(Session()); }
@@ -50,7 +51,11 @@ class Resource {
   [[nodiscard]] static Answered get(std::future<Reply>& started) {
     return std::get<Answered>(started.get());
   }
-  // Waits until the session waits for a lock; fails the test if it never does.
+  // Cuts the client off: it finds its session lost. With `silently` the server never hears of it, else when it next
+  // reads.
+  virtual void leave(agent::DatabaseConnection& connection, bool silently) = 0;
+  // Waits until the session waits for a lock, and has waited long enough to be taken for one that did; fails the test if
+  // it never does.
   virtual void wait_until_blocked(const agent::SessionIdentity& session) = 0;
   // Waits until it holds, or fails the test.
   virtual void wait_until(const std::function<bool()>& holds) = 0;

@@ -1,9 +1,12 @@
+#include <map>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "participant_agent/runtime/deadline_watch.h"
 #include "tests/sim/model/behaviour/resource.h"
+#include "tests/unit/participant_agent_runtime/cutting_relay.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
 namespace troth::sim {
@@ -61,7 +64,21 @@ class ServerResource final : public Resource {
     ConnectOptions options = inside_->options();
     options.settings.lock_wait_timeout = session.patience;
     options.settings.begin_had_to_wait = session.had_to_wait;
-    return inside_->connect(options);
+    if (!session.may_leave) return inside_->connect(options);
+    auto relay = std::make_unique<CuttingRelay>(options.host, options.port);
+    options.port = relay->port();
+    Connection connection = inside_->connect(options);
+    relays_.emplace(connection.get(), std::move(relay));
+    return connection;
+  }
+
+  void leave(DatabaseConnection& connection, bool silently) override {
+    CuttingRelay& relay = *relays_.at(&connection);
+    if (silently) {
+      relay.cut_silently();
+    } else {
+      relay.cut();
+    }
   }
 
   std::future<Reply> start(DatabaseConnection& connection, Request request) override {
@@ -84,12 +101,16 @@ class ServerResource final : public Resource {
     std::vector<Statement> statements;
     for (const StatementWord& word : words)
       statements.push_back(write_out(kind(), word));
-    return inside_->work(std::move(statements), ending);
+    BranchWork work = inside_->work(std::move(statements), ending);
+    work.watch = &watch_;
+    return work;
   }
 
  private:
   const DriverThread driver_;
   std::unique_ptr<TestResource> inside_;
+  DeadlineWatch watch_{{.repeat_after = 50ms}};
+  std::map<const DatabaseConnection*, std::unique_ptr<CuttingRelay>> relays_;
 };
 
 }  // namespace
