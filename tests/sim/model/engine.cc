@@ -467,6 +467,12 @@ void Engine::promote(const Snapshot& snapshot) {
   }
 }
 
+void Engine::become_primary() {
+  CHECK(up_, "it is down");
+  read_only_ = false;
+  if (is_postgres()) ++timeline_;
+}
+
 std::map<RowKey, RowValue> Engine::rows() const {
   return up_ ? rows_.all() : disk_.rows;
 }

@@ -115,6 +115,8 @@ class Engine {
   void set_back(const Snapshot& snapshot);
   void promote(const Snapshot& snapshot);
   void set_read_only(bool read_only) { read_only_ = read_only; }
+  void become_primary();
+  void set_sync(Span sync) { options_.times.sync = sync; }
   void set_not_durable(std::string why) { not_durable_ = std::move(why); }
 
   [[nodiscard]] std::map<RowKey, RowValue> rows() const;

@@ -86,6 +86,12 @@ void ModelServer::promote(const Snapshot& snapshot) {
 void ModelServer::set_read_only(bool read_only) {
   engine_->set_read_only(read_only);
 }
+void ModelServer::become_primary() {
+  engine_->become_primary();
+}
+void ModelServer::set_sync(Span sync) {
+  engine_->set_sync(sync);
+}
 void ModelServer::set_not_durable(std::string why) {
   engine_->set_not_durable(std::move(why));
 }

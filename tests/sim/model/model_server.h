@@ -112,7 +112,12 @@ class ModelServer {
   // The disk of a standby, which then becomes the server; it must be down. Postgres: another timeline. MySQL and
   // MariaDB: another server, with another identity.
   void promote(const Snapshot& snapshot);
+  // Postgres: as a standby it is read-only, too.
   void set_read_only(bool read_only);
+  // A standby that runs becomes the server, under its own timeline.
+  void become_primary();
+  // A disk that is slow, or stalls.
+  void set_sync(Span sync);
   // What it would tell as its reason for losing what it acknowledged; empty: it does not.
   void set_not_durable(std::string why);
 

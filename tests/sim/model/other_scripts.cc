@@ -74,6 +74,7 @@ Task<Answer<void>> Engine::insert_own(Session& session, const MarkerRow& row, co
                                       Duration wait) {
   co_await work(session);
   if (Refusal refusal = may_run_text(session); refusal.has_value()) co_return std::unexpected(*refusal);
+  if (is_postgres() && read_only_) co_return std::unexpected(refused(Speaker::kAgent, Fault::kInRecovery));
   begin_own(session);
   if (is_postgres()) session.lock_limit = wait;
   Refusal refusal = co_await insert_marker(session, row, key);

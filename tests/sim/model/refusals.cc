@@ -33,6 +33,7 @@ Codes codes_of(DatabaseKind kind, Fault fault) {
     case Fault::kDoomed: return {"25P02", 1402, "XA100", "the branch can only roll back"};
     case Fault::kReadOnlyTransaction: return {"25006", 1792, "25006", "the transaction is read-only"};
     case Fault::kReadOnlyServer: return {"25006", 1290, "HY000", "the server is read-only"};
+    case Fault::kInRecovery: return {"0A000", 1290, "HY000", "the server is in recovery"};
     case Fault::kUnknownStatement: return {"42601", 1064, "42000", "the model does not know this statement"};
     case Fault::kConnectionLost: return {"57P01", 2013, "HY000", "the session was lost"};
   }

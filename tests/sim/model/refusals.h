@@ -23,6 +23,7 @@ enum class Fault : std::uint8_t {
   kDoomed,
   kReadOnlyTransaction,
   kReadOnlyServer,
+  kInRecovery,  // Postgres: a standby begins no transaction that may write
   kUnknownStatement,
   kConnectionLost,
 };

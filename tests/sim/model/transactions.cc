@@ -34,7 +34,8 @@ Transaction* Engine::prepared_as(const BranchId& branch) {
 Refusal Engine::begin(Session& session, const BranchStart& start, bool read_only) {
   CHECK(!session.transaction.has_value(), "session {} is in a transaction", session.handle.value);
   if (is_postgres()) {
-    if (read_only_ && !read_only) return refused(Speaker::kAgent, Fault::kReadOnlyServer);
+    // BEGIN .. READ WRITE: "cannot set transaction read-write mode during recovery".
+    if (read_only_ && !read_only) return refused(Speaker::kAgent, Fault::kInRecovery);
   } else if (!read_only) {
     // XA START: names are the server's, of branches that run, too.
     for (const auto& [number, other] : transactions_) {
@@ -288,13 +289,19 @@ Task<Refusal> Engine::roll_back(Session& session) {
 Task<Refusal> Engine::finish(Session& session, const BranchId& branch, PreparedEnding ending) {
   co_await work(session);
   Transaction* found = prepared_as(branch);
+  // MySQL: whoever comes second waits until the first one's end is durable, and learns nothing of it.
+  while (!is_postgres() && found != nullptr && found->finisher.has_value()) {
+    co_await work(session);
+    found = prepared_as(branch);
+  }
   const bool unknown =
       found == nullptr || (ties() && found->session.has_value() && found->session != session.handle);
   if (unknown) co_return refused(Speaker::kAgent, Fault::kUnknownXid, branch.transaction.text());
   if (found->finisher.has_value())
-    co_return refused(Speaker::kAgent, is_postgres() ? Fault::kXidBusy : Fault::kUnknownXid,
-                      branch.transaction.text());
-  if (read_only_) co_return refused(Speaker::kAgent, Fault::kReadOnlyServer);
+    co_return refused(Speaker::kAgent, Fault::kXidBusy, branch.transaction.text());
+  // MySQL's read-only servers end prepared branches.
+  if (read_only_ && options_.kind != DatabaseKind::kMysql)
+    co_return refused(Speaker::kAgent, Fault::kReadOnlyServer);
   const bool commits = ending == PreparedEnding::kCommit;
   found->finisher = session.handle;
   co_await flush(session);

@@ -17,6 +17,7 @@ constexpr Instant kBegin = Instant(std::chrono::hours(1));
 constexpr Duration kPatience = std::chrono::seconds(20);
 // What it takes to see that on a real server.
 constexpr Duration kBlockedFor = std::chrono::milliseconds(150);
+constexpr Duration kSlowSync = std::chrono::milliseconds(500);
 const std::string kRole = "agent";
 
 class ModelResource final : public Resource {
@@ -72,6 +73,37 @@ class ModelResource final : public Resource {
     wait_until([&] { return !timed_->server.lives(handle); });
   }
 
+  void wait_until_busy(const SessionIdentity&) override {}
+
+  void crash() override {
+    timed_->server.crash(timed_->now);
+    start();
+  }
+  void back_up() override {
+    copy_ = timed_->server.snapshot();
+    crash();
+  }
+  void set_back() override {
+    timed_->server.crash(timed_->now);
+    timed_->server.set_back(copy_);
+    start();
+  }
+  void become_read_only() override {
+    if (is_postgres()) {
+      timed_->server.crash(timed_->now);
+      start();
+    }
+    timed_->server.set_read_only(true);
+  }
+  void become_writable() override {
+    if (is_postgres()) {
+      timed_->server.become_primary();
+    } else {
+      timed_->server.set_read_only(false);
+    }
+  }
+  void slow_commits() override { timed_->server.set_sync({.least = kSlowSync, .most = kSlowSync}); }
+
   std::string balance(std::int64_t account) override {
     return std::to_string(timed_->server.accounts().at(account));
   }
@@ -99,6 +131,10 @@ class ModelResource final : public Resource {
   }
 
  private:
+  void start() {
+    timed_->now += std::chrono::seconds(5);
+    timed_->server.start(timed_->now);
+  }
   std::unique_ptr<ModelConnection> open(const SessionSettings& settings) {
     const Result<SessionHandle> session = timed_->server.open(kRole, settings, timed_->now);
     CHECK(session.has_value(), "{}", session.error().message);
@@ -115,12 +151,17 @@ class ModelResource final : public Resource {
   std::shared_ptr<TimedServer> timed_;
   std::unique_ptr<ModelConnection> control_;
   std::uint64_t last_sequence_ = 0;
+  Snapshot copy_;
 };
 
 }  // namespace
 
 std::unique_ptr<Resource> Resource::create(DatabaseKind kind, std::uint64_t seed) {
   return std::make_unique<ModelResource>(kind, seed);
+}
+
+std::unique_ptr<Resource> Resource::create_with_server(DatabaseKind kind, std::uint64_t seed) {
+  return create(kind, seed);
 }
 
 int Resource::seeds() {

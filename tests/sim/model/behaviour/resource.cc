@@ -12,9 +12,9 @@ std::string text_of(const Case& one) {
   return fmt::format("{}_{}", name_of(one.kind), one.seed);
 }
 
-std::vector<Case> every_case() {
+std::vector<Case> cases_of(const std::vector<DatabaseKind>& kinds) {
   std::vector<Case> cases;
-  for (const DatabaseKind kind : {DatabaseKind::kPostgres, DatabaseKind::kMysql, DatabaseKind::kMariadb}) {
+  for (const DatabaseKind kind : kinds) {
     for (int seed = 0; seed < Resource::seeds(); ++seed)
       cases.push_back({.kind = kind, .seed = seed});
   }

@@ -28,6 +28,8 @@ class Resource {
  public:
   // Null: no server of this kind can be used.
   static std::unique_ptr<Resource> create(agent::DatabaseKind kind, std::uint64_t seed);
+  // On a server that nobody else uses, for what is done to a whole server.
+  static std::unique_ptr<Resource> create_with_server(agent::DatabaseKind kind, std::uint64_t seed);
   // How many are worth a try: a real server takes its own time.
   [[nodiscard]] static int seeds();
   virtual ~Resource() = default;
@@ -62,6 +64,21 @@ class Resource {
   // Ends the session as a DBA would, and waits until it is gone.
   virtual void kill(const agent::SessionIdentity& session) = 0;
 
+  // Waits until the session carries out what it was asked.
+  virtual void wait_until_busy(const agent::SessionIdentity& session) = 0;
+
+  // ---- Of a server of its own
+  // Loses every session.
+  virtual void crash() = 0;
+  // Takes the copy of its disk that set_back() goes back to. Both lose every session.
+  virtual void back_up() = 0;
+  virtual void set_back() = 0;
+  // Postgres: as a standby, which loses every session; and promoted.
+  virtual void become_read_only() = 0;
+  virtual void become_writable() = 0;
+  // What makes a commit durable takes so long that one can look at it. Of sessions that are opened behind it.
+  virtual void slow_commits() = 0;
+
   // As everybody sees it.
   [[nodiscard]] virtual std::string balance(std::int64_t account) = 0;
   [[nodiscard]] virtual std::string marker(const BranchId& branch) = 0;
@@ -88,7 +105,7 @@ struct Case {
 inline void PrintTo(const Case& one, std::ostream* out) {
   *out << text_of(one);
 }
-[[nodiscard]] std::vector<Case> every_case();
+[[nodiscard]] std::vector<Case> cases_of(const std::vector<agent::DatabaseKind>& kinds);
 
 class BehaviourTest : public testing::TestWithParam<Case> {
  protected:
@@ -104,9 +121,24 @@ class BehaviourTest : public testing::TestWithParam<Case> {
   std::unique_ptr<Resource> resource_;
 };
 
-#define TROTH_BEHAVES(suite)                                              \
-  INSTANTIATE_TEST_SUITE_P(Kinds, suite, testing::ValuesIn(every_case()), \
+class ServerBehaviourTest : public testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    resource_ = Resource::create_with_server(GetParam().kind, static_cast<std::uint64_t>(GetParam().seed));
+    if (resource_ == nullptr) GTEST_SKIP() << "no servers: see tests/README.md, TROTH_TEST_DATABASES";
+  }
+  [[nodiscard]] Resource& resource() { return *resource_; }
+
+  std::unique_ptr<Resource> resource_;
+};
+
+// On these kinds only, where the others have nothing to show.
+#define TROTH_BEHAVES_ON(suite, ...)                                                 \
+  INSTANTIATE_TEST_SUITE_P(Kinds, suite, testing::ValuesIn(cases_of({__VA_ARGS__})), \
                            [](const auto& one) { return text_of(one.param); })
+#define TROTH_BEHAVES(suite)                                                           \
+  TROTH_BEHAVES_ON(suite, agent::DatabaseKind::kPostgres, agent::DatabaseKind::kMysql, \
+                   agent::DatabaseKind::kMariadb)
 
 // What a result came to, for messages.
 [[nodiscard]] std::string describe(const agent::WorkResult& result);

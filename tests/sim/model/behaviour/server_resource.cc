@@ -1,11 +1,16 @@
+#include <cstdlib>
+#include <fstream>
 #include <map>
 #include <thread>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "participant_agent/runtime/deadline_watch.h"
 #include "tests/sim/model/behaviour/resource.h"
+#include "tests/support/child_process.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/unit/participant_agent_runtime/cutting_relay.h"
 #include "tests/unit/participant_agent_runtime/test_resource.h"
 
@@ -53,9 +58,45 @@ struct Caller {
   Reply operator()(const CleanUp&) { return Answer<bool>(connection.clean_up()); }
 };
 
+// A database server that is started for one test; see own_server.py.
+class OwnServer {
+ public:
+  explicit OwnServer(DatabaseKind kind)
+      : process_({"tests/sim/model/behaviour/own_server.py", directory_.path(), std::string(name_of(kind))}) {
+    wait();
+    orders_.open(directory_.file("orders"));
+  }
+  ~OwnServer() {
+    orders_.close();
+    EXPECT_EQ(process_.wait(), 0) << process_.errors();
+  }
+  OwnServer(const OwnServer&) = delete;
+  OwnServer& operator=(const OwnServer&) = delete;
+
+  [[nodiscard]] std::string file() const { return directory_.file("servers/databases.json"); }
+  void order(const std::string& word) {
+    orders_ << word << "\n" << std::flush;
+    wait();
+  }
+
+ private:
+  void wait() {
+    const std::string answer = fmt::format("done {}\n", answered_++);
+    for (int patience = 0; patience < 6; ++patience)
+      if (process_.wait_for_output(answer)) return;
+    CHECK(false, "the server's process ended, or does nothing: {}", process_.errors());
+  }
+
+  TemporaryDirectory directory_;
+  ChildProcess process_;
+  std::ofstream orders_;
+  int answered_ = 0;
+};
+
 class ServerResource final : public Resource {
  public:
-  explicit ServerResource(std::unique_ptr<TestResource> inside) : inside_(std::move(inside)) {}
+  ServerResource(std::unique_ptr<TestResource> inside, std::unique_ptr<OwnServer> own)
+      : own_(std::move(own)), inside_(std::move(inside)) {}
 
   DatabaseKind kind() const override { return inside_->kind(); }
   OwnerRow owner() const override { return inside_->owner(); }
@@ -94,6 +135,34 @@ class ServerResource final : public Resource {
   }
   void kill(const SessionIdentity& session) override { inside_->kill(session); }
 
+  void wait_until_busy(const SessionIdentity& session) override {
+    const std::string query =
+        is_postgres()
+            ? fmt::format("SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'",
+                          session.connection.value)
+            : fmt::format(
+                  "SELECT COUNT(*) FROM information_schema.processlist WHERE id = {} "
+                  "AND command = 'Query'",
+                  session.connection.value);
+    wait_until([&] { return inside_->value(query) != "0"; });
+  }
+
+  void crash() override { do_to_server("crash"); }
+  void back_up() override { do_to_server("back_up"); }
+  void set_back() override { do_to_server("set_back"); }
+  void become_read_only() override { do_to_server("become_read_only"); }
+  void become_writable() override { do_to_server("become_writable"); }
+  void slow_commits() override {
+    if (is_postgres()) {
+      // As long as it can be.
+      inside_->run(
+          fmt::format("ALTER ROLE {0} SET commit_delay = 100000; ALTER ROLE {0} SET commit_siblings = 0",
+                      inside_->role()));
+    } else {
+      own_->order("slow_commits");
+    }
+  }
+
   std::string balance(std::int64_t account) override { return inside_->balance(static_cast<int>(account)); }
   std::string marker(const BranchId& branch) override { return inside_->marker(branch); }
 
@@ -107,7 +176,13 @@ class ServerResource final : public Resource {
   }
 
  private:
+  void do_to_server(const std::string& word) {
+    own_->order(word);
+    inside_->connect_administrator();
+  }
+
   const DriverThread driver_;
+  std::unique_ptr<OwnServer> own_;
   std::unique_ptr<TestResource> inside_;
   DeadlineWatch watch_{{.repeat_after = 50ms}};
   std::map<const DatabaseConnection*, std::unique_ptr<CuttingRelay>> relays_;
@@ -118,7 +193,14 @@ class ServerResource final : public Resource {
 std::unique_ptr<Resource> Resource::create(DatabaseKind kind, std::uint64_t /*seed*/) {
   std::unique_ptr<TestResource> inside = TestResource::create(kind);
   if (inside == nullptr) return nullptr;
-  return std::make_unique<ServerResource>(std::move(inside));
+  return std::make_unique<ServerResource>(std::move(inside), nullptr);
+}
+
+std::unique_ptr<Resource> Resource::create_with_server(DatabaseKind kind, std::uint64_t /*seed*/) {
+  if (std::getenv("TROTH_TEST_DATABASES") == nullptr) return nullptr;
+  auto own = std::make_unique<OwnServer>(kind);
+  std::unique_ptr<TestResource> inside = TestResource::create(kind, own->file());
+  return std::make_unique<ServerResource>(std::move(inside), std::move(own));
 }
 
 int Resource::seeds() {
