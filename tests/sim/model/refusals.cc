@@ -34,6 +34,7 @@ Codes codes_of(DatabaseKind kind, Fault fault) {
     case Fault::kReadOnlyTransaction: return {"25006", 1792, "25006", "the transaction is read-only"};
     case Fault::kReadOnlyServer: return {"25006", 1290, "HY000", "the server is read-only"};
     case Fault::kInRecovery: return {"0A000", 1290, "HY000", "the server is in recovery"};
+    case Fault::kOutside: return {"25001", 1400, "XAE09", "the session is inside of another branch"};
     case Fault::kUnknownStatement: return {"42601", 1064, "42000", "the model does not know this statement"};
     case Fault::kConnectionLost: return {"57P01", 2013, "HY000", "the session was lost"};
   }

@@ -24,6 +24,7 @@ enum class Fault : std::uint8_t {
   kReadOnlyTransaction,
   kReadOnlyServer,
   kInRecovery,  // Postgres: a standby begins no transaction that may write
+  kOutside,     // InnoDB: the session is inside of another branch
   kUnknownStatement,
   kConnectionLost,
 };

@@ -288,6 +288,8 @@ Task<Refusal> Engine::roll_back(Session& session) {
 
 Task<Refusal> Engine::finish(Session& session, const BranchId& branch, PreparedEnding ending) {
   co_await work(session);
+  const bool is_elsewhere = session.transaction.has_value() && transaction_of(session).branch != branch;
+  if (!is_postgres() && is_elsewhere) co_return refused(Speaker::kAgent, Fault::kOutside);
   Transaction* found = prepared_as(branch);
   // MySQL: whoever comes second waits until the first one's end is durable, and learns nothing of it.
   while (!is_postgres() && found != nullptr && found->finisher.has_value()) {

@@ -148,5 +148,24 @@ TEST_P(PreparedBranch, OpenBranchThatOnlyReadNeedsNoPrepare) {
   EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
 }
 
+class TiedSession : public BehaviourTest {};
+TROTH_BEHAVES_ON(TiedSession, DatabaseKind::kMariadb);
+
+// It ends its own branch and no other, although that one may be any session's to end (1400 XAER_OUTSIDE).
+TEST_P(TiedSession, EndsNoOtherBranch) {
+  const BranchWork free = resource().add(1, 5);
+  const Connection lost = resource().connect();
+  ASSERT_TRUE(ended_as<Prepared>(lost->run_branch(free)));
+  resource().kill(lost->session_identity());
+  const Connection session = resource().connect();
+  const BranchWork own = resource().add(2, 5);
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(own)));
+  EXPECT_EQ(outcome_of(session->finish_prepared(free.start.id, PreparedEnding::kCommit)), "implicit commit");
+  EXPECT_EQ(outcome_of(session->finish_prepared(own.start.id, PreparedEnding::kCommit)), "done");
+  EXPECT_EQ(outcome_of(session->finish_prepared(free.start.id, PreparedEnding::kCommit)), "done");
+  EXPECT_EQ(resource().balance(1), "105");
+  EXPECT_EQ(resource().balance(2), "105");
+}
+
 }  // namespace
 }  // namespace troth::sim
