@@ -136,6 +136,11 @@ bool ModelServer::waits_for_lock(SessionHandle session) const {
   return found != nullptr && found->doing == Session::Doing::kWaiting;
 }
 
+bool ModelServer::flushes(SessionHandle session) const {
+  const Session* found = engine_->find(session);
+  return found != nullptr && found->doing == Session::Doing::kFlushing;
+}
+
 std::optional<SessionHandle> ModelServer::find(const SessionIdentity& session) const {
   return engine_->find(session);
 }

@@ -130,6 +130,8 @@ class ModelServer {
   // Does the session's end at the server live: its client's end may have gone?
   [[nodiscard]] bool lives(SessionHandle session) const;
   [[nodiscard]] bool waits_for_lock(SessionHandle session) const;
+  // Does it wait for the disk, where nothing stops it?
+  [[nodiscard]] bool flushes(SessionHandle session) const;
   // The session that has this identity; the newest where several had.
   [[nodiscard]] std::optional<SessionHandle> find(const agent::SessionIdentity& session) const;
   // Ends a session as a DBA would.

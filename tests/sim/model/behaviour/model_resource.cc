@@ -73,7 +73,9 @@ class ModelResource final : public Resource {
     wait_until([&] { return !timed_->server.lives(handle); });
   }
 
-  void wait_until_busy(const SessionIdentity&) override {}
+  void wait_until_flushing(const SessionIdentity& session) override {
+    wait_until([&] { return timed_->server.flushes(handle_of(session)); });
+  }
 
   void crash() override {
     timed_->server.crash(timed_->now);
@@ -88,6 +90,12 @@ class ModelResource final : public Resource {
     timed_->server.set_back(copy_);
     start();
   }
+  void promote() override {
+    timed_->server.crash(timed_->now);
+    timed_->server.promote(copy_);
+    start();
+  }
+  void lose_durability() override { timed_->server.set_not_durable("a setting is off"); }
   void become_read_only() override {
     if (is_postgres()) {
       timed_->server.crash(timed_->now);

@@ -34,6 +34,24 @@ class OwnServer:
     def set_back(self) -> None:
         self._backup.restore()
 
+    def promote(self) -> None:
+        self._backup.restore()
+        if self._server.kind == "postgres":
+            self.become_read_only()
+            self.become_writable()
+        else:
+            # A copy of a server's data becomes another server when it has no name of its own.
+            self._server.stop()
+            (self._server.data / "auto.cnf").unlink()
+            self._server.restart()
+
+    def lose_durability(self) -> None:
+        if self._server.kind == "postgres":
+            self._server.sql("ALTER SYSTEM SET full_page_writes = off")
+            self._server.sql("SELECT pg_reload_conf()")
+        else:
+            self._server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+
     def become_read_only(self) -> None:
         if self._server.kind == "postgres":
             # A standby without a primary: it replays what it has, and takes no writes.

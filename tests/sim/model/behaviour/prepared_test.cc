@@ -148,6 +148,22 @@ TEST_P(PreparedBranch, OpenBranchThatOnlyReadNeedsNoPrepare) {
   EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
 }
 
+// What a branch that writes has locked by reading stays locked while it is prepared.
+TEST_P(PreparedBranch, KeepsTheLocksOfItsReads) {
+  const Connection session = resource().connect();
+  const BranchWork work =
+      resource().work({AddToAccount{.amount = 5, .id = 1}, ReadAccount{.id = 2, .locks = true}});
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+  const Connection other = resource().connect();
+  BranchWork waits = resource().add(2, 5);
+  waits.start.lock_timeout = 300ms;
+  EXPECT_EQ(code_of(other->run_branch(waits)), ErrorCode::kConflict);
+  EXPECT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+  const Connection third = resource().connect();
+  EXPECT_TRUE(
+      ended_as<CommittedOnePhase>(third->run_branch(resource().add(2, 5, BranchEnding::kCommitOnePhase))));
+}
+
 class TiedSession : public BehaviourTest {};
 TROTH_BEHAVES_ON(TiedSession, DatabaseKind::kMariadb);
 

@@ -64,8 +64,8 @@ class Resource {
   // Ends the session as a DBA would, and waits until it is gone.
   virtual void kill(const agent::SessionIdentity& session) = 0;
 
-  // Waits until the session carries out what it was asked.
-  virtual void wait_until_busy(const agent::SessionIdentity& session) = 0;
+  // Waits until the session waits for the disk, as far as that can be seen: behind slow_commits().
+  virtual void wait_until_flushing(const agent::SessionIdentity& session) = 0;
 
   // ---- Of a server of its own
   // Loses every session.
@@ -73,6 +73,10 @@ class Resource {
   // Takes the copy of its disk that set_back() goes back to. Both lose every session.
   virtual void back_up() = 0;
   virtual void set_back() = 0;
+  // Instead of the server, a standby that has what the copy has. Not of MariaDB, which a copy does not rename.
+  virtual void promote() = 0;
+  // A setting is changed, so that what it acknowledges may be lost.
+  virtual void lose_durability() = 0;
   // Postgres: as a standby, which loses every session; and promoted.
   virtual void become_read_only() = 0;
   virtual void become_writable() = 0;

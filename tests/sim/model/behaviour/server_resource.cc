@@ -135,7 +135,7 @@ class ServerResource final : public Resource {
   }
   void kill(const SessionIdentity& session) override { inside_->kill(session); }
 
-  void wait_until_busy(const SessionIdentity& session) override {
+  void wait_until_flushing(const SessionIdentity& session) override {
     const std::string query =
         is_postgres()
             ? fmt::format("SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'",
@@ -150,6 +150,8 @@ class ServerResource final : public Resource {
   void crash() override { do_to_server("crash"); }
   void back_up() override { do_to_server("back_up"); }
   void set_back() override { do_to_server("set_back"); }
+  void promote() override { do_to_server("promote"); }
+  void lose_durability() override { do_to_server("lose_durability"); }
   void become_read_only() override { do_to_server("become_read_only"); }
   void become_writable() override { do_to_server("become_writable"); }
   void slow_commits() override {

@@ -134,6 +134,28 @@ TEST_P(WholeServer, ReadOnlyServerRefusesWrites) {
   EXPECT_EQ(resource().balance(1), "105");
 }
 
+// A setting that loses what the server acknowledges is read behind the marker, and refuses whatever writes; what is
+// prepared can be ended, and a branch that does not ask for it runs.
+TEST_P(WholeServer, ThatLosesWhatItAcknowledgesRefusesBranches) {
+  const Connection session = resource().connect();
+  const BranchWork prepared = resource().add(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(prepared)));
+  resource().lose_durability();
+  EXPECT_EQ(outcome_of(session->finish_prepared(prepared.start.id, PreparedEnding::kCommit)), "done");
+  const Connection fresh = resource().connect();
+  EXPECT_NE(read_server(*fresh).not_durable, "");
+  for (const BranchEnding ending : {BranchEnding::kPrepare, BranchEnding::kCommitOnePhase}) {
+    const BranchWork work = resource().add(2, 5, ending);
+    EXPECT_EQ(code_of(resource().connect()->run_branch(work)), ErrorCode::kNotDurable);
+    EXPECT_EQ(resource().marker(work.start.id), "");
+    EXPECT_FALSE(lists(*fresh, work.start.id));
+  }
+  BranchWork careless = resource().add(2, 5, BranchEnding::kCommitOnePhase);
+  careless.durability_required = false;
+  commit(*resource().connect(), careless);
+  EXPECT_EQ(resource().balance(2), "105");
+}
+
 // [T9] Attack 4: a COMMIT that is not yet durable goes on when its client is lost. Meanwhile the branch is listed, its row is
 // not seen, an insert at its key waits; who finishes it again is told that it is busy (Postgres), or waits and is told that
 // there is no such branch (MySQL), although it was committed. MariaDB has such a window only with a binary log, which these
@@ -150,7 +172,7 @@ TEST_P(SlowCommit, OfALostConnectionGoesOn) {
   resource().slow_commits();
   const Connection zombie = resource().connect({.may_leave = true});
   auto committing = resource().start(*zombie, FinishPrepared{work.start.id, PreparedEnding::kCommit});
-  resource().wait_until_busy(zombie->session_identity());
+  resource().wait_until_flushing(zombie->session_identity());
   resource().leave(*zombie, /*silently=*/false);
   auto barrier = resource().start(*third, InsertBarrier{work.start.id, {1}, 60s});
   const bool listed = lists(*control, work.start.id);
@@ -165,6 +187,103 @@ TEST_P(SlowCommit, OfALostConnectionGoesOn) {
   EXPECT_EQ(outcome_of(Resource::get<Answer<void>>(barrier)), "duplicate key");
   EXPECT_EQ(resource().marker(work.start.id), "committed");
   EXPECT_EQ(resource().balance(1), "105");
+}
+
+// [T11] A session that is ended in the middle of it has been through it when it is gone.
+TEST_P(SlowCommit, OfASessionThatIsEndedGoesOn) {
+  const Connection preparer = resource().connect();
+  const Connection control = resource().connect();
+  const BranchWork work = resource().add(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(preparer->run_branch(work)));
+  resource().slow_commits();
+  const Connection ended = resource().connect();
+  auto committing = resource().start(*ended, FinishPrepared{work.start.id, PreparedEnding::kCommit});
+  resource().wait_until_flushing(ended->session_identity());
+  resource().wait_until([&] { return control->end_session(ended->session_identity()).value_or(false); });
+  EXPECT_FALSE(lists(*control, work.start.id));
+  EXPECT_EQ(resource().marker(work.start.id), "committed");
+  const std::string told = outcome_of(Resource::get<Answer<void>>(committing));
+  EXPECT_TRUE(told == "done" || told == "connection lost") << told;
+}
+
+TEST_P(SlowCommit, PrepareOfASessionThatIsEndedGoesOn) {
+  const Connection control = resource().connect();
+  resource().slow_commits();
+  const Connection ended = resource().connect();
+  const BranchWork work = resource().work({});
+  const AddToAccount word{.amount = 5, .id = 1};
+  ASSERT_TRUE(ended_as<StatementDone>(ended->run_statement(work, resource().open_statement(word, 1, true))));
+  auto preparing = resource().start(*ended, PrepareOpen{work, /*marked=*/true, /*hold=*/false});
+  resource().wait_until_flushing(ended->session_identity());
+  resource().wait_until([&] { return control->end_session(ended->session_identity()).value_or(false); });
+  EXPECT_TRUE(lists(*control, work.start.id));
+  const auto told = Resource::get<WorkResult>(preparing);
+  if (const auto* lost = std::get_if<Lost>(&told.outcome); lost != nullptr) {
+    EXPECT_TRUE(lost->ending_sent);
+  } else {
+    EXPECT_TRUE(ended_as<Prepared>(told));
+  }
+  EXPECT_TRUE(control->finish_prepared(work.start.id, PreparedEnding::kRollBack).has_value());
+  EXPECT_EQ(resource().balance(1), "100");
+}
+
+// Nobody can tell which it is; but it is one of them, and a third does not exist.
+TEST_P(SlowCommit, ThatACrashMeetsIsDoneOrIsStillPrepared) {
+  const Connection preparer = resource().connect();
+  const BranchWork work = resource().add(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(preparer->run_branch(work)));
+  resource().slow_commits();
+  const Connection committer = resource().connect();
+  auto committing = resource().start(*committer, FinishPrepared{work.start.id, PreparedEnding::kCommit});
+  resource().wait_until_flushing(committer->session_identity());
+  resource().crash();
+  const std::string told = outcome_of(Resource::get<Answer<void>>(committing));
+  const Connection fresh = resource().connect();
+  const bool listed = lists(*fresh, work.start.id);
+  EXPECT_EQ(resource().marker(work.start.id), listed ? "" : "committed");
+  EXPECT_EQ(resource().balance(1), listed ? "100" : "105");
+  EXPECT_FALSE(listed && told == "done");
+  EXPECT_EQ(outcome_of(fresh->finish_prepared(work.start.id, PreparedEnding::kCommit)),
+            listed ? "done" : "unknown xid");
+  EXPECT_EQ(resource().balance(1), "105");
+}
+
+// Attack 46: a standby that was behind has become the server. Postgres' timeline rises; MySQL's is another server, whose
+// GTIDs lack what the old one had.
+class Promotion : public ServerBehaviourTest {};
+TROTH_BEHAVES_ON(Promotion, DatabaseKind::kPostgres, DatabaseKind::kMysql);
+
+TEST_P(Promotion, LosesWhatTheStandbyLackedUnderAnotherName) {
+  Connection session = resource().connect();
+  const BranchWork prepared = resource().add(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(prepared)));
+  resource().back_up();
+  session = resource().connect();
+  EXPECT_TRUE(session->finish_prepared(prepared.start.id, PreparedEnding::kCommit).has_value());
+  const Answer<ServerRow> known = session->read_server({});
+  ASSERT_TRUE(known.has_value());
+  resource().promote();
+
+  session = resource().connect();
+  const Answer<ServerRow> row = session->read_server(known->gtid);
+  ASSERT_TRUE(row.has_value()) << row.error().error.message;
+  EXPECT_FALSE(row->read_only);
+  if (resource().is_postgres()) {
+    EXPECT_EQ(row->server, known->server);
+    EXPECT_EQ(row->timeline, known->timeline + 1);
+  } else {
+    EXPECT_NE(row->server, known->server);
+    EXPECT_EQ(row->holds_known_gtid, false);
+  }
+  EXPECT_TRUE(lists(*session, prepared.start.id)) << "what was committed is prepared again";
+  EXPECT_TRUE(session->finish_prepared(prepared.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(resource().balance(1), "105");
+  if (!resource().is_postgres()) {
+    const Answer<ServerRow> later = session->read_server(row->gtid);
+    ASSERT_TRUE(later.has_value());
+    EXPECT_EQ(later->holds_known_gtid, true) << "it only grows from here";
+    EXPECT_NE(later->gtid, row->gtid);
+  }
 }
 
 }  // namespace
