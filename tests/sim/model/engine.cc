@@ -410,7 +410,9 @@ DurableState Engine::durable_state() const {
     switch (transaction.on_disk) {
       case Transaction::OnDisk::kNothing:
       case Transaction::OnDisk::kRolledBack: break;
-      case Transaction::OnDisk::kPrepared: state.prepared.push_back({*transaction.branch, writes, {}}); break;
+      case Transaction::OnDisk::kPrepared:
+        state.prepared.push_back({*transaction.branch, writes, locks_.exclusive_of(number)});
+        break;
       case Transaction::OnDisk::kCommitted:
         for (const auto& [key, value] : writes) {
           state.rows.erase(key);
@@ -443,6 +445,9 @@ void Engine::load(const DurableState& state) {
       locks_.take(transaction.number, key, LockMode::kExclusive);
       rows_.write(key, value, transaction.number);
     }
+    // InnoDB finds the locks of a prepared branch by what it has written.
+    for (const RowKey& key : on_disk.locked)
+      if (is_postgres()) locks_.take(transaction.number, key, LockMode::kExclusive);
     transactions_.emplace(transaction.number, std::move(transaction));
   }
 }

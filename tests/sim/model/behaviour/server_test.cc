@@ -60,6 +60,27 @@ TEST_P(WholeServer, CrashKeepsWhatIsPreparedAndWhatIsCommitted) {
   EXPECT_EQ(resource().balance(9), "9");
 }
 
+// A row that a prepared branch has only locked: Postgres finds the lock in the row, InnoDB has forgotten it. What was written
+// on the ground of such a read is not safe behind a crash; Troth's own rows are all written.
+TEST_P(WholeServer, CrashKeepsTheLocksOfReadsOnPostgresOnly) {
+  const Connection session = resource().connect();
+  const BranchWork work =
+      resource().work({AddToAccount{.amount = 5, .id = 1}, ReadAccount{.id = 2, .locks = true}});
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+  resource().crash();
+  const Connection other = resource().connect();
+  BranchWork adds = resource().add(2, 5, BranchEnding::kCommitOnePhase);
+  adds.start.lock_timeout = 300ms;
+  const WorkResult result = other->run_branch(adds);
+  if (resource().is_postgres()) {
+    EXPECT_EQ(code_of(result), ErrorCode::kConflict);
+  } else {
+    EXPECT_TRUE(ended_as<CommittedOnePhase>(result));
+  }
+  const Connection finisher = resource().connect();
+  EXPECT_TRUE(finisher->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+}
+
 // Attacks 3 and 46: set back to a copy it is the same server by its name, and forgets what it acknowledged. A barrier goes
 // in where a commit was; what had been committed is prepared again. The owner row's counter tells, and MySQL's GTIDs.
 TEST_P(WholeServer, SetBackServerKnowsNothingOfIt) {
