@@ -229,6 +229,11 @@ Task<Refusal> Engine::mark_and_read_guard(Session& session, const BranchWork& wo
     failed(session, *refusal);
     co_return refusal;
   }
+  refusal = co_await lock_floors(session, work.start.id.transaction.cluster);
+  if (refusal.has_value()) {
+    failed(session, *refusal);
+    co_return refusal;
+  }
   guard_row = guard(session, work.start.id.transaction.cluster);
   co_return std::nullopt;
 }
@@ -242,8 +247,9 @@ Task<Refusal> Engine::begin_and_mark(Session& session, const BranchWork& work, B
     refusal = co_await mark_and_read_guard(session, work, guard_row);
     co_return refusal;
   }
-  guard_row = guard(session, work.start.id.transaction.cluster);
-  co_return std::nullopt;
+  refusal = co_await lock_floors(session, work.start.id.transaction.cluster);
+  if (!refusal.has_value()) guard_row = guard(session, work.start.id.transaction.cluster);
+  co_return refusal;
 }
 
 Task<Engine::Ended> Engine::begin_once(Session& session, const BranchWork& work, Beginning beginning) {

@@ -264,9 +264,10 @@ void Engine::answer_lost(Session& session) {
   if (is_listening(session)) know_lost(session);
 }
 
+// Who asks nothing hears nothing: the next call finds it out.
 void Engine::know_lost(Session& session) {
-  session.condition = ConnectionCondition::kLost;
   if (!session.asked.has_value()) return;
+  session.condition = ConnectionCondition::kLost;
   complete(session, lost_reply(*session.asked, refused(Speaker::kAgent, Fault::kConnectionLost),
                                session.ending_sent, session.identity));
 }

@@ -213,6 +213,10 @@ class Engine {
   [[nodiscard]] std::vector<SessionHandle> deadlock_of(const Session& session) const;
   Task<std::expected<agent::StatementResult, agent::ClassifiedError>> execute(
       Session& session, const agent::Statement& statement);
+  // InnoDB under SERIALIZABLE: a plain read takes shared locks.
+  [[nodiscard]] bool reads_lock(const Session& session);
+  Task<Refusal> lock_read(Session& session, const RowKey& key, agent::Speaker speaker);
+  Task<Refusal> lock_floors(Session& session, const ClusterId& cluster);
   agent::GuardRow guard(Session& session, const ClusterId& cluster);
   std::vector<agent::MarkerRow> see_markers(Session& session, const BranchId& branch,
                                             const std::optional<RequestKey>& request);

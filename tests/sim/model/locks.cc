@@ -63,19 +63,6 @@ void Locks::release_gaps(TransactionNumber own) {
   std::erase_if(gaps_, [own](const Gap& gap) { return gap.holder == own; });
 }
 
-void Locks::release_shared(TransactionNumber own) {
-  const auto mine = held_by_.find(own);
-  if (mine == held_by_.end()) return;
-  const std::set<RowKey> keys = mine->second;
-  for (const RowKey& key : keys) {
-    if (rows_.at(key).exclusive == own) {
-      rows_.at(key).shared.erase(own);
-    } else {
-      release(own, key);
-    }
-  }
-}
-
 void Locks::release_all(TransactionNumber own) {
   release_gaps(own);
   const auto mine = held_by_.find(own);

@@ -36,7 +36,6 @@ class Locks {
 
   void release(TransactionNumber own, const RowKey& key);
   void release_gaps(TransactionNumber own);
-  void release_shared(TransactionNumber own);
   void release_all(TransactionNumber own);
 
  private:

@@ -205,8 +205,10 @@ Task<Answer<void>> Engine::carry_out(Session& session, RaiseFloors request) {
   if (read_only_) co_return std::unexpected(refused(Speaker::kAgent, Fault::kReadOnlyServer));
   begin_own(session);
   const RowKey key = floor_key(request.cluster);
-  Refusal refusal = co_await lock(session, key, Speaker::kAgent);
+  const WantedLock wanted{.key = key, .mode = LockMode::kInsert};
+  Refusal refusal = co_await wait_until_free(session, wanted, Speaker::kAgent);
   if (!refusal.has_value()) {
+    locks_.take(*session.transaction, key, LockMode::kInsert);
     Floors floors;
     if (const RowValue* found = rows_.newest(key, *session.transaction); found != nullptr)
       floors = std::get<Floors>(*found);

@@ -41,6 +41,11 @@ Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& s
       if (is_late) co_return std::unexpected(refused(Speaker::kClient, Fault::kSerialization));
       balance = balance_in(rows_.newest(key, own));
     }
+    if (!read->locks && reads_lock(session)) {
+      Refusal refusal = co_await lock_read(session, key, Speaker::kClient);
+      if (refusal.has_value()) co_return std::unexpected(*refusal);
+      balance = balance_in(rows_.newest(key, own));
+    }
     if (balance != nullptr) result.rows.push_back({Value{*balance}});
     co_return result;
   }
@@ -77,12 +82,37 @@ Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& s
   co_return result;
 }
 
+bool Engine::reads_lock(const Session& session) {
+  return !is_postgres() && transaction_of(session).isolation == Isolation::kSerializable;
+}
+
+Task<Refusal> Engine::lock_read(Session& session, const RowKey& key, Speaker speaker) {
+  const WantedLock wanted{.key = key, .mode = LockMode::kShared};
+  Refusal refusal = co_await wait_until_free(session, wanted, speaker);
+  if (refusal.has_value()) co_return refusal;
+  const TransactionNumber own = *session.transaction;
+  if (rows_.newest(key, own) != nullptr) {
+    locks_.take(own, key, LockMode::kShared);
+  } else {
+    locks_.take_gap(own, key.table, rows_.before(key), rows_.behind(key));
+  }
+  co_return std::nullopt;
+}
+
+Task<Refusal> Engine::lock_floors(Session& session, const ClusterId& cluster) {
+  if (!reads_lock(session)) co_return std::nullopt;
+  const RowKey key = floor_key(cluster);
+  Refusal refusal = co_await lock_read(session, key, Speaker::kAgent);
+  co_return refusal;
+}
+
 // Without a lock: one that a prepared branch kept would stop the next owner [attack 45].
 GuardRow Engine::guard(Session& session, const ClusterId& cluster) {
   GuardRow guard;
   guard.owner = std::get<OwnerRow>(*see(session, owner_key()));
-  if (const RowValue* floors = see(session, floor_key(cluster)); floors != nullptr)
-    guard.floors = std::get<Floors>(*floors);
+  const RowKey key = floor_key(cluster);
+  const RowValue* floors = reads_lock(session) ? rows_.newest(key, *session.transaction) : see(session, key);
+  if (floors != nullptr) guard.floors = std::get<Floors>(*floors);
   guard.not_durable = not_durable_;
   return guard;
 }

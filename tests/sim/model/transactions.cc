@@ -254,8 +254,10 @@ Task<Refusal> Engine::prepare(Session& session, const BranchId& branch) {
   transaction.state = Transaction::State::kPrepared;
   transaction.snapshot.reset();
   transaction.prepared_at = now_;
-  locks_.release_shared(transaction.number);
-  if (!transaction.keeps_snapshot() || ties()) locks_.release_gaps(transaction.number);
+  // MySQL keeps them from REPEATABLE READ on, MariaDB from SERIALIZABLE on.
+  const bool keeps_gaps =
+      ties() ? transaction.isolation == Isolation::kSerializable : transaction.keeps_snapshot();
+  if (!keeps_gaps) locks_.release_gaps(transaction.number);
   wake_waiters();
   if (!ties()) {
     transaction.session.reset();

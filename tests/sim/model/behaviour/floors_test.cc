@@ -86,5 +86,42 @@ TEST_P(FloorsOfAResource, BranchOfAnOldSnapshotDoesNotReadThem) {
             resource().is_postgres() ? "prepared" : "too_old");
 }
 
+// A branch in doubt stops no raise, but where it is SERIALIZABLE on InnoDB: there every read locks what it reads, and a
+// branch that has written keeps those locks, too, until it ends. The owner row is read before the branch begins for that
+// reason (attack 45); the floors cannot be, for they are read behind the marker (attack 42).
+TEST_P(FloorsOfAResource, BranchInDoubtStopsARaiseOnlyWhereItsReadsLock) {
+  const Connection holder = resource().connect();
+  const Connection control = resource().connect();
+  const ClusterId cluster = resource().add(1, 5).start.id.transaction.cluster;
+  ASSERT_TRUE(control->raise_floors(cluster, {.position = {{1}, {1}}}).has_value());
+  std::uint64_t floor = 1;
+  for (const Isolation isolation :
+       {Isolation::kReadCommitted, Isolation::kRepeatableRead, Isolation::kSerializable}) {
+    BranchWork work = resource().add(1, 5);
+    work.start.isolation = isolation;
+    ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(work)));
+    const Connection raiser = resource().connect();
+    const bool locks = !resource().is_postgres() && isolation == Isolation::kSerializable;
+    EXPECT_EQ(outcome_of(raiser->raise_floors(cluster, {.position = {{1}, {++floor}}})),
+              locks ? "lock timeout" : "done");
+    ASSERT_TRUE(holder->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+    EXPECT_EQ(outcome_of(raiser->raise_floors(cluster, {.position = {{1}, {++floor}}})), "done");
+  }
+}
+
+// Where the floors were never raised there is no row to lock: it is the gap.
+TEST_P(FloorsOfAResource, BranchInDoubtStopsTheFirstRaiseOnlyWhereItsReadsLock) {
+  const Connection holder = resource().connect();
+  const Connection raiser = resource().connect();
+  BranchWork work = resource().add(1, 5);
+  work.start.isolation = Isolation::kSerializable;
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(work)));
+  const ClusterId cluster = work.start.id.transaction.cluster;
+  EXPECT_EQ(outcome_of(raiser->raise_floors(cluster, {.position = {{1}, {1}}})),
+            resource().is_postgres() ? "done" : "lock timeout");
+  EXPECT_TRUE(holder->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(outcome_of(raiser->raise_floors(cluster, {.position = {{1}, {1}}})), "done");
+}
+
 }  // namespace
 }  // namespace troth::sim

@@ -107,5 +107,47 @@ TEST_P(UndecidedKey, SecondRunOfAPreparedBranchIsRefused) {
   EXPECT_EQ(resource().balance(1), "105");
 }
 
+// The same of a branch that still runs: InnoDB's names are the server's from XA START on.
+TEST_P(UndecidedKey, SecondRunOfARunningBranchIsRefused) {
+  const Connection first = resource().connect();
+  const Connection second = resource().connect();
+  BranchWork work = resource().add(1, 5);
+  const AddToAccount word{.amount = 5, .id = 1};
+  ASSERT_TRUE(ended_as<StatementDone>(first->run_statement(work, resource().open_statement(word, 1, true))));
+  work.start.lock_timeout = 300ms;
+  EXPECT_EQ(code_of(second->run_branch(work)),
+            resource().is_postgres() ? ErrorCode::kConflict : ErrorCode::kBusy);
+  EXPECT_EQ(code_of(first->roll_back_open(work)), ErrorCode::kStale);
+  EXPECT_TRUE(ended_as<CommittedOnePhase>(
+      resource().connect()->run_branch(resource().add(1, 1, BranchEnding::kCommitOnePhase))));
+}
+
+// [T7] Attack 2: what comes behind its barrier finds it.
+TEST_P(UndecidedKey, LateBranchMeetsItsBarrier) {
+  const Connection session = resource().connect();
+  const BranchWork late = resource().add(1, 5);
+  ASSERT_EQ(outcome_of(session->insert_barrier(late.start.id, {1}, 200ms)), "done");
+  const WorkResult met = session->run_branch(late);
+  ASSERT_TRUE(ended_as<MarkerTaken>(met));
+  EXPECT_EQ(std::get<MarkerTaken>(met.outcome).rows.at(0).state, MarkerState::kBarred);
+  EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
+  EXPECT_EQ(resource().balance(1), "100");
+}
+
+TEST_P(UndecidedKey, RequestBarrierBesideAPreparedBranchIsUndecided) {
+  const Connection holder = resource().connect();
+  const Connection control = resource().connect();
+  BranchWork work = resource().add(1, 5);
+  work.start.request = kRequest;
+  ASSERT_TRUE(ended_as<Prepared>(holder->run_branch(work)));
+  EXPECT_EQ(outcome_of(control->insert_request_barrier(kRequest, {1}, 200ms)), "lock timeout");
+  ASSERT_TRUE(holder->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(outcome_of(control->insert_request_barrier(kRequest, {1}, 200ms)), "duplicate key");
+  const auto rows = control->read_markers(BranchId{}, kRequest);
+  ASSERT_TRUE(rows.has_value()) << rows.error().error.message;
+  ASSERT_EQ(rows->size(), 1U);
+  EXPECT_EQ(rows->at(0).transaction, work.start.id.transaction.text());
+}
+
 }  // namespace
 }  // namespace troth::sim

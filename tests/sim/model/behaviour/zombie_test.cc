@@ -138,5 +138,19 @@ TEST_P(Zombie, SessionThatIsGoneCountsAsEnded) {
   EXPECT_TRUE(control->end_session(other->session_identity()).value_or(false));
 }
 
+// [T12] A client that asks nothing does not hear that its session went; whatever it asks next finds that out, and it stays
+// so.
+TEST_P(Zombie, SessionThatWentIsFoundOutByTheNextCall) {
+  const Connection session = resource().connect();
+  resource().kill(session->session_identity());
+  EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
+  const WorkResult result = session->run_branch(resource().add(1, 5));
+  EXPECT_TRUE(ended_as<Lost>(result));
+  EXPECT_EQ(session->condition(), ConnectionCondition::kLost);
+  EXPECT_EQ(outcome_of(session->list_prepared()), "connection lost");
+  EXPECT_FALSE(session->clean_up());
+  EXPECT_EQ(resource().balance(1), "100");
+}
+
 }  // namespace
 }  // namespace troth::sim
