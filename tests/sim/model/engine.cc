@@ -479,8 +479,13 @@ void Engine::become_primary() {
   if (is_postgres()) ++timeline_;
 }
 
-std::map<RowKey, RowValue> Engine::rows() const {
-  return up_ ? rows_.all() : disk_.rows;
+std::map<RowKey, RowValue> Engine::rows_of(Table table) const {
+  if (up_) return rows_.all_of(table);
+  std::map<RowKey, RowValue> rows;
+  for (auto row = disk_.rows.lower_bound({table, ""}); row != disk_.rows.end() && row->first.table == table;
+       ++row)
+    rows.insert(*row);
+  return rows;
 }
 
 std::set<BranchId> Engine::prepared() const {

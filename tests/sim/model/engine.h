@@ -119,7 +119,7 @@ class Engine {
   void set_sync(Span sync) { options_.times.sync = sync; }
   void set_not_durable(std::string why) { not_durable_ = std::move(why); }
 
-  [[nodiscard]] std::map<RowKey, RowValue> rows() const;
+  [[nodiscard]] std::map<RowKey, RowValue> rows_of(Table table) const;
   [[nodiscard]] std::set<BranchId> prepared() const;
 
  private:

@@ -98,17 +98,15 @@ void ModelServer::set_not_durable(std::string why) {
 
 std::map<std::int64_t, std::int64_t> ModelServer::accounts() const {
   std::map<std::int64_t, std::int64_t> accounts;
-  for (const auto& [key, value] : engine_->rows()) {
-    if (key.table == Table::kAccounts) accounts.emplace(std::stoll(key.key), std::get<std::int64_t>(value));
-  }
+  for (const auto& [key, value] : engine_->rows_of(Table::kAccounts))
+    accounts.emplace(std::stoll(key.key), std::get<std::int64_t>(value));
   return accounts;
 }
 
 std::vector<MarkerRow> ModelServer::markers() const {
   std::vector<MarkerRow> markers;
-  for (const auto& [key, value] : engine_->rows()) {
-    if (key.table == Table::kBranch) markers.push_back(std::get<MarkerRow>(value));
-  }
+  for (const auto& [key, value] : engine_->rows_of(Table::kBranch))
+    markers.push_back(std::get<MarkerRow>(value));
   return markers;
 }
 
@@ -117,11 +115,11 @@ std::set<BranchId> ModelServer::prepared() const {
 }
 
 OwnerRow ModelServer::owner() const {
-  return std::get<OwnerRow>(engine_->rows().at(owner_key()));
+  return std::get<OwnerRow>(engine_->rows_of(Table::kOwner).at(owner_key()));
 }
 
 Floors ModelServer::floors(const ClusterId& cluster) const {
-  const auto rows = engine_->rows();
+  const auto rows = engine_->rows_of(Table::kFloor);
   const auto found = rows.find(floor_key(cluster));
   return found == rows.end() ? Floors{} : std::get<Floors>(found->second);
 }

@@ -232,8 +232,8 @@ Task<Answer<std::uint64_t>> Engine::carry_out(Session& session, DeleteMarkers re
   const RowKey below{Table::kBranch, fmt::format("{:010}.{:012}.", floor.epoch.value, floor.sequence.value)};
   std::uint64_t gone = 0;
   Refusal refusal = std::nullopt;
-  const std::map<RowKey, RowValue> all = rows_.all();
-  for (auto row = all.lower_bound({Table::kBranch, ""}); row != all.end() && row->first < below; ++row) {
+  const std::map<RowKey, RowValue> all = rows_.all_of(Table::kBranch);
+  for (auto row = all.begin(); row != all.end() && row->first < below; ++row) {
     const auto& marker = std::get<MarkerRow>(row->second);
     const bool is_own = row->first.key.starts_with("0000000000.") ||
                         marker.transaction.starts_with(request.cluster.value + ".");

@@ -248,6 +248,35 @@ TEST_P(SlowCommit, PrepareOfASessionThatIsEndedGoesOn) {
   EXPECT_EQ(resource().balance(1), "100");
 }
 
+// Nor does anything interrupt it. A yes that comes of it is taken back.
+TEST_P(SlowCommit, IsNotInterrupted) {
+  const Connection preparer = resource().connect();
+  const BranchWork work = resource().add(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(preparer->run_branch(work)));
+  resource().slow_commits();
+  const Connection committer = resource().connect();
+  auto committing = resource().start(*committer, FinishPrepared{work.start.id, PreparedEnding::kCommit});
+  resource().wait_until_flushing(committer->session_identity());
+  committer->cancellation()->request();
+  committer->cancellation()->interrupt();
+  EXPECT_EQ(outcome_of(Resource::get<Answer<void>>(committing)), "done");
+  EXPECT_EQ(resource().marker(work.start.id), "committed");
+
+  const Connection session = resource().connect();
+  const BranchWork late = resource().work({});
+  const AddToAccount word{.amount = 5, .id = 2};
+  ASSERT_TRUE(
+      ended_as<StatementDone>(session->run_statement(late, resource().open_statement(word, 1, true))));
+  auto preparing = resource().start(*session, PrepareOpen{late, /*marked=*/true, /*hold=*/false});
+  resource().wait_until_flushing(session->session_identity());
+  session->cancellation()->request();
+  session->cancellation()->interrupt();
+  EXPECT_EQ(code_of(Resource::get<WorkResult>(preparing)), ErrorCode::kTimeout);
+  const Connection fresh = resource().connect();
+  EXPECT_FALSE(lists(*fresh, late.start.id));
+  EXPECT_EQ(resource().balance(2), "100");
+}
+
 // Nobody can tell which it is; but it is one of them, and a third does not exist.
 TEST_P(SlowCommit, ThatACrashMeetsIsDoneOrIsStillPrepared) {
   const Connection preparer = resource().connect();

@@ -92,5 +92,19 @@ TEST_P(Waits, BranchThatIsPreparedTooLateIsTakenBack) {
   EXPECT_EQ(resource().marker(late.start.id), "");
 }
 
+// A barrier, too: it is not told then whether the branch can happen.
+TEST_P(Waits, BarrierThatWaitsIsInterrupted) {
+  const Connection holder = resource().connect();
+  const Connection waiter = resource().connect({.patience = 60s});
+  const BranchWork held = hold(*holder);
+  auto waiting = resource().start(*waiter, InsertBarrier{held.start.id, {1}, 60s});
+  resource().wait_until_blocked(waiter->session_identity());
+  waiter->cancellation()->request();
+  waiter->cancellation()->interrupt();
+  EXPECT_EQ(outcome_of(Resource::get<Answer<void>>(waiting)), "cancelled");
+  EXPECT_TRUE(holder->finish_prepared(held.start.id, PreparedEnding::kCommit).has_value());
+  EXPECT_EQ(resource().marker(held.start.id), "committed");
+}
+
 }  // namespace
 }  // namespace troth::sim
