@@ -440,6 +440,7 @@ void Engine::load(const DurableState& state) {
     transaction.state = Transaction::State::kPrepared;
     transaction.on_disk = Transaction::OnDisk::kPrepared;
     transaction.branch = on_disk.branch;
+    transaction.takes_slot = true;
     transaction.wrote = !on_disk.writes.empty();
     transaction.prepared_at = now_;
     for (const auto& [key, value] : on_disk.writes) {

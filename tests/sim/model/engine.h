@@ -188,6 +188,7 @@ class Engine {
   }
   [[nodiscard]] Transaction& transaction_of(const Session& session);
   [[nodiscard]] Transaction* prepared_as(const BranchId& branch);
+  [[nodiscard]] std::size_t taken_slots() const;
   Refusal begin(Session& session, const agent::BranchStart& start, bool read_only);
   void begin_own(Session& session);  // for one text outside of a branch
   [[nodiscard]] CommitNumber snapshot_of(const Session& session);

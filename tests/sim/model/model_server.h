@@ -53,6 +53,7 @@ struct ModelOptions {
   agent::DatabaseKind kind = agent::DatabaseKind::kPostgres;
   std::string server = "model";                   // its identity, as in ServerRow
   std::map<std::int64_t, std::int64_t> accounts;  // id -> balance, from the beginning
+  std::size_t prepared_slots = 200;               // Postgres
   ModelTimes times;
 };
 
@@ -86,7 +87,8 @@ class ModelServer {
   // The client's end is closed, as when its process dies: nothing is answered any more. The server sees it when it next
   // reads, so that what was sent is done first; then it rolls back and the session goes.
   void vanish(SessionHandle session, Instant now);
-  // The same without the server's ever hearing of it (half-open): its end stays until somebody ends it.
+  // The same without the server's ever hearing of it (half-open): its end stays until somebody ends it. The client's end
+  // may still break_off(); it is forgotten with vanish().
   void cut(SessionHandle session, Instant now);
   // Of an open session; nothing of it is known behind vanish().
   [[nodiscard]] bool has(SessionHandle session) const;

@@ -20,6 +20,7 @@ enum class Fault : std::uint8_t {
   kUnknownXid,
   kDuplicateXid,
   kXidBusy,  // Postgres: another session is finishing it
+  kNoSlot,   // Postgres: for a prepared transaction
   kDoomed,
   kReadOnlyTransaction,
   kReadOnlyServer,

@@ -31,6 +31,11 @@ Transaction* Engine::prepared_as(const BranchId& branch) {
   return nullptr;
 }
 
+std::size_t Engine::taken_slots() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(transactions_, [](const auto& entry) { return entry.second.takes_slot; }));
+}
+
 Refusal Engine::begin(Session& session, const BranchStart& start, bool read_only) {
   CHECK(!session.transaction.has_value(), "session {} is in a transaction", session.handle.value);
   if (is_postgres()) {
@@ -246,6 +251,9 @@ Task<Refusal> Engine::prepare(Session& session, const BranchId& branch) {
   if (transaction.state == Transaction::State::kDoomed) co_return refused(Speaker::kAgent, Fault::kDoomed);
   if (is_postgres() && prepared_as(branch) != nullptr)
     co_return refused(Speaker::kAgent, Fault::kDuplicateXid, branch.transaction.text());
+  if (is_postgres() && taken_slots() >= options_.prepared_slots)
+    co_return refused(Speaker::kAgent, Fault::kNoSlot, branch.transaction.text());
+  transaction.takes_slot = true;
   co_await flush(session);
   transaction.branch = branch;
   transaction.on_disk = Transaction::OnDisk::kPrepared;

@@ -336,5 +336,28 @@ TEST_P(Promotion, LosesWhatTheStandbyLackedUnderAnotherName) {
   }
 }
 
+// Postgres has so many slots for prepared transactions (deploy/throwaway/postgres.py); without a free one the branch is
+// gone, and says so.
+class PreparedSlots : public ServerBehaviourTest {};
+TROTH_BEHAVES_ON(PreparedSlots, DatabaseKind::kPostgres);
+
+TEST_P(PreparedSlots, BranchWithoutAFreeOneIsRefused) {
+  constexpr std::int64_t kSlots = 200;
+  const Connection session = resource().connect();
+  std::vector<BranchWork> works;
+  for (std::int64_t i = 0; i < kSlots; ++i) {
+    works.push_back(resource().work({InsertAccount{.id = 1'000 + i, .balance = 1}}));
+    ASSERT_TRUE(ended_as<Prepared>(session->run_branch(works.back()))) << i;
+  }
+  const BranchWork refused = resource().add(1, 5);
+  EXPECT_EQ(code_of(session->run_branch(refused)), ErrorCode::kOverloaded);
+  EXPECT_EQ(session->condition(), ConnectionCondition::kIdle);
+  EXPECT_EQ(outcome_of(session->insert_barrier(refused.start.id, {1}, 200ms)), "done");
+  ASSERT_TRUE(session->finish_prepared(works.front().start.id, PreparedEnding::kRollBack).has_value());
+  const BranchWork next = resource().add(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(next)));
+  EXPECT_TRUE(session->finish_prepared(next.start.id, PreparedEnding::kCommit).has_value());
+}
+
 }  // namespace
 }  // namespace troth::sim
