@@ -92,14 +92,16 @@ Task<Engine::Ended> Engine::run_whole(Session& session, const BranchWork& work) 
   std::optional<Error> wrong;
   for (const Statement& statement : work.statements) {
     const auto number = static_cast<std::uint32_t>(results.size() + 1);
+    set_statement_deadline(session, work);
     std::expected<StatementResult, ClassifiedError> ran = co_await execute(session, statement);
+    session.statement_deadline.reset();
     if (!ran.has_value()) {
       failed(session, ran.error());
       co_await trip(session);
       Error error = ran.error().error;
       error.statement = number;
       error.effect = Effect::kNone;
-      WorkResult refused = co_await refuse(session, work, std::move(error));
+      WorkResult refused = co_await refuse(session, work, error);
       co_return refused;
     }
     if (Status met = check_expectation(statement, number, *ran); !met.has_value() && !wrong.has_value()) {
@@ -127,7 +129,8 @@ Task<Engine::Ended> Engine::run_whole(Session& session, const BranchWork& work) 
     wrong = std::move(passed.error());
   if (wrong.has_value() || waited) {
     co_await trip(session);
-    WorkResult undone = co_await take_back(session, work, wrong.value_or(Error{}));
+    const Error why = wrong.value_or(Error{});
+    WorkResult undone = co_await take_back(session, work, why);
     if (wrong.has_value()) co_return undone;
     co_return std::nullopt;
   }
@@ -141,7 +144,8 @@ Task<Engine::Ended> Engine::run_whole(Session& session, const BranchWork& work) 
   co_return result;
 }
 
-Task<WorkResult> Engine::take_back(Session& session, const BranchWork& work, Error error) {
+Task<WorkResult> Engine::take_back(Session& session, const BranchWork& work, const Error& why) {
+  Error error = why;
   error.branch = work.start.id.branch.value;
   error.effect = Effect::kNone;
   if (work.writes()) {
@@ -162,7 +166,7 @@ Task<WorkResult> Engine::take_back_late(Session& session, const BranchWork& work
   error.retryable = true;
   error.message = "the branch's time was up when it was prepared";
   co_await trip(session);
-  WorkResult undone = co_await take_back(session, work, std::move(error));
+  WorkResult undone = co_await take_back(session, work, error);
   co_return undone;
 }
 
@@ -179,7 +183,7 @@ Task<WorkResult> Engine::run_steps(Session& session, const BranchWork& work) {
     co_await trip(session);
     std::expected<StatementResult, Error> ran = co_await run_one(session, work, statement, number);
     if (!ran.has_value()) {
-      WorkResult refused = co_await refuse(session, work, std::move(ran.error()));
+      WorkResult refused = co_await refuse(session, work, ran.error());
       co_return refused;
     }
     results.push_back(std::move(*ran));
@@ -218,7 +222,14 @@ Task<WorkResult> Engine::run_steps(Session& session, const BranchWork& work) {
 }
 
 Task<Refusal> Engine::mark_and_read_guard(Session& session, const BranchWork& work, GuardRow& guard_row) {
-  Refusal refusal = co_await insert_marker(session, marker_of(work.start), marker_key(work.start.id));
+  const MarkerRow marker = marker_of(work.start);
+  const RowKey key = marker_key(work.start.id);
+  Refusal refusal = co_await insert_marker(session, marker, key);
+  if (refusal.has_value()) {
+    failed(session, *refusal);
+    co_return refusal;
+  }
+  refusal = co_await lock_floors(session, work.start.id.transaction.cluster);
   if (refusal.has_value()) {
     failed(session, *refusal);
     co_return refusal;
@@ -236,18 +247,19 @@ Task<Refusal> Engine::begin_and_mark(Session& session, const BranchWork& work, B
     refusal = co_await mark_and_read_guard(session, work, guard_row);
     co_return refusal;
   }
-  guard_row = guard(session, work.start.id.transaction.cluster);
-  co_return std::nullopt;
+  refusal = co_await lock_floors(session, work.start.id.transaction.cluster);
+  if (!refusal.has_value()) guard_row = guard(session, work.start.id.transaction.cluster);
+  co_return refusal;
 }
 
 Task<Engine::Ended> Engine::begin_once(Session& session, const BranchWork& work, Beginning beginning) {
   GuardRow guard_row;
   Refusal refusal = co_await begin_and_mark(session, work, beginning, guard_row);
-  Ended ended = co_await judge_begin(session, work, std::move(refusal), guard_row);
+  Ended ended = co_await judge_begin(session, work, refusal, guard_row);
   co_return ended;
 }
 
-Task<Engine::Ended> Engine::judge_begin(Session& session, const BranchWork& work, Refusal refusal,
+Task<Engine::Ended> Engine::judge_begin(Session& session, const BranchWork& work, const Refusal& refusal,
                                         const GuardRow& guard_row) {
   if (refusal.has_value()) {
     co_await trip(session);
@@ -261,7 +273,7 @@ Task<Engine::Ended> Engine::judge_begin(Session& session, const BranchWork& work
   }
   Status passed = check_guard(guard_row, work.mine, work.start, work.writes() && work.durability_required);
   if (passed.has_value()) co_return std::nullopt;
-  WorkResult refused = co_await refuse(session, work, std::move(passed.error()));
+  WorkResult refused = co_await refuse(session, work, passed.error());
   co_return refused;
 }
 
@@ -311,10 +323,17 @@ Task<std::expected<StatementResult, Error>> Engine::run_one(Session& session, co
   co_return std::move(*ran);
 }
 
+void Engine::set_statement_deadline(Session& session, const BranchWork& work) const {
+  if (work.start.statement_timeout.count() > 0)
+    session.statement_deadline = now_ + work.start.statement_timeout;
+}
+
 // -- Refusals ----------------------------------------------------------------------------------------------
 
 // [T11] It says so when it is rolled back.
-Task<WorkResult> Engine::refuse(Session& session, const BranchWork& work, Error error, bool ending_sent) {
+Task<WorkResult> Engine::refuse(Session& session, const BranchWork& work, const Error& why,
+                                bool ending_sent) {
+  Error error = why;
   if (session.stop_requested && error.code != ErrorCode::kTimeout) {
     error.code = ErrorCode::kTimeout;
     error.message = fmt::format("the branch's time was up: {}", error.message);
@@ -335,7 +354,7 @@ Task<WorkResult> Engine::refuse(Session& session, const BranchWork& work, Error 
   co_return result_of(session, Refused{.error = std::move(error)});
 }
 
-Task<WorkResult> Engine::refuse_begin(Session& session, const BranchWork& work, ClassifiedError why) {
+Task<WorkResult> Engine::refuse_begin(Session& session, const BranchWork& work, const ClassifiedError& why) {
   Error error = why.error;
   if (why.meaning == Meaning::kDuplicateXid) {
     doubt(session);
@@ -344,7 +363,7 @@ Task<WorkResult> Engine::refuse_begin(Session& session, const BranchWork& work, 
   }
   if (error.code == ErrorCode::kStatementFailed) error.code = ErrorCode::kUnavailable;
   if (is_postgres()) doubt(session);
-  WorkResult refused = co_await refuse(session, work, std::move(error));
+  WorkResult refused = co_await refuse(session, work, error);
   co_return refused;
 }
 

@@ -18,7 +18,7 @@ namespace troth::sim {
 struct PreparedOnDisk {
   BranchId branch;
   std::map<RowKey, std::optional<RowValue>> writes;
-  std::set<RowKey> locked;  // Postgres: also rows that were locked and not written
+  std::set<RowKey> locked;  // exclusively, written or not
 };
 
 // MySQL's: for each server that ever wrote, how many transactions of it this one has.

@@ -24,6 +24,11 @@ Reply lost_as(const ClassifiedError& error) {
   return Answered(std::unexpected(error));
 }
 
+// Does anybody there read what the server says, or send it anything?
+bool is_listening(const Session& session) {
+  return session.has_client && session.reaches_client && !session.broken_off;
+}
+
 // What a request is answered with when its session was lost under it.
 Reply lost_reply(const Request& request, const ClassifiedError& error, bool ending_sent,
                  const SessionIdentity& session) {
@@ -114,7 +119,7 @@ void Engine::handle(const Event& event) {
   switch (event.kind) {
     case EventKind::kGoOn:
       // A message that never comes is waited for without end.
-      if (session.doing == Session::Doing::kReading && !session.reaches_client) return;
+      if (session.doing == Session::Doing::kReading && !is_listening(session)) return;
       resume(session, session.woken);
       return;
     case EventKind::kTimeout: resume(session, Woken::kTimeout); return;
@@ -142,7 +147,8 @@ void Engine::script_ended(Session& session) {
   session.doing = Session::Doing::kIdle;
   // It was told to end while nothing stops it: the answer may still have gone out.
   if (!session.told_to_end || random_.one_in(2)) answer(session, std::move(reply));
-  if (session.told_to_end || !session.has_client) begin_to_end(session);
+  const bool reads_the_end = session.reaches_client && !is_listening(session);
+  if (session.told_to_end || reads_the_end) begin_to_end(session);
 }
 
 void Engine::Pause::await_suspend(std::coroutine_handle<> script) {
@@ -154,8 +160,8 @@ void Engine::Pause::await_suspend(std::coroutine_handle<> script) {
     engine.at(engine.now_, EventKind::kEnd, session);
     return;
   }
-  if (doing == Session::Doing::kReading && !session.has_client) {
-    engine.at(engine.now_, EventKind::kEnd, session);
+  if (doing == Session::Doing::kReading && !is_listening(session)) {
+    if (session.reaches_client) engine.at(engine.now_, EventKind::kEnd, session);
     return;
   }
   engine.at(engine.now_ + duration, EventKind::kGoOn, session);
@@ -203,6 +209,14 @@ const Session* Engine::find(SessionHandle session) const {
   return found == sessions_.end() ? nullptr : found->second.get();
 }
 
+std::optional<SessionHandle> Engine::find(const SessionIdentity& session) const {
+  std::optional<SessionHandle> found;
+  for (const auto& [handle, other] : sessions_) {
+    if (other->identity == session) found = handle;
+  }
+  return found;
+}
+
 Result<SessionHandle> Engine::open(const std::string& role, const SessionSettings& settings, Instant now) {
   advance(now);
   if (!up_) return fail(ErrorCode::kUnavailable, Effect::kNone, "the database server cannot be reached");
@@ -224,9 +238,11 @@ void Engine::submit(SessionHandle handle, Request request, Instant now) {
   CHECK(session.has_client && !session.asked.has_value(), "session {} is busy", handle.value);
   session.asked = request;
   session.ending_sent = false;
-  if (!session.reaches_client) return;
-  if (!session.lives || session.doing == Session::Doing::kGoing) {
-    answer_lost(session);
+  const bool went = !session.lives || session.doing == Session::Doing::kGoing;
+  const bool is_known_lost = session.broken_off || (went && session.reaches_client);
+  if (!session.reaches_client && !is_known_lost) return;
+  if (is_known_lost) {
+    know_lost(session);
     return;
   }
   session.script = run(session, std::move(request));
@@ -235,17 +251,30 @@ void Engine::submit(SessionHandle handle, Request request, Instant now) {
   if (session.script.is_done()) script_ended(session);
 }
 
-void Engine::answer(Session& session, Reply reply) {
-  if (!session.has_client || !session.reaches_client || !session.asked.has_value()) return;
+void Engine::complete(Session& session, Reply reply) {
   session.asked.reset();
   completions_.push_back({session.handle, std::move(reply), session.condition, now_});
 }
 
+void Engine::answer(Session& session, Reply reply) {
+  if (is_listening(session) && session.asked.has_value()) complete(session, std::move(reply));
+}
+
 void Engine::answer_lost(Session& session) {
-  session.condition = ConnectionCondition::kLost;
+  if (is_listening(session)) know_lost(session);
+}
+
+// Who asks nothing hears nothing: the next call finds it out.
+void Engine::know_lost(Session& session) {
   if (!session.asked.has_value()) return;
-  answer(session, lost_reply(*session.asked, refused(Speaker::kAgent, Fault::kConnectionLost),
-                             session.ending_sent, session.identity));
+  session.condition = ConnectionCondition::kLost;
+  complete(session, lost_reply(*session.asked, refused(Speaker::kAgent, Fault::kConnectionLost),
+                               session.ending_sent, session.identity));
+}
+
+void Engine::request_stop(SessionHandle handle, Instant now) {
+  advance(now);
+  session_of(handle).stop_requested = true;
 }
 
 void Engine::interrupt(SessionHandle handle, Instant now) {
@@ -259,16 +288,26 @@ void Engine::interrupt(SessionHandle handle, Instant now) {
   at(now_, EventKind::kGoOn, session);
 }
 
+void Engine::break_off(SessionHandle handle, Instant now) {
+  advance(now);
+  Session& session = session_of(handle);
+  if (std::exchange(session.broken_off, true)) return;
+  know_lost(session);
+  leave_server_alone(session);
+}
+
+// The server sees it when it next reads.
+void Engine::leave_server_alone(const Session& session) {
+  const bool reads = session.doing == Session::Doing::kIdle || session.doing == Session::Doing::kReading;
+  if (session.lives && reads && session.reaches_client) at(now_, EventKind::kEnd, session);
+}
+
 void Engine::vanish(SessionHandle handle, Instant now) {
   advance(now);
   Session& session = session_of(handle);
   session.has_client = false;
-  const bool reads = session.doing == Session::Doing::kIdle || session.doing == Session::Doing::kReading;
-  if (!session.lives) {
-    sessions_.erase(handle);
-  } else if (reads && session.reaches_client) {
-    at(now_, EventKind::kEnd, session);
-  }
+  leave_server_alone(session);
+  if (!session.lives) sessions_.erase(handle);
 }
 
 void Engine::cut(SessionHandle handle, Instant now) {
@@ -312,6 +351,14 @@ void Engine::gone(Session& session) {
   session.lives = false;
   session.doing = Session::Doing::kIdle;
   if (!session.has_client) sessions_.erase(session.handle);
+}
+
+std::optional<Completion> Engine::take_completion(SessionHandle session) {
+  const auto found = std::ranges::find(completions_, session, &Completion::session);
+  if (found == completions_.end()) return std::nullopt;
+  Completion completion = std::move(*found);
+  completions_.erase(found);
+  return completion;
 }
 
 std::vector<Completion> Engine::take_completions() {
@@ -364,7 +411,9 @@ DurableState Engine::durable_state() const {
     switch (transaction.on_disk) {
       case Transaction::OnDisk::kNothing:
       case Transaction::OnDisk::kRolledBack: break;
-      case Transaction::OnDisk::kPrepared: state.prepared.push_back({*transaction.branch, writes, {}}); break;
+      case Transaction::OnDisk::kPrepared:
+        state.prepared.push_back({*transaction.branch, writes, locks_.exclusive_of(number)});
+        break;
       case Transaction::OnDisk::kCommitted:
         for (const auto& [key, value] : writes) {
           state.rows.erase(key);
@@ -391,12 +440,16 @@ void Engine::load(const DurableState& state) {
     transaction.state = Transaction::State::kPrepared;
     transaction.on_disk = Transaction::OnDisk::kPrepared;
     transaction.branch = on_disk.branch;
+    transaction.takes_slot = true;
     transaction.wrote = !on_disk.writes.empty();
     transaction.prepared_at = now_;
     for (const auto& [key, value] : on_disk.writes) {
       locks_.take(transaction.number, key, LockMode::kExclusive);
       rows_.write(key, value, transaction.number);
     }
+    // InnoDB finds the locks of a prepared branch by what it has written.
+    for (const RowKey& key : on_disk.locked)
+      if (is_postgres()) locks_.take(transaction.number, key, LockMode::kExclusive);
     transactions_.emplace(transaction.number, std::move(transaction));
   }
 }
@@ -421,8 +474,19 @@ void Engine::promote(const Snapshot& snapshot) {
   }
 }
 
-std::map<RowKey, RowValue> Engine::rows() const {
-  return up_ ? rows_.all() : disk_.rows;
+void Engine::become_primary() {
+  CHECK(up_, "it is down");
+  read_only_ = false;
+  if (is_postgres()) ++timeline_;
+}
+
+std::map<RowKey, RowValue> Engine::rows_of(Table table) const {
+  if (up_) return rows_.all_of(table);
+  std::map<RowKey, RowValue> rows;
+  for (auto row = disk_.rows.lower_bound({table, ""}); row != disk_.rows.end() && row->first.table == table;
+       ++row)
+    rows.insert(*row);
+  return rows;
 }
 
 std::set<BranchId> Engine::prepared() const {

@@ -62,6 +62,7 @@ struct Session {
   // The client's end.
   bool has_client = true;
   bool reaches_client = true;
+  bool broken_off = false;  // by the client, which still holds it
   agent::ConnectionCondition condition = agent::ConnectionCondition::kIdle;
   bool stop_requested = false;
   bool doubted = false;
@@ -93,15 +94,19 @@ class Engine {
 
   Result<SessionHandle> open(const std::string& role, const agent::SessionSettings& settings, Instant now);
   void submit(SessionHandle session, Request request, Instant now);
+  void request_stop(SessionHandle session, Instant now);
   void interrupt(SessionHandle session, Instant now);
+  void break_off(SessionHandle session, Instant now);
   void vanish(SessionHandle session, Instant now);
   void cut(SessionHandle session, Instant now);
   void kill(SessionHandle session, Instant now);
   [[nodiscard]] const Session* find(SessionHandle session) const;
+  [[nodiscard]] std::optional<SessionHandle> find(const agent::SessionIdentity& session) const;
 
   [[nodiscard]] std::optional<Instant> wakes_at() const;
   void advance(Instant now);
   std::vector<Completion> take_completions();
+  std::optional<Completion> take_completion(SessionHandle session);
 
   void crash(Instant now);
   void start(Instant now);
@@ -110,9 +115,11 @@ class Engine {
   void set_back(const Snapshot& snapshot);
   void promote(const Snapshot& snapshot);
   void set_read_only(bool read_only) { read_only_ = read_only; }
+  void become_primary();
+  void set_sync(Span sync) { options_.times.sync = sync; }
   void set_not_durable(std::string why) { not_durable_ = std::move(why); }
 
-  [[nodiscard]] std::map<RowKey, RowValue> rows() const;
+  [[nodiscard]] std::map<RowKey, RowValue> rows_of(Table table) const;
   [[nodiscard]] std::set<BranchId> prepared() const;
 
  private:
@@ -129,7 +136,7 @@ class Engine {
   void resume(Session& session, Woken woken);
   void script_ended(Session& session);
 
-  // What a script waits for.
+  // What a script waits for. Nothing in them needs a destructor: GCC 12 may run that of what is awaited twice.
   struct Pause {
     Engine& engine;
     Session& session;
@@ -142,7 +149,7 @@ class Engine {
   struct LockWait {
     Engine& engine;
     Session& session;
-    WantedLock wanted;
+    const WantedLock& wanted;
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> script);
     Woken await_resume() const;
@@ -160,13 +167,19 @@ class Engine {
 
   // ---- Sessions
   Session& session_of(SessionHandle handle);
+  void leave_server_alone(const Session& session);
   void tell_to_end(Session& session);
   void begin_to_end(Session& session);
   void gone(Session& session);
+  // To a client that listens.
   void answer(Session& session, Reply reply);
   void answer_lost(Session& session);
+  // Its client's end finds out by itself.
+  void know_lost(Session& session);
+  void complete(Session& session, Reply reply);
 
-  // ---- What the server does
+  // ---- What the server does. What a coroutine is given lives in the frame of who awaits it: GCC 12 may destroy twice
+  // what an awaiting expression itself makes.
   [[nodiscard]] bool is_postgres() const { return options_.kind == agent::DatabaseKind::kPostgres; }
   [[nodiscard]] bool ties() const { return options_.kind == agent::DatabaseKind::kMariadb; }
   [[nodiscard]] agent::ClassifiedError refused(agent::Speaker speaker, Fault fault,
@@ -175,21 +188,22 @@ class Engine {
   }
   [[nodiscard]] Transaction& transaction_of(const Session& session);
   [[nodiscard]] Transaction* prepared_as(const BranchId& branch);
+  [[nodiscard]] std::size_t taken_slots() const;
   Refusal begin(Session& session, const agent::BranchStart& start, bool read_only);
   void begin_own(Session& session);  // for one text outside of a branch
   [[nodiscard]] CommitNumber snapshot_of(const Session& session);
   [[nodiscard]] const RowValue* see(Session& session, const RowKey& key);
-  Task<Refusal> wait_until_free(Session& session, WantedLock wanted, agent::Speaker speaker);
-  Task<Refusal> lock(Session& session, RowKey key, agent::Speaker speaker);
-  Task<Refusal> insert(Session& session, RowKey key, RowValue value, agent::Speaker speaker);
-  Task<Refusal> insert_marker(Session& session, agent::MarkerRow row, RowKey key);
+  Task<Refusal> wait_until_free(Session& session, const WantedLock& asked, agent::Speaker speaker);
+  Task<Refusal> lock(Session& session, const RowKey& key, agent::Speaker speaker);
+  Task<Refusal> insert(Session& session, const RowKey& key, const RowValue& value, agent::Speaker speaker);
+  Task<Refusal> insert_marker(Session& session, const agent::MarkerRow& row, const RowKey& key);
   void write(Session& session, const RowKey& key, std::optional<RowValue> value);
   // Postgres: any error. InnoDB: the statement's only, unless it was a deadlock.
   void failed(Session& session, const agent::ClassifiedError& error);
-  Task<Refusal> prepare(Session& session, BranchId branch);
+  Task<Refusal> prepare(Session& session, const BranchId& branch);
   Task<Refusal> commit(Session& session);
   Task<Refusal> roll_back(Session& session);
-  Task<Refusal> finish(Session& session, BranchId branch, agent::PreparedEnding ending);
+  Task<Refusal> finish(Session& session, const BranchId& branch, agent::PreparedEnding ending);
   void make_visible(Transaction& transaction);
   void undo(Transaction& transaction);
   void inherit_gaps(const std::vector<RowKey>& gone_keys);
@@ -198,8 +212,12 @@ class Engine {
   void count_gtid();
   [[nodiscard]] CommitNumber oldest_snapshot() const;
   [[nodiscard]] std::vector<SessionHandle> deadlock_of(const Session& session) const;
-  Task<std::expected<agent::StatementResult, agent::ClassifiedError>> execute(Session& session,
-                                                                              agent::Statement statement);
+  Task<std::expected<agent::StatementResult, agent::ClassifiedError>> execute(
+      Session& session, const agent::Statement& statement);
+  // InnoDB under SERIALIZABLE: a plain read takes shared locks.
+  [[nodiscard]] bool reads_lock(const Session& session);
+  Task<Refusal> lock_read(Session& session, const RowKey& key, agent::Speaker speaker);
+  Task<Refusal> lock_floors(Session& session, const ClusterId& cluster);
   agent::GuardRow guard(Session& session, const ClusterId& cluster);
   std::vector<agent::MarkerRow> see_markers(Session& session, const BranchId& branch,
                                             const std::optional<RequestKey>& request);
@@ -216,17 +234,18 @@ class Engine {
   Task<Refusal> begin_and_mark(Session& session, const agent::BranchWork& work, Beginning beginning,
                                agent::GuardRow& guard);
   Task<Refusal> mark_and_read_guard(Session& session, const agent::BranchWork& work, agent::GuardRow& guard);
-  Task<Ended> judge_begin(Session& session, const agent::BranchWork& work, Refusal refusal,
+  Task<Ended> judge_begin(Session& session, const agent::BranchWork& work, const Refusal& refusal,
                           const agent::GuardRow& guard);
   Task<std::expected<agent::StatementResult, Error>> run_one(Session& session, const agent::BranchWork& work,
                                                              const agent::Statement& statement,
                                                              std::uint32_t number);
-  Task<agent::WorkResult> refuse(Session& session, const agent::BranchWork& work, Error error,
+  void set_statement_deadline(Session& session, const agent::BranchWork& work) const;
+  Task<agent::WorkResult> refuse(Session& session, const agent::BranchWork& work, const Error& why,
                                  bool ending_sent = false);
   Task<agent::WorkResult> refuse_begin(Session& session, const agent::BranchWork& work,
-                                       agent::ClassifiedError why);
+                                       const agent::ClassifiedError& why);
   Task<agent::WorkResult> marker_taken(Session& session, const agent::BranchWork& work);
-  Task<agent::WorkResult> take_back(Session& session, const agent::BranchWork& work, Error error);
+  Task<agent::WorkResult> take_back(Session& session, const agent::BranchWork& work, const Error& why);
   Task<agent::WorkResult> take_back_late(Session& session, const agent::BranchWork& work);
   Task<Ended> mark_open(Session& session, const agent::BranchWork& work);
   [[nodiscard]] agent::WorkResult session_is_lost(const Session& session,
@@ -243,9 +262,10 @@ class Engine {
   }
   // A text outside of a branch, on a session that may run one.
   [[nodiscard]] Refusal may_run_text(const Session& session) const;
-  Task<agent::Answer<void>> insert_own(Session& session, agent::MarkerRow row, RowKey key, Duration wait);
-  Task<agent::Answer<bool>> change_owner(Session& session, agent::OwnerRow expected, agent::OwnerRow next,
-                                         bool counts);
+  Task<agent::Answer<void>> insert_own(Session& session, const agent::MarkerRow& row, const RowKey& key,
+                                       Duration wait);
+  Task<agent::Answer<bool>> change_owner(Session& session, const agent::OwnerRow& expected,
+                                         const agent::OwnerRow& wanted, bool counts);
   Task<agent::WorkResult> carry_out(Session& session, RunBranch request);
   Task<agent::WorkResult> carry_out(Session& session, RunStatement request);
   Task<agent::WorkResult> carry_out(Session& session, PrepareOpen request);

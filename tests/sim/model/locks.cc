@@ -39,6 +39,15 @@ void Locks::take_gap(TransactionNumber own, Table table, std::optional<std::stri
   gaps_.push_back({.holder = own, .table = table, .low = std::move(low), .high = std::move(high)});
 }
 
+std::set<RowKey> Locks::exclusive_of(TransactionNumber own) const {
+  std::set<RowKey> keys;
+  const auto mine = held_by_.find(own);
+  if (mine == held_by_.end()) return keys;
+  for (const RowKey& key : mine->second)
+    if (rows_.at(key).exclusive == own) keys.insert(key);
+  return keys;
+}
+
 void Locks::release(TransactionNumber own, const RowKey& key) {
   const auto mine = held_by_.find(own);
   if (mine == held_by_.end() || mine->second.erase(key) == 0) return;
@@ -52,19 +61,6 @@ void Locks::release(TransactionNumber own, const RowKey& key) {
 
 void Locks::release_gaps(TransactionNumber own) {
   std::erase_if(gaps_, [own](const Gap& gap) { return gap.holder == own; });
-}
-
-void Locks::release_shared(TransactionNumber own) {
-  const auto mine = held_by_.find(own);
-  if (mine == held_by_.end()) return;
-  const std::set<RowKey> keys = mine->second;
-  for (const RowKey& key : keys) {
-    if (rows_.at(key).exclusive == own) {
-      rows_.at(key).shared.erase(own);
-    } else {
-      release(own, key);
-    }
-  }
 }
 
 void Locks::release_all(TransactionNumber own) {

@@ -32,9 +32,10 @@ class Locks {
   void take_gap(TransactionNumber own, Table table, std::optional<std::string> low,
                 std::optional<std::string> high);
 
+  [[nodiscard]] std::set<RowKey> exclusive_of(TransactionNumber own) const;
+
   void release(TransactionNumber own, const RowKey& key);
   void release_gaps(TransactionNumber own);
-  void release_shared(TransactionNumber own);
   void release_all(TransactionNumber own);
 
  private:

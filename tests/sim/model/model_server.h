@@ -53,6 +53,7 @@ struct ModelOptions {
   agent::DatabaseKind kind = agent::DatabaseKind::kPostgres;
   std::string server = "model";                   // its identity, as in ServerRow
   std::map<std::int64_t, std::int64_t> accounts;  // id -> balance, from the beginning
+  std::size_t prepared_slots = 200;               // Postgres
   ModelTimes times;
 };
 
@@ -70,20 +71,27 @@ class ModelServer {
   ~ModelServer();
   ModelServer(const ModelServer&) = delete;
   ModelServer& operator=(const ModelServer&) = delete;
+  ModelServer(ModelServer&& other) noexcept;
 
   // ---- Clients
   // Unavailable, effect none, while it is down. A role sees and ends its own sessions only.
   [[nodiscard]] Result<SessionHandle> open(const std::string& role, const agent::SessionSettings& settings,
                                            Instant now);
   void submit(SessionHandle session, Request request, Instant now);
-  // Cancellation::request() and interrupt(): ends the running statement, and what is answered then is no yes.
+  // Cancellation::request(): what is prepared from here on is taken back.
+  void request_stop(SessionHandle session, Instant now);
+  // Cancellation::request() and interrupt(): ends the running statement, too.
   void interrupt(SessionHandle session, Instant now);
+  // Cancellation::break_off(): the client's end gives up, and is answered so; otherwise as vanish().
+  void break_off(SessionHandle session, Instant now);
   // The client's end is closed, as when its process dies: nothing is answered any more. The server sees it when it next
   // reads, so that what was sent is done first; then it rolls back and the session goes.
   void vanish(SessionHandle session, Instant now);
-  // The same without the server's ever hearing of it (half-open): its end stays until somebody ends it.
+  // The same without the server's ever hearing of it (half-open): its end stays until somebody ends it. The client's end
+  // may still break_off(); it is forgotten with vanish().
   void cut(SessionHandle session, Instant now);
   // Of an open session; nothing of it is known behind vanish().
+  [[nodiscard]] bool has(SessionHandle session) const;
   [[nodiscard]] agent::SessionIdentity identity(SessionHandle session) const;
   [[nodiscard]] agent::ConnectionCondition condition(SessionHandle session) const;
 
@@ -92,6 +100,8 @@ class ModelServer {
   [[nodiscard]] std::optional<Instant> wakes_at() const;
   void advance(Instant now);
   [[nodiscard]] std::vector<Completion> take_completions();
+  // Of one session only; the others' stay.
+  [[nodiscard]] std::optional<Completion> take_completion(SessionHandle session);
 
   // ---- Faults
   // Everything that was not on the disk is gone. Sessions are lost: a request under way is answered so.
@@ -104,7 +114,12 @@ class ModelServer {
   // The disk of a standby, which then becomes the server; it must be down. Postgres: another timeline. MySQL and
   // MariaDB: another server, with another identity.
   void promote(const Snapshot& snapshot);
+  // Postgres: as a standby it is read-only, too.
   void set_read_only(bool read_only);
+  // A standby that runs becomes the server, under its own timeline.
+  void become_primary();
+  // A disk that is slow, or stalls.
+  void set_sync(Span sync);
   // What it would tell as its reason for losing what it acknowledged; empty: it does not.
   void set_not_durable(std::string why);
 
@@ -117,6 +132,10 @@ class ModelServer {
   // Does the session's end at the server live: its client's end may have gone?
   [[nodiscard]] bool lives(SessionHandle session) const;
   [[nodiscard]] bool waits_for_lock(SessionHandle session) const;
+  // Does it wait for the disk, where nothing stops it?
+  [[nodiscard]] bool flushes(SessionHandle session) const;
+  // The session that has this identity; the newest where several had.
+  [[nodiscard]] std::optional<SessionHandle> find(const agent::SessionIdentity& session) const;
   // Ends a session as a DBA would.
   void kill(SessionHandle session, Instant now);
 

@@ -51,7 +51,7 @@ Task<WorkResult> Engine::carry_out(Session& session, RunStatement request) {
   std::expected<StatementResult, Error> ran =
       co_await run_one(session, work, statement.statement, statement.number);
   if (!ran.has_value()) {
-    WorkResult refused = co_await refuse(session, work, std::move(ran.error()));
+    WorkResult refused = co_await refuse(session, work, ran.error());
     co_return refused;
   }
   WorkResult result = result_of(session, StatementDone{});
@@ -63,14 +63,14 @@ Task<Engine::Ended> Engine::mark_open(Session& session, const BranchWork& work) 
   const Instant sent = now_;
   GuardRow guard_row;
   Refusal refusal = co_await mark_and_read_guard(session, work, guard_row);
-  Ended ended = co_await judge_begin(session, work, std::move(refusal), guard_row);
+  Ended ended = co_await judge_begin(session, work, refusal, guard_row);
   if (ended.has_value()) co_return ended;
   if (is_postgres() || now_ - sent <= kMarkerHadToWait) co_return std::nullopt;
   Error error;
   error.code = ErrorCode::kConflict;
   error.retryable = true;
   error.message = "the branch's marker had to wait for another's; begin the transaction again";
-  WorkResult refused = co_await refuse(session, work, std::move(error));
+  WorkResult refused = co_await refuse(session, work, error);
   co_return refused;
 }
 
@@ -122,7 +122,7 @@ Task<WorkResult> Engine::carry_out(Session& session, RollBackOpen request) {
   error.code = ErrorCode::kStale;
   error.effect = Effect::kNone;
   error.message = "the branch was rolled back";
-  WorkResult refused = co_await refuse(session, request.work, std::move(error));
+  WorkResult refused = co_await refuse(session, request.work, error);
   co_return refused;
 }
 

@@ -70,12 +70,14 @@ Task<Answer<std::vector<MarkerRow>>> Engine::carry_out(Session& session, ReadMar
   co_return rows;
 }
 
-Task<Answer<void>> Engine::insert_own(Session& session, MarkerRow row, RowKey key, Duration wait) {
+Task<Answer<void>> Engine::insert_own(Session& session, const MarkerRow& row, const RowKey& key,
+                                      Duration wait) {
   co_await work(session);
   if (Refusal refusal = may_run_text(session); refusal.has_value()) co_return std::unexpected(*refusal);
+  if (is_postgres() && read_only_) co_return std::unexpected(refused(Speaker::kAgent, Fault::kInRecovery));
   begin_own(session);
   if (is_postgres()) session.lock_limit = wait;
-  Refusal refusal = co_await insert_marker(session, std::move(row), std::move(key));
+  Refusal refusal = co_await insert_marker(session, row, key);
   if (!refusal.has_value()) refusal = co_await commit(session);
   if (!refusal.has_value()) co_return Answer<void>();
   co_await roll_back(session);
@@ -85,16 +87,16 @@ Task<Answer<void>> Engine::insert_own(Session& session, MarkerRow row, RowKey ke
 Task<Answer<void>> Engine::carry_out(Session& session, InsertBarrier request) {
   MarkerRow row =
       barrier(request.branch.transaction.text(), request.branch.branch, std::nullopt, request.epoch);
-  Answer<void> answer =
-      co_await insert_own(session, std::move(row), marker_key(request.branch), request.wait);
+  const RowKey key = marker_key(request.branch);
+  Answer<void> answer = co_await insert_own(session, row, key, request.wait);
   co_return answer;
 }
 
 Task<Answer<void>> Engine::carry_out(Session& session, InsertRequestBarrier request) {
   MarkerRow row =
       barrier(request_barrier_name(request.request), BranchNumber{1}, request.request, request.epoch);
-  Answer<void> answer =
-      co_await insert_own(session, std::move(row), request_barrier_key(request.request), request.wait);
+  const RowKey key = request_barrier_key(request.request);
+  Answer<void> answer = co_await insert_own(session, row, key, request.wait);
   co_return answer;
 }
 
@@ -161,12 +163,15 @@ Task<Answer<ServerRow>> Engine::carry_out(Session& session, ReadServer request) 
 
 // -- Owner and floors --------------------------------------------------------------------------------------
 
-Task<Answer<bool>> Engine::change_owner(Session& session, OwnerRow expected, OwnerRow next, bool counts) {
+Task<Answer<bool>> Engine::change_owner(Session& session, const OwnerRow& expected, const OwnerRow& wanted,
+                                        bool counts) {
+  const RowKey key = owner_key();
+  OwnerRow next = wanted;
   co_await work(session);
   if (Refusal refusal = may_run_text(session); refusal.has_value()) co_return std::unexpected(*refusal);
   if (read_only_) co_return std::unexpected(refused(Speaker::kAgent, Fault::kReadOnlyServer));
   begin_own(session);
-  Refusal refusal = co_await lock(session, owner_key(), Speaker::kAgent);
+  Refusal refusal = co_await lock(session, key, Speaker::kAgent);
   bool changed = false;
   if (!refusal.has_value()) {
     const OwnerRow row = std::get<OwnerRow>(*rows_.newest(owner_key(), *session.transaction));
@@ -200,8 +205,10 @@ Task<Answer<void>> Engine::carry_out(Session& session, RaiseFloors request) {
   if (read_only_) co_return std::unexpected(refused(Speaker::kAgent, Fault::kReadOnlyServer));
   begin_own(session);
   const RowKey key = floor_key(request.cluster);
-  Refusal refusal = co_await lock(session, key, Speaker::kAgent);
+  const WantedLock wanted{.key = key, .mode = LockMode::kInsert};
+  Refusal refusal = co_await wait_until_free(session, wanted, Speaker::kAgent);
   if (!refusal.has_value()) {
+    locks_.take(*session.transaction, key, LockMode::kInsert);
     Floors floors;
     if (const RowValue* found = rows_.newest(key, *session.transaction); found != nullptr)
       floors = std::get<Floors>(*found);
@@ -225,8 +232,8 @@ Task<Answer<std::uint64_t>> Engine::carry_out(Session& session, DeleteMarkers re
   const RowKey below{Table::kBranch, fmt::format("{:010}.{:012}.", floor.epoch.value, floor.sequence.value)};
   std::uint64_t gone = 0;
   Refusal refusal = std::nullopt;
-  const std::map<RowKey, RowValue> all = rows_.all();
-  for (auto row = all.lower_bound({Table::kBranch, ""}); row != all.end() && row->first < below; ++row) {
+  const std::map<RowKey, RowValue> all = rows_.all_of(Table::kBranch);
+  for (auto row = all.begin(); row != all.end() && row->first < below; ++row) {
     const auto& marker = std::get<MarkerRow>(row->second);
     const bool is_own = row->first.key.starts_with("0000000000.") ||
                         marker.transaction.starts_with(request.cluster.value + ".");

@@ -30,9 +30,12 @@ Codes codes_of(DatabaseKind kind, Fault fault) {
     case Fault::kUnknownXid: return {"42704", 1397, "XAE04", "no prepared branch of this name"};
     case Fault::kDuplicateXid: return {"42710", 1440, "XAE08", "a branch of this name is there already"};
     case Fault::kXidBusy: return {"55000", 1399, "XAE07", "the prepared branch is busy"};
+    case Fault::kNoSlot: return {"53200", 1203, "42000", "maximum number of prepared transactions reached"};
     case Fault::kDoomed: return {"25P02", 1402, "XA100", "the branch can only roll back"};
     case Fault::kReadOnlyTransaction: return {"25006", 1792, "25006", "the transaction is read-only"};
     case Fault::kReadOnlyServer: return {"25006", 1290, "HY000", "the server is read-only"};
+    case Fault::kInRecovery: return {"0A000", 1290, "HY000", "the server is in recovery"};
+    case Fault::kOutside: return {"25001", 1400, "XAE09", "the session is inside of another branch"};
     case Fault::kUnknownStatement: return {"42601", 1064, "42000", "the model does not know this statement"};
     case Fault::kConnectionLost: return {"57P01", 2013, "HY000", "the session was lost"};
   }

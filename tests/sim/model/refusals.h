@@ -20,9 +20,12 @@ enum class Fault : std::uint8_t {
   kUnknownXid,
   kDuplicateXid,
   kXidBusy,  // Postgres: another session is finishing it
+  kNoSlot,   // Postgres: for a prepared transaction
   kDoomed,
   kReadOnlyTransaction,
   kReadOnlyServer,
+  kInRecovery,  // Postgres: a standby begins no transaction that may write
+  kOutside,     // InnoDB: the session is inside of another branch
   kUnknownStatement,
   kConnectionLost,
 };

@@ -142,12 +142,20 @@ std::optional<std::string> Rows::behind(const RowKey& key) const {
   return std::nullopt;
 }
 
+std::map<RowKey, RowValue> Rows::all_of(Table table) const {
+  std::map<RowKey, RowValue> all;
+  for (auto row = rows_.lower_bound({table, ""}); row != rows_.end() && row->first.table == table; ++row) {
+    const std::vector<Committed>& versions = row->second.versions;
+    if (!versions.empty() && versions.back().value.has_value())
+      all.emplace(row->first, *versions.back().value);
+  }
+  return all;
+}
+
 std::map<RowKey, RowValue> Rows::all() const {
   std::map<RowKey, RowValue> all;
-  for (const auto& [key, row] : rows_) {
-    if (!row.versions.empty() && row.versions.back().value.has_value())
-      all.emplace(key, *row.versions.back().value);
-  }
+  for (const Table table : {Table::kAccounts, Table::kBranch, Table::kRequest, Table::kOwner, Table::kFloor})
+    all.merge(all_of(table));
   return all;
 }
 

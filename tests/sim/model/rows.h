@@ -75,6 +75,7 @@ class Rows {
   [[nodiscard]] std::optional<std::string> behind(const RowKey& key) const;
   // Committed, as of now.
   [[nodiscard]] std::map<RowKey, RowValue> all() const;
+  [[nodiscard]] std::map<RowKey, RowValue> all_of(Table table) const;
 
  private:
   struct Uncommitted {

@@ -17,7 +17,8 @@ const std::int64_t* balance_in(const RowValue* value) {
 
 }  // namespace
 
-Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& session, Statement statement) {
+Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& session,
+                                                                      const Statement& statement) {
   const Woken woken = co_await work(session);
   if (woken == Woken::kCancelled) co_return std::unexpected(refused(Speaker::kClient, Fault::kCancelled));
   const std::optional<StatementWord> word = parse_word(options_.kind, statement);
@@ -38,6 +39,11 @@ Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& s
       const bool is_late =
           is_postgres() && transaction.keeps_snapshot() && rows_.last_commit_of(key) > *transaction.snapshot;
       if (is_late) co_return std::unexpected(refused(Speaker::kClient, Fault::kSerialization));
+      balance = balance_in(rows_.newest(key, own));
+    }
+    if (!read->locks && reads_lock(session)) {
+      Refusal refusal = co_await lock_read(session, key, Speaker::kClient);
+      if (refusal.has_value()) co_return std::unexpected(*refusal);
       balance = balance_in(rows_.newest(key, own));
     }
     if (balance != nullptr) result.rows.push_back({Value{*balance}});
@@ -68,18 +74,45 @@ Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& s
   const auto& added = std::get<InsertAccount>(*word);
   if (added.balance < 0)
     co_return std::unexpected(refused(Speaker::kClient, Fault::kCheckViolated, "never_negative"));
-  Refusal refusal = co_await insert(session, account_key(added.id), added.balance, Speaker::kClient);
+  const RowKey key = account_key(added.id);
+  const RowValue balance = added.balance;
+  Refusal refusal = co_await insert(session, key, balance, Speaker::kClient);
   if (refusal.has_value()) co_return std::unexpected(*refusal);
   result.affected = 1;
   co_return result;
+}
+
+bool Engine::reads_lock(const Session& session) {
+  return !is_postgres() && transaction_of(session).isolation == Isolation::kSerializable;
+}
+
+Task<Refusal> Engine::lock_read(Session& session, const RowKey& key, Speaker speaker) {
+  const WantedLock wanted{.key = key, .mode = LockMode::kShared};
+  Refusal refusal = co_await wait_until_free(session, wanted, speaker);
+  if (refusal.has_value()) co_return refusal;
+  const TransactionNumber own = *session.transaction;
+  if (rows_.newest(key, own) != nullptr) {
+    locks_.take(own, key, LockMode::kShared);
+  } else {
+    locks_.take_gap(own, key.table, rows_.before(key), rows_.behind(key));
+  }
+  co_return std::nullopt;
+}
+
+Task<Refusal> Engine::lock_floors(Session& session, const ClusterId& cluster) {
+  if (!reads_lock(session)) co_return std::nullopt;
+  const RowKey key = floor_key(cluster);
+  Refusal refusal = co_await lock_read(session, key, Speaker::kAgent);
+  co_return refusal;
 }
 
 // Without a lock: one that a prepared branch kept would stop the next owner [attack 45].
 GuardRow Engine::guard(Session& session, const ClusterId& cluster) {
   GuardRow guard;
   guard.owner = std::get<OwnerRow>(*see(session, owner_key()));
-  if (const RowValue* floors = see(session, floor_key(cluster)); floors != nullptr)
-    guard.floors = std::get<Floors>(*floors);
+  const RowKey key = floor_key(cluster);
+  const RowValue* floors = reads_lock(session) ? rows_.newest(key, *session.transaction) : see(session, key);
+  if (floors != nullptr) guard.floors = std::get<Floors>(*floors);
   guard.not_durable = not_durable_;
   return guard;
 }

@@ -46,6 +46,7 @@ class [[nodiscard]] Task {
   }
 
   void resume() { handle_.resume(); }
+  [[nodiscard]] bool is_there() const { return static_cast<bool>(handle_); }
   [[nodiscard]] bool is_done() const { return handle_ && handle_.done(); }
   [[nodiscard]] T take() { return std::move(*handle_.promise().value); }
 

@@ -30,6 +30,7 @@ struct Transaction {
   agent::Isolation isolation = agent::Isolation::kUnset;
   bool read_only = false;
   bool wrote = false;
+  bool takes_slot = false;               // prepared, or about to be
   std::optional<CommitNumber> snapshot;  // where it keeps one
   Instant prepared_at;
 

@@ -31,10 +31,16 @@ Transaction* Engine::prepared_as(const BranchId& branch) {
   return nullptr;
 }
 
+std::size_t Engine::taken_slots() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(transactions_, [](const auto& entry) { return entry.second.takes_slot; }));
+}
+
 Refusal Engine::begin(Session& session, const BranchStart& start, bool read_only) {
   CHECK(!session.transaction.has_value(), "session {} is in a transaction", session.handle.value);
   if (is_postgres()) {
-    if (read_only_ && !read_only) return refused(Speaker::kAgent, Fault::kReadOnlyServer);
+    // BEGIN .. READ WRITE: "cannot set transaction read-write mode during recovery".
+    if (read_only_ && !read_only) return refused(Speaker::kAgent, Fault::kInRecovery);
   } else if (!read_only) {
     // XA START: names are the server's, of branches that run, too.
     for (const auto& [number, other] : transactions_) {
@@ -156,23 +162,28 @@ std::vector<SessionHandle> Engine::deadlock_of(const Session& session) const {
   return path;
 }
 
-Task<Refusal> Engine::wait_until_free(Session& session, WantedLock wanted, Speaker speaker) {
+Task<Refusal> Engine::wait_until_free(Session& session, const WantedLock& asked, Speaker speaker) {
+  WantedLock wanted = asked;
   if (session.lock_limit.has_value()) wanted.give_up = now_ + *session.lock_limit;
   while (!locks_.blockers(*session.transaction, wanted.key, wanted.mode).empty()) {
-    LockWait wait{*this, session, wanted};  // named: see insert_marker()
+    // Named, because GCC 12 destroys an aggregate twice that is made where it is awaited.
+    LockWait wait{*this, session, wanted};
     const Woken woken = co_await wait;
     switch (woken) {
       case Woken::kGoOn: break;
       case Woken::kTimeout: co_return refused(speaker, Fault::kLockTimeout, wanted.key.key);
       case Woken::kDeadlock: co_return refused(speaker, Fault::kDeadlock, wanted.key.key);
-      case Woken::kCancelled:
-      case Woken::kStatementTimeout: co_return refused(speaker, Fault::kCancelled, wanted.key.key);
+      case Woken::kStatementTimeout:
+        // MySQL's and MariaDB's is the agent's, which asks the whole session to stop.
+        session.stop_requested = session.stop_requested || !is_postgres();
+        co_return refused(speaker, Fault::kCancelled, wanted.key.key);
+      case Woken::kCancelled: co_return refused(speaker, Fault::kCancelled, wanted.key.key);
     }
   }
   co_return std::nullopt;
 }
 
-Task<Refusal> Engine::lock(Session& session, RowKey key, Speaker speaker) {
+Task<Refusal> Engine::lock(Session& session, const RowKey& key, Speaker speaker) {
   WantedLock wanted{.key = key, .mode = LockMode::kExclusive};
   Refusal refusal = co_await wait_until_free(session, wanted, speaker);
   if (!refusal.has_value()) locks_.take(*session.transaction, key, LockMode::kExclusive);
@@ -185,7 +196,7 @@ void Engine::write(Session& session, const RowKey& key, std::optional<RowValue> 
 }
 
 // A unique key: while another's uncommitted row stands there, nobody knows.
-Task<Refusal> Engine::insert(Session& session, RowKey key, RowValue value, Speaker speaker) {
+Task<Refusal> Engine::insert(Session& session, const RowKey& key, const RowValue& value, Speaker speaker) {
   const TransactionNumber own = *session.transaction;
   if (is_postgres()) static_cast<void>(snapshot_of(session));
   for (;;) {
@@ -206,19 +217,19 @@ Task<Refusal> Engine::insert(Session& session, RowKey key, RowValue value, Speak
     if (refusal.has_value()) co_return refusal;
   }
   locks_.take(own, key, LockMode::kInsert);
-  write(session, key, std::move(value));
+  write(session, key, value);
   co_return std::nullopt;
 }
 
 // Its primary key first, then its request's.
-Task<Refusal> Engine::insert_marker(Session& session, MarkerRow row, RowKey key) {
+Task<Refusal> Engine::insert_marker(Session& session, const MarkerRow& row, const RowKey& key) {
   if (read_only_) co_return refused(Speaker::kAgent, Fault::kReadOnlyServer);
-  const std::optional<RequestKey> request = row.request;
-  Refusal refusal = co_await insert(session, key, std::move(row), Speaker::kAgent);
-  if (refusal.has_value() || !request.has_value()) co_return refusal;
-  // Named, because GCC 12 destroys an aggregate twice that is made in the arguments of what is awaited (PR 104031).
-  RowValue marker = MarkerKey{key};
-  refusal = co_await insert(session, request_key(*request), std::move(marker), Speaker::kAgent);
+  const RowValue value = row;
+  Refusal refusal = co_await insert(session, key, value, Speaker::kAgent);
+  if (refusal.has_value() || !row.request.has_value()) co_return refusal;
+  const RowKey requested = request_key(*row.request);
+  const RowValue names = MarkerKey{key};
+  refusal = co_await insert(session, requested, names, Speaker::kAgent);
   if (refusal.has_value() && !is_postgres()) {
     rows_.undo(key);
     locks_.release(*session.transaction, key);
@@ -237,11 +248,14 @@ void Engine::failed(Session& session, const ClassifiedError& error) {
 
 // -- Ends --------------------------------------------------------------------------------------------------
 
-Task<Refusal> Engine::prepare(Session& session, BranchId branch) {
+Task<Refusal> Engine::prepare(Session& session, const BranchId& branch) {
   Transaction& transaction = transaction_of(session);
   if (transaction.state == Transaction::State::kDoomed) co_return refused(Speaker::kAgent, Fault::kDoomed);
   if (is_postgres() && prepared_as(branch) != nullptr)
     co_return refused(Speaker::kAgent, Fault::kDuplicateXid, branch.transaction.text());
+  if (is_postgres() && taken_slots() >= options_.prepared_slots)
+    co_return refused(Speaker::kAgent, Fault::kNoSlot, branch.transaction.text());
+  transaction.takes_slot = true;
   co_await flush(session);
   transaction.branch = branch;
   transaction.on_disk = Transaction::OnDisk::kPrepared;
@@ -250,8 +264,10 @@ Task<Refusal> Engine::prepare(Session& session, BranchId branch) {
   transaction.state = Transaction::State::kPrepared;
   transaction.snapshot.reset();
   transaction.prepared_at = now_;
-  locks_.release_shared(transaction.number);
-  if (!transaction.keeps_snapshot() || ties()) locks_.release_gaps(transaction.number);
+  // MySQL keeps them from REPEATABLE READ on, MariaDB from SERIALIZABLE on.
+  const bool keeps_gaps =
+      ties() ? transaction.isolation == Isolation::kSerializable : transaction.keeps_snapshot();
+  if (!keeps_gaps) locks_.release_gaps(transaction.number);
   wake_waiters();
   if (!ties()) {
     transaction.session.reset();
@@ -282,16 +298,24 @@ Task<Refusal> Engine::roll_back(Session& session) {
   co_return std::nullopt;
 }
 
-Task<Refusal> Engine::finish(Session& session, BranchId branch, PreparedEnding ending) {
+Task<Refusal> Engine::finish(Session& session, const BranchId& branch, PreparedEnding ending) {
   co_await work(session);
+  const bool is_elsewhere = session.transaction.has_value() && transaction_of(session).branch != branch;
+  if (!is_postgres() && is_elsewhere) co_return refused(Speaker::kAgent, Fault::kOutside);
   Transaction* found = prepared_as(branch);
+  // MySQL: whoever comes second waits until the first one's end is durable, and learns nothing of it.
+  while (!is_postgres() && found != nullptr && found->finisher.has_value()) {
+    co_await work(session);
+    found = prepared_as(branch);
+  }
   const bool unknown =
       found == nullptr || (ties() && found->session.has_value() && found->session != session.handle);
   if (unknown) co_return refused(Speaker::kAgent, Fault::kUnknownXid, branch.transaction.text());
   if (found->finisher.has_value())
-    co_return refused(Speaker::kAgent, is_postgres() ? Fault::kXidBusy : Fault::kUnknownXid,
-                      branch.transaction.text());
-  if (read_only_) co_return refused(Speaker::kAgent, Fault::kReadOnlyServer);
+    co_return refused(Speaker::kAgent, Fault::kXidBusy, branch.transaction.text());
+  // MySQL's read-only servers end prepared branches.
+  if (read_only_ && options_.kind != DatabaseKind::kMysql)
+    co_return refused(Speaker::kAgent, Fault::kReadOnlyServer);
   const bool commits = ending == PreparedEnding::kCommit;
   found->finisher = session.handle;
   co_await flush(session);
