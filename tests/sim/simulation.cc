@@ -16,6 +16,8 @@ namespace {
 constexpr Duration kLiveness = std::chrono::minutes(10);
 // More than it takes to hear that a branch is too old, everywhere.
 constexpr Duration kLeftToOperator = std::chrono::seconds(90);
+// Ends and their records, lazily written, told with heartbeats.
+constexpr Duration kAfterwards = std::chrono::seconds(120);
 constexpr Duration kLook = std::chrono::milliseconds(250);
 constexpr const char* kCoordinatorAddress = "10.0.0.1:7710";
 
@@ -75,7 +77,7 @@ void Simulation::build() {
   CoordinatorPlan plan;
   plan.cluster = cluster;
   plan.address = kCoordinatorAddress;
-  plan.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 128UL << 10;
+  plan.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
   plan.settings.log_bytes = 2 * plan.settings.segment_bytes;
   plan.settings.heartbeat_interval = std::chrono::milliseconds(500);
   plan.settings.agent_call_timeout = std::chrono::milliseconds(2'000);
@@ -93,7 +95,7 @@ void Simulation::build() {
     agent.agent = AgentId{fmt::format("ag{}", i + 1)};
     agent.address = fmt::format("10.0.1.{}:7720", i + 1);
     agent.settings.coordinators = {kCoordinatorAddress};
-    agent.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 128UL << 10;
+    agent.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
     agent.settings.journal_bytes = 2 * agent.settings.segment_bytes;
     agent.settings.first_inquiry = std::chrono::milliseconds(500);
     agent.settings.longest_inquiry = std::chrono::milliseconds(4'000);
@@ -211,9 +213,12 @@ Outcome Simulation::run() {
     world_.run_until(world_.now() + kLook);
   }
 
+  // What nobody waits for comes to its end, too.
+  const bool ended = is_quiet();
+  if (ended) world_.run_until(world_.now() + kAfterwards);
   observe();
   Outcome outcome;
-  outcome.broken = broken_invariants(*this);
+  outcome.broken = broken_invariants(*this, ended);
   if (!is_quiet() && leaves_to_operator()) {
     world_.count_rare("a branch in doubt was left to an operator");
   } else if (!is_quiet()) {

@@ -28,9 +28,9 @@ struct ClientEnd {
   }
 };
 
-class ModelCancellation final : public Cancellation {
+class WorldCancellation final : public Cancellation {
  public:
-  explicit ModelCancellation(const std::shared_ptr<ClientEnd>& end) : end_(end) {}
+  explicit WorldCancellation(const std::shared_ptr<ClientEnd>& end) : end_(end) {}
   void interrupt() noexcept override {
     if (const auto end = end_.lock(); end && !end->gone) end->database.interrupt(end->client, end->session);
   }
@@ -42,13 +42,13 @@ class ModelCancellation final : public Cancellation {
   std::weak_ptr<ClientEnd> end_;
 };
 
-class ModelConnection final : public DatabaseConnection {
+class WorldConnection final : public DatabaseConnection {
  public:
-  ModelConnection(std::shared_ptr<ClientEnd> end, Duration read_timeout)
+  WorldConnection(std::shared_ptr<ClientEnd> end, Duration read_timeout)
       : end_(std::move(end)),
         read_timeout_(read_timeout),
         identity_(end_->database.identity(end_->session)),
-        cancellation_(std::make_shared<ModelCancellation>(end_)) {}
+        cancellation_(std::make_shared<WorldCancellation>(end_)) {}
 
   [[nodiscard]] DatabaseKind kind() const override { return end_->database.kind(); }
   [[nodiscard]] SessionIdentity session_identity() const override { return identity_; }
@@ -154,7 +154,7 @@ class ModelConnection final : public DatabaseConnection {
   // Rises when a call begins and when it ends.
   const std::shared_ptr<std::uint64_t> calls_ = std::make_shared<std::uint64_t>(0);
   SessionIdentity identity_;
-  std::shared_ptr<ModelCancellation> cancellation_;
+  std::shared_ptr<WorldCancellation> cancellation_;
   ConnectionCondition condition_ = ConnectionCondition::kIdle;
 };
 
@@ -167,7 +167,7 @@ Result<std::unique_ptr<DatabaseConnection>> connect_to_model(Database& database,
   auto opened = Fiber::await<Result<SessionHandle>>(
       [&](const auto& done) { database.open(client, role, settings, done); });
   if (!opened) return std::unexpected(std::move(opened.error()));
-  return std::make_unique<ModelConnection>(
+  return std::make_unique<WorldConnection>(
       std::make_shared<ClientEnd>(database, client, client.generation(), *opened), read_timeout);
 }
 

@@ -6,12 +6,13 @@
 
 namespace troth::sim {
 
-Broken broken_invariants(const Simulation& simulation) {
+Broken broken_invariants(Simulation& simulation, bool ended) {
   Broken broken;
   check_agreement(simulation, broken);
   check_tellings(simulation, broken);
   check_one_commit_per_request(simulation, broken);
   check_money(simulation, broken);
+  if (ended) check_logs(simulation, broken);
   return broken;
 }
 

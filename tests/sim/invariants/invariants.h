@@ -21,7 +21,11 @@ void check_one_commit_per_request(const Simulation& simulation, Broken& broken);
 // Every balance is what the committed transfers made of it; the total never changes.
 void check_money(const Simulation& simulation, Broken& broken);
 
-[[nodiscard]] Broken broken_invariants(const Simulation& simulation);
+// Once everything has ended: the store holds nothing open, and no journal says of a branch what its database denies [T6].
+void check_logs(Simulation& simulation, Broken& broken);
+
+// `ended`: the liveness phase came to its end.
+[[nodiscard]] Broken broken_invariants(Simulation& simulation, bool ended);
 // Why the liveness phase did not come to its end.
 [[nodiscard]] std::string what_is_left(const Simulation& simulation);
 [[nodiscard]] std::uint64_t committed_transfers(const Simulation& simulation);

@@ -291,6 +291,11 @@ std::optional<Error> Log::failure() const {
 
 void Log::close() {}
 
+// Of the running program's machine.
+Files& posix_files() {
+  return sim::disk_of(sim::Node::current());
+}
+
 // ---- the next segment
 
 struct SegmentPreparer::Core {
