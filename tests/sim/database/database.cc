@@ -1,8 +1,25 @@
 #include "tests/sim/database/database.h"
 
+#include <array>
+
+#include <fmt/format.h>
+
 #include "base/check.h"
 
 namespace troth::sim {
+namespace {
+
+// As the requests stand in requests.h.
+std::string_view name_of(const Request& request) {
+  constexpr std::array<std::string_view, std::variant_size_v<Request>> kNames{
+      "run branch",      "run statement",  "prepare open",   "roll back open", "release held",
+      "finish prepared", "read markers",   "insert barrier", "bar a request",  "list prepared",
+      "list sessions",   "end session",    "read server",    "claim owner",    "raise counter",
+      "raise floors",    "delete markers", "clean up"};
+  return kNames[request.index()];
+}
+
+}  // namespace
 
 Database::Database(World& world, Network& network, std::string name, ModelOptions options)
     : world_(world),
@@ -99,8 +116,9 @@ void Database::open(Node& client, const std::string& role, const agent::SessionS
 
 void Database::ask(Node& client, SessionHandle session, Request request,
                    std::function<void(std::optional<Completion>)> done) {
-  world_.trace().event(world_.now(), name(), "is asked", request.index(),
-                       [&] { return client.name() + " " + std::to_string(session.value); });
+  world_.trace().event(world_.now(), name(), "is asked", request.index(), [&] {
+    return fmt::format("{} by {} on session {}", name_of(request), client.name(), session.value);
+  });
   Waiting waiting{&client, client.generation(), std::move(done)};
   if (!clients_.contains(session)) return answer(session, std::move(waiting), std::nullopt);
   CHECK(!waiting_.contains(session), "a session is asked two things at once");
