@@ -8,6 +8,12 @@
 #include "base/check.h"
 
 namespace troth::coordinator {
+namespace {
+
+// How many that are open below the group's floor one look at an agent's floor goes through.
+constexpr std::size_t kOpenBelowFloor = 1000;
+
+}  // namespace
 
 TransactionTable::Reign::Reign(ClusterId cluster, const store::EpochAcquired& reign, TableLimits limits,
                                std::uint64_t seed)
@@ -161,6 +167,30 @@ std::map<ResourceName, ResourceBacklog> TransactionTable::Reign::backlogs(Clocks
   return backlogs;
 }
 
+// [T6] The group's floor passes what is open; this agent's does not, where a commit is still to be acknowledged by it: its
+// marker may be all that it has left of it (a journal whose last batch rotted).
+store::Floors TransactionTable::Reign::floors(const AgentId& agent) const {
+  auto floors = retention_.floors();
+  floors.transactions = std::min(floors.transactions, watermark(agent));
+  if (!open_is_listed_) floors.transactions = {};
+  const auto is_owed = [&](const Open& open) {
+    const auto* machine = std::get_if<TwoPhaseCommit>(&open.protocol);
+    return machine != nullptr && !open.ending && std::ranges::any_of(open.recorded, [&](const auto& branch) {
+             return machine->awaits_acknowledgement(branch.branch) &&
+                    registry_.owns(agent, registry_.name_of(branch.resource));
+           });
+  };
+  // Open for as long as the retention: mostly none. Where they are many, the floor waits for them all.
+  auto looks = kOpenBelowFloor;
+  for (const auto& [position, open] : open_) {
+    if (position >= floors.transactions) break;
+    if (looks-- > 0 && !is_owed(open)) continue;
+    floors.transactions = position;
+    break;
+  }
+  return floors;
+}
+
 std::optional<OpenTransactionNames> TransactionTable::Reign::names_of(const TransactionId& id) const {
   const auto at = open_.find(position_of(id));
   if (at == open_.end() || at->second.id != id) return std::nullopt;
@@ -198,9 +228,7 @@ store::Floors TransactionTable::floors() const {
   return reign_->floors();
 }
 store::Floors TransactionTable::floors(const AgentId& agent) const {
-  auto floors = reign_->floors();
-  floors.transactions = std::min(floors.transactions, reign_->watermark(agent));
-  return floors;
+  return reign_->floors(agent);
 }
 std::vector<TransactionId> TransactionTable::ended_to_tell(const AgentId& agent, std::size_t limit) const {
   return reign_->ended_to_tell(agent, limit);

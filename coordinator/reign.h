@@ -48,6 +48,7 @@ class TransactionTable::Reign {
   [[nodiscard]] const Epoch& epoch() const { return epoch_; }
   [[nodiscard]] Position watermark(const AgentId& agent) const;
   [[nodiscard]] store::Floors floors() const { return retention_.floors(); }
+  [[nodiscard]] store::Floors floors(const AgentId& agent) const;
   [[nodiscard]] std::vector<TransactionId> ended_to_tell(const AgentId& agent, std::size_t limit) const;
   [[nodiscard]] TableCounts counts() const;
   [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;
@@ -241,6 +242,7 @@ class TransactionTable::Reign {
   std::set<RequestKey> barring_;  // by a status call that runs
   bool raising_floors_ = false;
   std::size_t waiting_calls_ = 0;  // execute calls not yet answered
+  bool open_is_listed_ = false;    // all that earlier reigns left open is in `open_`
   bool draining_ = false;
   bool drained_ = false;
   std::optional<Error> stopped_;

@@ -35,9 +35,9 @@ void TransactionTable::Reign::on(ForOpenList&, store::StoreAnswer& answer) {
   for (const auto& decision : listed->decisions)
     if (decision.commit() != nullptr) redrive(decision);
   if (listed->next)
-    ask_store(ForOpenList{}, store::List{store::Listing::kOpen, listed->next, kListedAtOnce});
-  else
-    redrive_some();
+    return ask_store(ForOpenList{}, store::List{store::Listing::kOpen, listed->next, kListedAtOnce});
+  open_is_listed_ = true;
+  redrive_some();
 }
 
 // A commit of an earlier reign, or of this one before its table was made: it is sent until everybody has it
