@@ -1,6 +1,7 @@
 #include "tests/sim/simulation.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -16,8 +17,9 @@ namespace {
 constexpr Duration kLiveness = std::chrono::minutes(10);
 // More than it takes to hear that a branch is too old, everywhere.
 constexpr Duration kLeftToOperator = std::chrono::seconds(90);
-// Ends and their records, lazily written, told with heartbeats.
-constexpr Duration kAfterwards = std::chrono::seconds(120);
+// Ends and their records, lazily written, told with heartbeats; and what is sent again at the longest back-off.
+constexpr std::array<Duration, 3> kAfterwards{std::chrono::seconds(4), std::chrono::seconds(20),
+                                              std::chrono::seconds(150)};
 constexpr Duration kLook = std::chrono::milliseconds(250);
 constexpr const char* kCoordinatorAddress = "10.0.0.1:7710";
 
@@ -215,7 +217,13 @@ Outcome Simulation::run() {
 
   // What nobody waits for comes to its end, too.
   const bool ended = is_quiet();
-  if (ended) world_.run_until(world_.now() + kAfterwards);
+  for (const auto wait : kAfterwards) {
+    if (ended) world_.run_until(world_.now() + wait);
+    Broken open;
+    observe();
+    check_logs(*this, open);
+    if (!ended || open.empty()) break;
+  }
   observe();
   Outcome outcome;
   outcome.broken = broken_invariants(*this, ended);
