@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/sim/model/every_kind.h"
 #include "tests/sim/model/model_server.h"
 #include "tests/sim/model/statement_words.h"
 
@@ -315,10 +316,7 @@ class Storm {
 };
 
 class ModelStorm : public testing::TestWithParam<DatabaseKind> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, ModelStorm,
-                         testing::Values(DatabaseKind::kPostgres, DatabaseKind::kMysql,
-                                         DatabaseKind::kMariadb),
-                         [](const auto& one) { return std::string(name_of(one.param)); });
+TROTH_FOR_EVERY_KIND(ModelStorm);
 
 TEST_P(ModelStorm, NothingContradictsWhatWasAnswered) {
   std::set<std::string> happened;
