@@ -164,7 +164,8 @@ class Storm {
     work.start.id = branch(sequence);
     work.start.epoch = {1};
     work.start.lock_timeout = random_.one_in(2) ? 50ms : 3s;
-    work.start.isolation = random_.one_in(3) ? Isolation::kRepeatableRead : Isolation::kUnset;
+    if (random_.one_in(3))
+      work.start.isolation = random_.one_in(2) ? Isolation::kRepeatableRead : Isolation::kSerializable;
     if (random_.one_in(3)) {
       RequestKey request{.client = "storm", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8057")};
       request.id.bytes[15] = static_cast<std::uint8_t>(random_.below(8));
