@@ -387,6 +387,7 @@ void Engine::crash(Instant now) {
   }
   transactions_.clear();
   locks_ = {};
+  conflicts_ = {};
   rows_ = {};
 }
 

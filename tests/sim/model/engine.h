@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/model/conflicts.h"
 #include "tests/sim/model/durable_state.h"
 #include "tests/sim/model/locks.h"
 #include "tests/sim/model/model_server.h"
@@ -306,6 +307,7 @@ class Engine {
 
   Rows rows_;
   Locks locks_;
+  Conflicts conflicts_;
   std::map<TransactionNumber, Transaction> transactions_;
   std::uint64_t last_transaction_ = 0;
   CommitNumber last_commit_;

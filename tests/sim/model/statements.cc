@@ -32,6 +32,7 @@ Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& s
     const RowKey key = account_key(read->id);
     result.columns = {{.name = "balance", .type = "bigint"}};
     const std::int64_t* balance = balance_in(see(session, key));
+    conflicts_.read(own, key);
     // A row that Postgres does not see is not locked, and not waited for.
     if (read->locks && (balance != nullptr || !is_postgres())) {
       Refusal refusal = co_await lock(session, key, Speaker::kClient);
@@ -56,6 +57,7 @@ Task<std::expected<StatementResult, ClassifiedError>> Engine::execute(Session& s
   if (const auto* add = std::get_if<AddToAccount>(&*word); add != nullptr) {
     const RowKey key = account_key(add->id);
     if (is_postgres() && see(session, key) == nullptr) co_return result;
+    conflicts_.read(own, key);
     Refusal refusal = co_await lock(session, key, Speaker::kClient);
     if (refusal.has_value()) co_return std::unexpected(*refusal);
     const bool is_late =

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/sim/model/every_kind.h"
 #include "tests/sim/model/model_server.h"
 #include "tests/sim/model/statement_words.h"
 
@@ -163,7 +164,8 @@ class Storm {
     work.start.id = branch(sequence);
     work.start.epoch = {1};
     work.start.lock_timeout = random_.one_in(2) ? 50ms : 3s;
-    work.start.isolation = random_.one_in(3) ? Isolation::kRepeatableRead : Isolation::kUnset;
+    if (random_.one_in(3))
+      work.start.isolation = random_.one_in(2) ? Isolation::kRepeatableRead : Isolation::kSerializable;
     if (random_.one_in(3)) {
       RequestKey request{.client = "storm", .id = *RequestId::parse("01890a5d-ac96-774b-bcce-b302099a8057")};
       request.id.bytes[15] = static_cast<std::uint8_t>(random_.below(8));
@@ -315,10 +317,7 @@ class Storm {
 };
 
 class ModelStorm : public testing::TestWithParam<DatabaseKind> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, ModelStorm,
-                         testing::Values(DatabaseKind::kPostgres, DatabaseKind::kMysql,
-                                         DatabaseKind::kMariadb),
-                         [](const auto& one) { return std::string(name_of(one.param)); });
+TROTH_FOR_EVERY_KIND(ModelStorm);
 
 TEST_P(ModelStorm, NothingContradictsWhatWasAnswered) {
   std::set<std::string> happened;

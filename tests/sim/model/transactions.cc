@@ -76,7 +76,11 @@ void Engine::begin_own(Session& session) {
 CommitNumber Engine::snapshot_of(const Session& session) {
   Transaction& transaction = transaction_of(session);
   if (!transaction.keeps_snapshot()) return last_commit_;
-  if (!transaction.snapshot.has_value()) transaction.snapshot = last_commit_;
+  if (!transaction.snapshot.has_value()) {
+    transaction.snapshot = last_commit_;
+    if (is_postgres() && transaction.isolation == Isolation::kSerializable)
+      conflicts_.begin(transaction.number, last_commit_);
+  }
   return *transaction.snapshot;
 }
 
@@ -97,6 +101,7 @@ void Engine::make_visible(Transaction& transaction) {
   last_commit_ = {last_commit_.value + 1};
   rows_.commit(number, last_commit_, std::min(oldest_snapshot(), CommitNumber{last_commit_.value - 1}));
   locks_.release_all(number);
+  conflicts_.commit(number, last_commit_);
   wake_waiters();
 }
 
@@ -107,6 +112,7 @@ void Engine::undo(Transaction& transaction) {
     gone_keys.push_back(key);
   rows_.roll_back(number);
   locks_.release_all(number);
+  conflicts_.roll_back(number);
   inherit_gaps(gone_keys);
   wake_waiters();
 }
@@ -192,6 +198,7 @@ Task<Refusal> Engine::lock(Session& session, const RowKey& key, Speaker speaker)
 
 void Engine::write(Session& session, const RowKey& key, std::optional<RowValue> value) {
   rows_.write(key, std::move(value), *session.transaction);
+  conflicts_.write(*session.transaction, key);
   transaction_of(session).wrote = true;
 }
 
@@ -253,6 +260,8 @@ Task<Refusal> Engine::prepare(Session& session, const BranchId& branch) {
   if (transaction.state == Transaction::State::kDoomed) co_return refused(Speaker::kAgent, Fault::kDoomed);
   if (is_postgres() && prepared_as(branch) != nullptr)
     co_return refused(Speaker::kAgent, Fault::kDuplicateXid, branch.transaction.text());
+  if (conflicts_.is_refused(transaction.number)) co_return refused(Speaker::kAgent, Fault::kSerialization);
+  conflicts_.settle(transaction.number);
   if (is_postgres() && taken_slots() >= options_.prepared_slots)
     co_return refused(Speaker::kAgent, Fault::kNoSlot, branch.transaction.text());
   transaction.takes_slot = true;
@@ -279,6 +288,8 @@ Task<Refusal> Engine::prepare(Session& session, const BranchId& branch) {
 Task<Refusal> Engine::commit(Session& session) {
   Transaction& transaction = transaction_of(session);
   if (transaction.state == Transaction::State::kDoomed) co_return refused(Speaker::kAgent, Fault::kDoomed);
+  if (conflicts_.is_refused(transaction.number)) co_return refused(Speaker::kAgent, Fault::kSerialization);
+  conflicts_.settle(transaction.number);
   if (transaction.wrote) {
     co_await flush(session);
     transaction.on_disk = Transaction::OnDisk::kCommitted;

@@ -173,7 +173,7 @@ std::unique_ptr<Resource> Resource::create_with_server(DatabaseKind kind, std::u
 }
 
 int Resource::seeds() {
-  return 10;
+  return 3;
 }
 
 }  // namespace troth::sim

@@ -130,5 +130,59 @@ TEST_P(Visibility, UpdateOfARowThatIsNotYetThere) {
   EXPECT_TRUE(writer->finish_prepared(inserts.start.id, PreparedEnding::kRollBack).has_value());
 }
 
+// Two SERIALIZABLE branches of which each has read what the other writes: Postgres refuses the one that comes to its prepare
+// second, InnoDB has locked what they have read, and ends one of them by a deadlock.
+TEST_P(Visibility, OfTwoBranchesThatReadWhatTheOtherWritesOnePrepares) {
+  const Connection one = resource().connect({.patience = 60s});
+  const Connection two = resource().connect({.patience = 60s});
+  BranchWork first = resource().work({});
+  BranchWork second = resource().work({});
+  first.start.isolation = second.start.isolation = Isolation::kSerializable;
+  const auto read = [&](std::int64_t id) {
+    return resource().open_statement(ReadAccount{.id = id}, 1, true);
+  };
+  const auto add = [&](std::int64_t id) {
+    return resource().open_statement(AddToAccount{.amount = 1, .id = id}, 2, false);
+  };
+  ASSERT_TRUE(ended_as<StatementDone>(one->run_statement(first, read(2))));
+  ASSERT_TRUE(ended_as<StatementDone>(two->run_statement(second, read(1))));
+  auto first_adds = resource().start(*one, RunStatement{first, add(1)});
+  if (!resource().is_postgres()) resource().wait_until_blocked(one->session_identity());
+  WorkResult second_result = two->run_statement(second, add(2));
+  auto first_result = Resource::get<WorkResult>(first_adds);
+  if (std::holds_alternative<StatementDone>(first_result.outcome))
+    first_result = one->prepare_open(first, true, false);
+  if (std::holds_alternative<StatementDone>(second_result.outcome))
+    second_result = two->prepare_open(second, true, false);
+  const bool first_prepared = std::holds_alternative<Prepared>(first_result.outcome);
+  EXPECT_NE(first_prepared, std::holds_alternative<Prepared>(second_result.outcome))
+      << describe(first_result) << "; " << describe(second_result);
+  EXPECT_EQ(code_of(first_prepared ? second_result : first_result), ErrorCode::kConflict);
+  EXPECT_TRUE(first_prepared || !resource().is_postgres());
+  DatabaseConnection& session = first_prepared ? *one : *two;
+  EXPECT_TRUE(session.finish_prepared((first_prepared ? first : second).start.id, PreparedEnding::kCommit)
+                  .has_value());
+}
+
+// A prepared one counts, too: it can no longer be refused.
+TEST_P(Visibility, BranchThatReadsWhatAPreparedOneWritesIsRefused) {
+  const Connection one = resource().connect();
+  const Connection two = resource().connect();
+  BranchWork first = resource().work({ReadAccount{.id = 2}, AddToAccount{.amount = 1, .id = 1}});
+  BranchWork second = resource().work({ReadAccount{.id = 1}, AddToAccount{.amount = 1, .id = 2}});
+  first.start.isolation = second.start.isolation = Isolation::kSerializable;
+  ASSERT_TRUE(ended_as<Prepared>(one->run_branch(first)));
+  const WorkResult result = two->run_branch(second);
+  EXPECT_EQ(code_of(result), ErrorCode::kConflict) << describe(result);
+  const std::string sqlstate = std::get<Refused>(result.outcome).error.sqlstate;
+  EXPECT_EQ(sqlstate, resource().is_postgres() ? "40001" : "HY000") << "a lock that is waited for in vain";
+  EXPECT_TRUE(one->finish_prepared(first.start.id, PreparedEnding::kCommit).has_value());
+  const Connection third = resource().connect();
+  BranchWork again = resource().work({ReadAccount{.id = 1}, AddToAccount{.amount = 1, .id = 2}},
+                                     BranchEnding::kCommitOnePhase);
+  again.start.isolation = Isolation::kSerializable;
+  EXPECT_TRUE(ended_as<CommittedOnePhase>(third->run_branch(again)));
+}
+
 }  // namespace
 }  // namespace troth::sim
