@@ -1,7 +1,6 @@
 // coordinator/reign.h
 //
-// The inside of the transaction table (transaction_table.h says what it promises). One class, its arms in
-// files by subject:
+// The inside of the transaction table (transaction_table.h says what it promises). One class, its arms in files by subject:
 //   reign.cc            the step, timers, what it reports
 //   reign_admission.cc  from a call to a begun transaction
 //   reign_interactive.cc  an active transaction's statements, commit and rollback
@@ -237,7 +236,6 @@ class TransactionTable::Reign {
 
   std::vector<store::EndedRecord> ends_;                    // gathered, not yet told to the store
   std::set<std::pair<Position, BranchNumber>> to_redrive_;  // at agents that have returned
-
   std::set<ResourceName> registering_;
   std::set<RequestKey> barring_;  // by a status call that runs
   bool raising_floors_ = false;
