@@ -55,15 +55,15 @@ struct Fiber::State : std::enable_shared_from_this<Fiber::State> {
 
   static thread_local State* inside;
 
-  static void entry(unsigned low, unsigned high) {
-    auto* state =
-        reinterpret_cast<State*>(static_cast<std::uintptr_t>(low) | static_cast<std::uintptr_t>(high) << 32);
+  static void entry() {
+    auto* state = inside;
     state->arrived();
     try {
       state->body();
     } catch (const Killed&) {
+      CHECK(state->killed);
     } catch (const ProgramDied&) {
-      // The node knows; whoever resumed this looks.
+      CHECK(state->node.is_dying());  // whoever resumed this looks
     }
     state->body = nullptr;
     state->over = true;
@@ -93,9 +93,7 @@ struct Fiber::State : std::enable_shared_from_this<Fiber::State> {
       own.uc_stack.ss_sp = stack.get();
       own.uc_stack.ss_size = kStackBytes;
       own.uc_link = nullptr;
-      const auto self = reinterpret_cast<std::uintptr_t>(this);
-      makecontext(&own, reinterpret_cast<void (*)()>(&State::entry), 2, static_cast<unsigned>(self),
-                  static_cast<unsigned>(self >> 32));
+      makecontext(&own, &State::entry, 0);
     }
     outer = std::exchange(inside, this);
 #if defined(__SANITIZE_ADDRESS__)

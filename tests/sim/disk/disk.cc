@@ -202,11 +202,10 @@ void Disk::before_crash() {
     const auto fate = static_cast<Fate>(random.below(3));
     dies_at_sync_ = fate == Fate::kWritten;
     if (fate == Fate::kSynced) node_.world().count_rare("a batch was durable and its writer never heard so");
-    if (fate == Fate::kWritten) node_.world().count_rare("a batch was written and not synced");
     try {
       finish(fate);
     } catch (const ProgramDied&) {
-      // At its first sync.
+      node_.world().count_rare("a batch was written and not synced");
     }
     dies_at_sync_ = false;
   }
