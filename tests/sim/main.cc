@@ -74,7 +74,9 @@ int main(int argc, char** argv) {
   if (rare) {
     for (const auto& name : report.never_met())
       fmt::print("never met: {}\n", name);
-    if (!report.never_met().empty()) return EXIT_FAILURE;
+    for (const auto& point : report.never_died_at())
+      fmt::print("nobody died at: {}\n", point);
+    if (!report.never_met().empty() || !report.never_died_at().empty()) return EXIT_FAILURE;
   }
   return report.failed() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

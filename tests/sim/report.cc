@@ -1,7 +1,11 @@
 #include "tests/sim/report.h"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
+#include "tests/sim/nodes/crash_point_names.h"
 #include "tests/sim/rare_situations.h"
 
 namespace troth::sim {
@@ -28,6 +32,18 @@ std::vector<std::string> Report::never_met() const {
   for (const auto name : kRareSituations)
     if (!rare_.contains(std::string(name))) names.emplace_back(name);
   return names;
+}
+
+std::vector<std::string> Report::never_died_at() const {
+  // These lie in the order of a driver's calls, which model databases do not have.
+  constexpr std::array<std::string_view, 4> kInDrivers{"agent.after_marker", "agent.after_statement",
+                                                       "agent.after_statements", "agent.before_taken_back"};
+  std::vector<std::string> points;
+  for (const auto list : {coordinator_crash_points(), agent_crash_points()})
+    for (const auto point : list)
+      if (std::ranges::find(kInDrivers, point) == kInDrivers.end() && !faults_.contains(crash_fault(point)))
+        points.emplace_back(point);
+  return points;
 }
 
 std::string Report::text() const {

@@ -24,6 +24,8 @@ class Report {
   [[nodiscard]] std::size_t met() const;
   // Of the situations that a long run must have met (rare_situations.h).
   [[nodiscard]] std::vector<std::string> never_met() const;
+  // Crash points at which no server died, of those that the simulator comes to.
+  [[nodiscard]] std::vector<std::string> never_died_at() const;
   [[nodiscard]] std::string text() const;
 
  private:

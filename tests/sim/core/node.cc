@@ -20,6 +20,10 @@ class Running {
 
 }  // namespace
 
+std::string crash_fault(std::string_view point) {
+  return "crash at " + std::string(point);
+}
+
 Node& Node::current() {
   CHECK(running != nullptr, "code of a program runs outside of every program");
   return *running;
@@ -126,7 +130,7 @@ void Node::arm(std::string_view point, std::uint32_t hit, CrashKind kind) {
 void Node::reach(std::string_view point) {
   if (!armed_ || (!armed_->point.empty() && armed_->point != point) || --armed_->hits_left > 0) return;
   world_.trace().event(world_.now(), name_, "dies at", 0, [&] { return std::string(point); });
-  world_.count_fault("crash at " + std::string(point));
+  world_.count_fault(crash_fault(point));
   die(armed_->kind);
 }
 

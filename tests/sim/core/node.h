@@ -37,6 +37,9 @@ class Program {
   virtual ~Program() = default;
 };
 
+// What a death at a crash point is counted as.
+[[nodiscard]] std::string crash_fault(std::string_view point);
+
 class Node {
  public:
   using Action = World::Action;
