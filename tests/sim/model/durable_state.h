@@ -21,6 +21,13 @@ struct PreparedOnDisk {
   std::set<RowKey> locked;  // exclusively, written or not
 };
 
+// What everybody sees committed, and the disk knows as prepared only: MariaDB's commit in one phase beside a binary log,
+// until the next write reaches the disk.
+struct Lagging {
+  PreparedOnDisk on_disk;
+  std::map<RowKey, std::optional<RowValue>> before;
+};
+
 // MySQL's: for each server that ever wrote, how many transactions of it this one has.
 using GtidSet = std::map<std::string, std::uint64_t>;
 [[nodiscard]] std::string text_of(const GtidSet& gtids);

@@ -388,6 +388,7 @@ void Engine::crash(Instant now) {
   transactions_.clear();
   locks_ = {};
   conflicts_ = {};
+  lagging_.clear();
   rows_ = {};
 }
 
@@ -422,6 +423,13 @@ DurableState Engine::durable_state() const {
         }
         break;
     }
+  }
+  for (const Lagging& lagging : lagging_) {
+    for (const auto& [key, value] : lagging.before) {
+      state.rows.erase(key);
+      if (value.has_value()) state.rows.emplace(key, *value);
+    }
+    state.prepared.push_back(lagging.on_disk);
   }
   return state;
 }

@@ -210,7 +210,8 @@ class Engine {
   void inherit_gaps(const std::vector<RowKey>& gone_keys);
   void forget(TransactionNumber number);
   void wake_waiters();
-  void count_gtid();
+  // A write reaches the disk, and with it all that was written before.
+  void reach_disk(Transaction& transaction, Transaction::OnDisk as);
   [[nodiscard]] CommitNumber oldest_snapshot() const;
   [[nodiscard]] std::vector<SessionHandle> deadlock_of(const Session& session) const;
   Task<std::expected<agent::StatementResult, agent::ClassifiedError>> execute(
@@ -314,6 +315,7 @@ class Engine {
   std::string server_;
   std::uint64_t timeline_ = 1;
   GtidSet gtids_;
+  std::vector<Lagging> lagging_;
   DurableState disk_;  // while it is down
 };
 

@@ -54,6 +54,7 @@ struct ModelOptions {
   std::string server = "model";                   // its identity, as in ServerRow
   std::map<std::int64_t, std::int64_t> accounts;  // id -> balance, from the beginning
   std::size_t prepared_slots = 200;               // Postgres
+  bool binary_log = false;                        // MariaDB
   ModelTimes times;
 };
 

@@ -267,8 +267,7 @@ Task<Refusal> Engine::prepare(Session& session, const BranchId& branch) {
   transaction.takes_slot = true;
   co_await flush(session);
   transaction.branch = branch;
-  transaction.on_disk = Transaction::OnDisk::kPrepared;
-  count_gtid();
+  reach_disk(transaction, Transaction::OnDisk::kPrepared);
   co_await flush(session);
   transaction.state = Transaction::State::kPrepared;
   transaction.snapshot.reset();
@@ -292,9 +291,18 @@ Task<Refusal> Engine::commit(Session& session) {
   conflicts_.settle(transaction.number);
   if (transaction.wrote) {
     co_await flush(session);
-    transaction.on_disk = Transaction::OnDisk::kCommitted;
-    count_gtid();
+    const bool lags = ties() && options_.binary_log && transaction.branch.has_value() && random_.one_in(2);
+    reach_disk(transaction, lags ? Transaction::OnDisk::kPrepared : Transaction::OnDisk::kCommitted);
     co_await flush(session);
+    if (lags) {
+      Lagging lagging{.on_disk = {*transaction.branch, rows_.writes_of(transaction.number), {}},
+                      .before = {}};
+      for (const auto& [key, value] : lagging.on_disk.writes) {
+        const RowValue* before = rows_.newest(key, {});
+        lagging.before[key] = before == nullptr ? std::nullopt : std::optional(*before);
+      }
+      lagging_.push_back(std::move(lagging));
+    }
   }
   make_visible(transaction);
   forget(transaction.number);
@@ -330,8 +338,7 @@ Task<Refusal> Engine::finish(Session& session, const BranchId& branch, PreparedE
   const bool commits = ending == PreparedEnding::kCommit;
   found->finisher = session.handle;
   co_await flush(session);
-  found->on_disk = commits ? Transaction::OnDisk::kCommitted : Transaction::OnDisk::kRolledBack;
-  count_gtid();
+  reach_disk(*found, commits ? Transaction::OnDisk::kCommitted : Transaction::OnDisk::kRolledBack);
   co_await flush(session);
   if (commits) {
     make_visible(*found);
@@ -342,7 +349,9 @@ Task<Refusal> Engine::finish(Session& session, const BranchId& branch, PreparedE
   co_return std::nullopt;
 }
 
-void Engine::count_gtid() {
+void Engine::reach_disk(Transaction& transaction, Transaction::OnDisk as) {
+  transaction.on_disk = as;
+  lagging_.clear();
   if (options_.kind == DatabaseKind::kMysql) ++gtids_[server_];
 }
 

@@ -22,8 +22,8 @@ const std::string kRole = "agent";
 
 class ModelResource final : public Resource {
  public:
-  ModelResource(DatabaseKind kind, std::uint64_t seed) : kind_(kind) {
-    ModelOptions options{.kind = kind, .accounts = {{1, 100}, {2, 100}, {3, 100}}};
+  ModelResource(DatabaseKind kind, std::uint64_t seed, bool binary_log) : kind_(kind) {
+    ModelOptions options{.kind = kind, .accounts = {{1, 100}, {2, 100}, {3, 100}}, .binary_log = binary_log};
     timed_ = std::make_shared<TimedServer>(ModelServer(std::move(options), Random(seed), kBegin), kBegin);
     control_ = open({});
     const Answer<bool> claimed = control_->claim_owner({}, owner());
@@ -165,11 +165,12 @@ class ModelResource final : public Resource {
 }  // namespace
 
 std::unique_ptr<Resource> Resource::create(DatabaseKind kind, std::uint64_t seed) {
-  return std::make_unique<ModelResource>(kind, seed);
+  return std::make_unique<ModelResource>(kind, seed, false);
 }
 
-std::unique_ptr<Resource> Resource::create_with_server(DatabaseKind kind, std::uint64_t seed) {
-  return create(kind, seed);
+std::unique_ptr<Resource> Resource::create_with_server(DatabaseKind kind, std::uint64_t seed,
+                                                       bool binary_log) {
+  return std::make_unique<ModelResource>(kind, seed, binary_log);
 }
 
 int Resource::seeds() {

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Starts a database server for one test and does to it what the test says.
 
-  own_server.py DIR KIND
+  own_server.py DIR KIND plain|with-binary-log
 
 Reads from the pipe DIR/orders a word a line (`crash`, `back_up`, ...: the functions below), and answers each with `done`
 and its number. At the pipe's end the server goes, and its data.
@@ -77,11 +77,11 @@ class OwnServer:
             self._server.sql("SET GLOBAL binlog_commit_wait_count = 10, binlog_commit_wait_usec = 1000000")
 
 
-def main(directory: Path, kind: str) -> None:
+def main(directory: Path, kind: str, log: str) -> None:
     os.mkfifo(directory / "orders")
     with Fleet(directory / "servers", owner=os.getpid()) as fleet:
         (server,) = fleet.start({kind: 1})
-        if kind == "mariadb":
+        if kind == "mariadb" and log == "with-binary-log":
             # Its commits go through the binary log where there is one.
             server.reconfigure({**server.settings, "log_bin": "binlog"})
         own = OwnServer(server, directory)
@@ -93,4 +93,4 @@ def main(directory: Path, kind: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])

@@ -29,7 +29,9 @@ class Resource {
   // Null: no server of this kind can be used.
   static std::unique_ptr<Resource> create(agent::DatabaseKind kind, std::uint64_t seed);
   // On a server that nobody else uses, for what is done to a whole server.
-  static std::unique_ptr<Resource> create_with_server(agent::DatabaseKind kind, std::uint64_t seed);
+  // `binary_log`: MariaDB's, which MySQL always has.
+  static std::unique_ptr<Resource> create_with_server(agent::DatabaseKind kind, std::uint64_t seed,
+                                                      bool binary_log);
   // How many are worth a try: a real server takes its own time.
   [[nodiscard]] static int seeds();
   virtual ~Resource() = default;
@@ -128,11 +130,13 @@ class BehaviourTest : public testing::TestWithParam<Case> {
 class ServerBehaviourTest : public testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
-    resource_ = Resource::create_with_server(GetParam().kind, static_cast<std::uint64_t>(GetParam().seed));
+    resource_ = Resource::create_with_server(GetParam().kind, static_cast<std::uint64_t>(GetParam().seed),
+                                             binary_log_);
     if (resource_ == nullptr) GTEST_SKIP() << "no servers: see tests/README.md, TROTH_TEST_DATABASES";
   }
   [[nodiscard]] Resource& resource() { return *resource_; }
 
+  bool binary_log_ = false;
   std::unique_ptr<Resource> resource_;
 };
 

@@ -61,8 +61,9 @@ struct Caller {
 // A database server that is started for one test; see own_server.py.
 class OwnServer {
  public:
-  explicit OwnServer(DatabaseKind kind)
-      : process_({"tests/sim/model/behaviour/own_server.py", directory_.path(), std::string(name_of(kind))}) {
+  OwnServer(DatabaseKind kind, bool binary_log)
+      : process_({"tests/sim/model/behaviour/own_server.py", directory_.path(), std::string(name_of(kind)),
+                  binary_log ? "with-binary-log" : "plain"}) {
     wait();
     orders_.open(directory_.file("orders"));
   }
@@ -198,9 +199,10 @@ std::unique_ptr<Resource> Resource::create(DatabaseKind kind, std::uint64_t /*se
   return std::make_unique<ServerResource>(std::move(inside), nullptr);
 }
 
-std::unique_ptr<Resource> Resource::create_with_server(DatabaseKind kind, std::uint64_t /*seed*/) {
+std::unique_ptr<Resource> Resource::create_with_server(DatabaseKind kind, std::uint64_t /*seed*/,
+                                                       bool binary_log) {
   if (std::getenv("TROTH_TEST_DATABASES") == nullptr) return nullptr;
-  auto own = std::make_unique<OwnServer>(kind);
+  auto own = std::make_unique<OwnServer>(kind, binary_log);
   std::unique_ptr<TestResource> inside = TestResource::create(kind, own->file());
   return std::make_unique<ServerResource>(std::move(inside), std::move(own));
 }
