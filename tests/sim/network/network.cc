@@ -81,7 +81,11 @@ class Line : public std::enable_shared_from_this<Line> {
       if (to.node->is_up() && end(!dialled).open) drop(!dialled);
       return;
     }
-    if (!to.open) return;
+    if (!to.open) {
+      // Closed here, and the other end never heard of it: it does now.
+      if (end(!dialled).open) drop(!dialled);
+      return;
+    }
     Node::Action action = [self = shared_from_this(), dialled, frame] {
       const auto on_frame = self->end(dialled).events.on_frame;
       if (self->end(dialled).open && on_frame) on_frame(frame);
