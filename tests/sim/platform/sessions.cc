@@ -147,7 +147,7 @@ bool Session::clean_up(const SessionTask& task) {
 // ---- the loop carries nothing: every task is a fiber's
 
 std::shared_ptr<CarriedSession> CarriedSession::make(asio::io_context&, Session&, Session::Owner&,
-                                                     DeadlineWatch&, std::function<void()>) {
+                                                     DeadlineWatch&, LaterLooks&, std::function<void()>) {
   return nullptr;
 }
 

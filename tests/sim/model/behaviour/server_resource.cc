@@ -125,7 +125,6 @@ class ServerResource final : public Resource {
 
   std::future<Reply> start(DatabaseConnection& connection, Request request) override {
     return std::async(std::launch::async, [&connection, request = std::move(request)] {
-      const DriverThread driver;
       return std::visit(Caller{connection}, request);
     });
   }
@@ -184,7 +183,6 @@ class ServerResource final : public Resource {
     inside_->connect_administrator();
   }
 
-  const DriverThread driver_;
   std::unique_ptr<OwnServer> own_;
   std::unique_ptr<TestResource> inside_;
   DeadlineWatch watch_{{.repeat_after = 50ms}};
