@@ -1,5 +1,5 @@
 # What a newcomer guesses. `make verify` before a commit, `make test` before a release.
-.PHONY: build test verify fix fuzz bench
+.PHONY: build test verify fix fuzz bench sim
 
 JOBS ?= $(shell nproc)
 
@@ -22,3 +22,10 @@ fuzz:
 
 bench:
 	bench/run.sh transfer
+
+# SEED=n: one seed and its trace. SEEDS=n: a report over so many.
+SEEDS ?= 1000
+sim:
+	cmake --preset dev
+	cmake --build --preset dev -j $(JOBS) --target troth_sim_program
+	build/dev/bin/troth-sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

@@ -37,9 +37,7 @@ std::string read_file(const std::string& path) {
   return content;
 }
 
-std::optional<ConnectOptions> administrator_of(DatabaseKind kind) {
-  const char* path = std::getenv("TROTH_TEST_DATABASES");
-  if (path == nullptr) return std::nullopt;
+std::optional<ConnectOptions> administrator_of(DatabaseKind kind, const std::string& path) {
   const auto file = nlohmann::json::parse(read_file(path));
   for (const auto& server : file.at("servers")) {
     if (server.at("kind") != std::string(name_of(kind))) continue;
@@ -121,7 +119,12 @@ struct MysqlAdministrator final : Base {
 }  // namespace
 
 std::unique_ptr<TestResource> TestResource::create(DatabaseKind kind) {
-  std::optional<ConnectOptions> administrator = administrator_of(kind);
+  const char* servers = std::getenv("TROTH_TEST_DATABASES");
+  return servers == nullptr ? nullptr : create(kind, servers);
+}
+
+std::unique_ptr<TestResource> TestResource::create(DatabaseKind kind, const std::string& servers) {
+  std::optional<ConnectOptions> administrator = administrator_of(kind, servers);
   if (!administrator.has_value()) return nullptr;
   std::random_device entropy;
   const std::string name = fmt::format("t{}_{:08x}", getpid(), entropy());
@@ -133,16 +136,21 @@ std::unique_ptr<TestResource> TestResource::create(DatabaseKind kind) {
 TestResource::TestResource(DatabaseKind kind, ConnectOptions administrator, std::string name)
     : kind_(kind), name_(std::move(name)), administrator_options_(std::move(administrator)) {}
 
+void TestResource::administrate(const std::string& database) {
+  ConnectOptions options = administrator_options_;
+  options.database = database;
+  if (is_postgres()) {
+    administrator_ = std::make_unique<PostgresAdministrator<Administrator>>(options);
+  } else {
+    administrator_ = std::make_unique<MysqlAdministrator<Administrator>>(options);
+  }
+}
+
+void TestResource::connect_administrator() {
+  administrate(name_);
+}
+
 void TestResource::install() {
-  const auto administrate = [&](const std::string& database) {
-    ConnectOptions options = administrator_options_;
-    options.database = database;
-    if (is_postgres()) {
-      administrator_ = std::make_unique<PostgresAdministrator<Administrator>>(options);
-    } else {
-      administrator_ = std::make_unique<MysqlAdministrator<Administrator>>(options);
-    }
-  };
   administrate(administrator_options_.database);
   run(fmt::format("CREATE DATABASE {}", name_));
   if (is_postgres()) {

@@ -21,14 +21,19 @@ class TestResource {
  public:
   // Null: TROTH_TEST_DATABASES names no server of this kind.
   static std::unique_ptr<TestResource> create(DatabaseKind kind);
+  // On the server of this kind in this file, which deploy/databases.py wrote.
+  static std::unique_ptr<TestResource> create(DatabaseKind kind, const std::string& servers);
   ~TestResource();
 
   [[nodiscard]] DatabaseKind kind() const { return kind_; }
   [[nodiscard]] const ConnectOptions& options() const { return options_; }
   [[nodiscard]] const OwnerRow& owner() const { return owner_; }
+  [[nodiscard]] const std::string& role() const { return name_; }
   // The server's Unix socket; for Postgres the directory that holds it.
   [[nodiscard]] const std::string& socket() const { return administrator_options_.socket; }
 
+  // The server was started anew.
+  void connect_administrator();
   // As the administrator, outside of every branch.
   void run(const std::string& sql);
   TextRows rows(const std::string& sql);
@@ -70,6 +75,7 @@ class TestResource {
   [[nodiscard]] std::string sleepers() const;
 
   TestResource(DatabaseKind kind, ConnectOptions administrator, std::string name);
+  void administrate(const std::string& database);
   void install();
 
   const DatabaseKind kind_;

@@ -1,0 +1,352 @@
+#include "tests/sim/bank/client.h"
+
+#include <map>
+#include <memory>
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <fmt/format.h>
+#include <thrift/protocol/TProtocol.h>
+
+#include "base/runtime/clock.h"
+#include "tests/sim/model/statement_words.h"
+#include "thrift/gen/transactions_methods.h"
+#include "thrift/runtime/channel.h"
+#include "thrift/runtime/wire_error.h"
+
+namespace troth::sim {
+
+// A refusal that keeps the transaction's id, which the tool and the examples have no use for.
+struct NamedRefusal {
+  wire::TrothError refusal;
+};
+
+inline Error to_error(const NamedRefusal& named) {
+  auto error = wire::to_error(named.refusal);
+  error.message = named.refusal.transaction_id + ": " + error.message;
+  return error;
+}
+
+struct Execute {
+  static constexpr std::string_view kName = wire::Transactions_execute::kName;
+  using Arguments = wire::Transactions_execute::Arguments;
+  struct Outcome {
+    wire::ExecuteResult* success = nullptr;
+    NamedRefusal error;
+    struct {
+      bool success = false;
+      bool error = false;
+    } __isset;
+
+    void read(apache::thrift::protocol::TProtocol* in) {
+      wire::Transactions_execute::Outcome outcome;
+      outcome.success = success;
+      outcome.read(in);
+      __isset = {outcome.__isset.success, outcome.__isset.error};
+      error.refusal = std::move(outcome.error);
+    }
+  };
+};
+
+namespace {
+
+class BankClient final : public Program {
+ public:
+  BankClient(Node& node, const ClientPlan& plan, Ledger& ledger)
+      : node_(node),
+        world_(node.world()),
+        plan_(plan),
+        ledger_(ledger),
+        loop_(node),
+        channel_(loop_, *rpc::Address::parse(plan.coordinator), {}),
+        timer_(loop_) {
+    // What an earlier start of it left open.
+    for (const auto& [key, transfer] : ledger_.transfers()) {
+      if (key.client != plan_.name) continue;
+      ++begun_;
+      if (!transfer.over) open_.push_back(key);
+    }
+    node_.post([this] { next(); });
+  }
+
+ private:
+  Random& random() { return world_.random(Purpose::kClients); }
+  bool chance(std::uint32_t per_10000) { return world_.chance(Purpose::kClients, per_10000); }
+
+  void note(std::string_view what, const std::string& text) {
+    world_.trace().event(world_.now(), node_.name(), what, 0, [&] { return text; });
+  }
+
+  void later(Duration delay, void (BankClient::*action)()) {
+    timer_.expires_after(delay);
+    timer_.async_wait([this, action](const asio::error_code& stopped) {
+      if (!stopped) (this->*action)();
+    });
+  }
+
+  void next() {
+    if (!open_.empty()) {
+      key_ = open_.back();
+      open_.pop_back();
+      return ask();
+    }
+    if (begun_ >= plan_.transfers) return;
+    later(world_.draw(Purpose::kClients, Duration(0), plan_.pause), &BankClient::begin);
+  }
+
+  void begin() {
+    ++begun_;
+    std::vector<Posting> postings;
+    const auto from = random().below(plan_.resources.size());
+    const auto to = chance(plan_.one_phase) ? from : (from + 1) % plan_.resources.size();
+    const auto amount = random().between(1, 60);
+    postings.push_back({from, account_of(from), -amount});
+    postings.push_back({to, account_of(to), amount});
+    if (from == to && postings[0].account == postings[1].account)
+      postings[1].account = postings[1].account % plan_.resources[to].accounts + 1;
+    key_ = {plan_.name, new_request_id()};
+    ledger_.open(key_, std::move(postings));
+    attempts_ = 0;
+    interactive_ = chance(plan_.interactive);
+    attempt();
+  }
+
+  void attempt() {
+    if (!interactive_) return execute();
+    wire::BeginRequest request;
+    wire::BeginOptions options;
+    options.__set_timeout_ms(plan_.timeout.count() / 1000);
+    request.__set_options(options);
+    request.client_name = plan_.name;
+    request.__set_request_id(key_.id.text());
+    ++attempts_;
+    note("begins", key_.id.text());
+    call<wire::Transactions_begin_transaction>(request, [this](const Result<wire::BeginResult>& begun) {
+      if (!begun) return failed(begun.error());
+      if (begun->already_committed) return committed(begun->transaction_id, true);
+      transaction_ = begun->transaction_id;
+      numbers_.clear();
+      query(0);
+    });
+  }
+
+  // The statements one by one, then the commit.
+  void query(std::size_t posting) {
+    const auto& postings = ledger_.at(key_).postings;
+    if (posting == postings.size()) return commit();
+    wire::QueryRequest request;
+    request.transaction_id = transaction_;
+    request.client_name = plan_.name;
+    request.resource = plan_.resources[postings[posting].database].name;
+    request.number = ++numbers_[request.resource];
+    request.statement = statement_of(postings[posting]);
+    note("queries", transaction_);
+    call<wire::Transactions_query>(request, [this, posting](const Result<wire::QueryResult>& answer) {
+      if (answer) return query(posting + 1);
+      // It has not called commit: nothing of it will ever stand.
+      note("hears", answer.error().message);
+      roll_back();
+    });
+  }
+
+  void roll_back() {
+    wire::RollbackRequest request;
+    request.transaction_id = transaction_;
+    request.client_name = plan_.name;
+    call<wire::Transactions_rollback>(request, [this](const Result<wire::RollbackResult>& result) {
+      if (!result) return later(pause(), &BankClient::bar);
+      world_.count_rare("an interactive transaction was rolled back");
+      ledger_.at(key_).told_not_committed.insert(transaction_);
+      over();
+    });
+  }
+
+  void commit() {
+    wire::CommitRequest request;
+    request.transaction_id = transaction_;
+    request.client_name = plan_.name;
+    if (chance(plan_.decided)) request.__set_acknowledgement(wire::Acknowledgement::DECIDED);
+    note("commits", transaction_);
+    call<wire::Transactions_commit>(request, [this](const Result<wire::CommitResult>& result) {
+      if (result) {
+        world_.count_rare("an interactive transaction was committed");
+        return committed(result->transaction_id, result->already_committed);
+      }
+      if (result.error().effect == Effect::kNone) {
+        note("hears", result.error().message);
+        ledger_.at(key_).told_not_committed.insert(transaction_);
+        return over();
+      }
+      failed(result.error());
+    });
+  }
+
+  template <typename Method, typename Request, typename Done>
+  void call(const Request& request, Done done) {
+    channel_.call<Method>(request, plan_.timeout + std::chrono::milliseconds(500), std::move(done));
+  }
+
+  std::int64_t account_of(std::size_t database) {
+    return random().between(1, plan_.resources[database].accounts);
+  }
+
+  RequestId new_request_id() {
+    RequestId id;
+    const auto ms = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(wall_now().time_since_epoch()).count());
+    for (std::size_t i = 0; i < 6; ++i)
+      id.bytes[i] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
+    for (std::size_t i = 6; i < id.bytes.size(); ++i)
+      id.bytes[i] = static_cast<std::uint8_t>(random().below(256));
+    id.bytes[6] = static_cast<std::uint8_t>((id.bytes[6] & 0x0fU) | 0x70U);
+    id.bytes[8] = static_cast<std::uint8_t>((id.bytes[8] & 0x3fU) | 0x80U);
+    return id;
+  }
+
+  wire::Statement statement_of(const Posting& posting) const {
+    const auto kind = plan_.resources[posting.database].kind;
+    const auto written = write_out(kind, AddToAccount{posting.amount, posting.account});
+    wire::Statement statement;
+    statement.sql = written.sql;
+    for (const auto number : {posting.amount, posting.account}) {
+      wire::Value value;
+      value.__set_int64(number);
+      statement.parameters.push_back(std::move(value));
+    }
+    wire::ExpectRows expected;
+    expected.__set_exactly(1);
+    statement.__set_expect_rows(expected);
+    return statement;
+  }
+
+  void execute() {
+    const auto& transfer = ledger_.at(key_);
+    ++attempts_;
+    wire::ExecuteRequest request;
+    for (const auto& posting : transfer.postings) {
+      const auto& name = plan_.resources[posting.database].name;
+      if (request.branches.empty() || request.branches.back().resource != name) {
+        wire::BranchWork work;
+        work.resource = name;
+        request.branches.push_back(std::move(work));
+      }
+      request.branches.back().statements.push_back(statement_of(posting));
+    }
+    wire::ExecuteOptions options;
+    options.__set_timeout_ms(plan_.timeout.count() / 1000);
+    if (chance(plan_.decided)) options.__set_acknowledgement(wire::Acknowledgement::DECIDED);
+    request.__set_options(options);
+    request.client_name = plan_.name;
+    request.__set_request_id(key_.id.text());
+    note("executes", key_.id.text());
+    call<Execute>(request, [this](const Result<wire::ExecuteResult>& result) {
+      if (!result) return failed(result.error());
+      if (!result->pending_resources.empty()) world_.count_rare("decided, and not yet applied everywhere");
+      committed(result->transaction_id, result->already_committed);
+    });
+  }
+
+  void committed(const std::string& transaction, bool before) {
+    note(before ? "hears it committed before" : "hears committed", transaction);
+    if (before) world_.count_rare("a retry met its commit");
+    ledger_.at(key_).told_committed.insert(transaction);
+    over();
+  }
+
+  void failed(const Error& error) {
+    note("hears", fmt::format("{} effect {}: {}", name_of(error.code), name_of(error.effect), error.message));
+    if (error.code == ErrorCode::kRequestIdTooOld) {
+      world_.count_rare("a request was forgotten on purpose");
+      return over();
+    }
+    if (error.effect == Effect::kNone) {
+      if (const auto id = error.message.substr(0, error.message.find(": ")); TransactionId::parse(id))
+        ledger_.at(key_).told_not_committed.insert(id);
+      // Only this attempt; an earlier one may be what is unknown.
+      if (attempts_ == 1 && !chance(3'000)) return over();
+      if (attempts_ > 1 && error.code != ErrorCode::kUnavailable && error.code != ErrorCode::kOverloaded)
+        return over();
+    }
+    if (chance(plan_.bars)) return later(pause(), &BankClient::bar);
+    if (chance(4'000)) return later(pause(), &BankClient::ask);
+    later(pause(), &BankClient::attempt);
+  }
+
+  Duration pause() { return world_.draw(Purpose::kClients, Duration(1'000), std::chrono::seconds(1)); }
+
+  void ask() { status(false); }
+  void bar() { status(true); }
+
+  void status(bool bars) {
+    wire::StatusRequest request;
+    request.__set_request_id(key_.id.text());
+    request.client_name = plan_.name;
+    request.bar = bars;
+    if (bars) {
+      for (const auto database : ledger_.at(key_).databases())
+        request.bar_resources.push_back(plan_.resources[database].name);
+    }
+    request.__set_timeout_ms(plan_.timeout.count() / 1000);
+    note(bars ? "bars" : "asks about", key_.id.text());
+    call<wire::Transactions_status>(
+        request, [this, bars](const Result<wire::StatusReply>& reply) { answered(reply, bars); });
+  }
+
+  void answered(const Result<wire::StatusReply>& reply, bool bars) {
+    auto& transfer = ledger_.at(key_);
+    if (!reply) {
+      note("hears", reply.error().message);
+      if (reply.error().code == ErrorCode::kRequestIdTooOld) return over();
+      return later(pause(), bars ? &BankClient::bar : &BankClient::ask);
+    }
+    note("hears state", fmt::format("{} {}", static_cast<int>(reply->state), reply->transaction_id));
+    switch (reply->state) {
+      case wire::TransactionState::COMMITTED:
+        transfer.told_committed.insert(reply->transaction_id);
+        world_.count_rare("status told a commit that its caller had not heard of");
+        return over();
+      case wire::TransactionState::NOT_COMMITTED:
+        if (reply->__isset.transaction_id) transfer.told_not_committed.insert(reply->transaction_id);
+        if (!bars) break;
+        transfer.told_barred = true;
+        world_.count_rare("a request was barred");
+        return over();
+      case wire::TransactionState::TOO_OLD:
+        world_.count_rare("a request was forgotten on purpose");
+        return over();
+      default: break;
+    }
+    if (bars) return later(pause(), &BankClient::bar);
+    later(pause(), chance(plan_.bars) ? &BankClient::bar : &BankClient::attempt);
+  }
+
+  void over() {
+    ledger_.at(key_).over = true;
+    next();
+  }
+
+  Node& node_;
+  World& world_;
+  const ClientPlan& plan_;
+  Ledger& ledger_;
+  asio::io_context loop_;
+  rpc::Channel channel_;
+  asio::steady_timer timer_;
+  std::vector<RequestKey> open_;
+  std::uint32_t begun_ = 0;
+  std::uint32_t attempts_ = 0;
+  RequestKey key_;
+  bool interactive_ = false;
+  std::string transaction_;                      // of an interactive one
+  std::map<std::string, std::int32_t> numbers_;  // of its statements, by resource
+};
+
+}  // namespace
+
+Node::Boot client_program(ClientPlan plan, Ledger& ledger) {
+  return [plan = std::move(plan), &ledger](Node& node) {
+    return std::make_unique<BankClient>(node, plan, ledger);
+  };
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,49 @@
+// tests/sim/bank/ledger.h
+//
+// What was asked and what was told, over the whole run: what no crash of anybody may contradict.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace troth::sim {
+
+// So much to one account of one database.
+struct Posting {
+  std::size_t database = 0;
+  std::int64_t account = 0;
+  std::int64_t amount = 0;
+};
+
+struct Transfer {
+  RequestKey key;
+  std::vector<Posting> postings;  // one branch each, or two in one branch of one database
+  [[nodiscard]] std::set<std::size_t> databases() const;
+
+  // What a client was told of it, ever.
+  std::set<std::string> told_committed;      // transaction ids
+  std::set<std::string> told_not_committed;  // transaction ids: they never will
+  bool told_barred = false;                  // no attempt ever will
+  bool over = false;                         // its client needs to know nothing more
+};
+
+class Ledger {
+ public:
+  Transfer& open(RequestKey key, std::vector<Posting> postings);
+  [[nodiscard]] Transfer& at(const RequestKey& key) { return transfers_.at(key); }
+  [[nodiscard]] const std::map<RequestKey, Transfer>& transfers() const { return transfers_; }
+  [[nodiscard]] bool all_over() const;
+  // Each database's account: so much in the beginning.
+  std::map<std::pair<std::size_t, std::int64_t>, std::int64_t> beginning;
+
+ private:
+  std::map<RequestKey, Transfer> transfers_;
+};
+
+}  // namespace troth::sim

@@ -1,0 +1,145 @@
+#include "tests/sim/faults.h"
+
+#include <fmt/format.h>
+
+#include "tests/sim/nodes/crash_point_names.h"
+#include "tests/sim/simulation.h"
+
+namespace troth::sim {
+
+void FaultStorm::begin() {
+  if (!simulation_.swarm().faults.empty()) strike_later();
+}
+
+void FaultStorm::strike_later() {
+  auto& world = simulation_.world();
+  const auto pause = world.draw(Purpose::kFaults, Duration(10'000), simulation_.swarm().fault_pause);
+  world.after(pause, [this, alive = std::weak_ptr(alive_)] {
+    if (!alive.expired()) strike();
+  });
+}
+
+void FaultStorm::strike() {
+  auto& world = simulation_.world();
+  const auto& faults = simulation_.swarm().faults;
+  const auto kind = faults[world.random(Purpose::kFaults).below(faults.size())];
+  world.trace().event(world.now(), "fault", name_of(kind), static_cast<std::uint64_t>(kind));
+  world.count_fault(name_of(kind));
+  strike_with(kind);
+  strike_later();
+}
+
+Machine& FaultStorm::agent() {
+  auto& agents = simulation_.agents();
+  return *agents[simulation_.world().random(Purpose::kFaults).below(agents.size())];
+}
+
+Machine& FaultStorm::server() {
+  return simulation_.world().random(Purpose::kFaults).one_in(2) ? simulation_.coordinator() : agent();
+}
+
+void FaultStorm::kill(Machine& machine, bool power_cut) {
+  machine.crash(power_cut ? CrashKind::kPowerCut : CrashKind::kKilled);
+}
+
+void FaultStorm::strike_with(FaultKind kind) {
+  auto& world = simulation_.world();
+  auto& random = world.random(Purpose::kFaults);
+  const auto crash_kind = [&] { return random.one_in(2) ? CrashKind::kKilled : CrashKind::kPowerCut; };
+  auto& databases = simulation_.databases();
+  switch (kind) {
+    case FaultKind::kKillCoordinator: return kill(simulation_.coordinator(), false);
+    case FaultKind::kKillAgent: return kill(agent(), false);
+    case FaultKind::kPowerCutCoordinator: return kill(simulation_.coordinator(), true);
+    case FaultKind::kPowerCutAgent: return kill(agent(), true);
+    case FaultKind::kDieAtPoint: {
+      auto& machine = server();
+      // Those that are passed often, and those that hardly ever are.
+      if (random.one_in(2))
+        return machine.arm_any(1 + static_cast<std::uint32_t>(random.below(25)), crash_kind());
+      const auto points =
+          &machine == &simulation_.coordinator() ? coordinator_crash_points() : agent_crash_points();
+      machine.arm(points[random.below(points.size())], 1 + static_cast<std::uint32_t>(random.below(2)),
+                  crash_kind());
+      return;
+    }
+    case FaultKind::kDieInDiskChange: {
+      auto& machine = server();
+      machine.disk().die_at_change(1 + random.below(40), crash_kind());
+      // Mostly where it is opened: there the most changes come one after the other.
+      if (random.one_in(2)) kill(machine, random.one_in(2));
+      return;
+    }
+    case FaultKind::kPause:
+      return server().pause(world.draw(Purpose::kFaults, Duration(10'000), Duration(6'000'000)));
+    case FaultKind::kPartition:
+    case FaultKind::kOneWayPartition:
+    case FaultKind::kBridge: return partition(kind);
+    case FaultKind::kDatabaseCrash: {
+      auto& database = *databases[random.below(databases.size())];
+      database.crash();
+      world.after(world.draw(Purpose::kFaults, Duration(20'000), Duration(3'000'000)),
+                  [&database] { database.start(); });
+      return;
+    }
+    case FaultKind::kDatabaseCut: return databases[random.below(databases.size())]->cut_all();
+    case FaultKind::kFailedSync: return server().disk().fail_next_sync();
+    case FaultKind::kStalledDisk:
+      return server().disk().stall_until(world.now() +
+                                         world.draw(Purpose::kFaults, Duration(10'000), Duration(4'000'000)));
+    case FaultKind::kFullDisk: {
+      auto& disk = server().disk();
+      disk.fill_up(true);
+      world.after(world.draw(Purpose::kFaults, Duration(100'000), Duration(3'000'000)),
+                  [&disk] { disk.fill_up(false); });
+      return;
+    }
+    case FaultKind::kFlippedBit: {
+      // An agent's: what a lone coordinator's disk loses of a decision, nobody else knows.
+      auto& machine = agent();
+      machine.crash(CrashKind::kKilled);
+      if (!machine.is_up() && machine.disk().flip_bit_of_last_write())
+        world.count_rare("a bit of a journal's last batch was flipped");
+      return;
+    }
+    case FaultKind::kKillClient: {
+      auto& clients = simulation_.clients();
+      return kill(*clients[random.below(clients.size())], false);
+    }
+  }
+}
+
+void FaultStorm::partition(FaultKind kind) {
+  auto& world = simulation_.world();
+  auto& random = world.random(Purpose::kFaults);
+  auto& network = simulation_.network();
+  std::vector<Node*> all{&simulation_.coordinator()};
+  for (auto& agent : simulation_.agents())
+    all.push_back(agent.get());
+  for (auto& client : simulation_.clients())
+    all.push_back(client.get());
+  for (auto& database : simulation_.databases())
+    all.push_back(&database->node());
+  const auto cut = [&](Node& from, Node& to, bool both) {
+    network.block(from, to);
+    if (both) network.block(to, from);
+  };
+  auto& one = *all[random.below(all.size())];
+  auto& other = *all[random.below(all.size())];
+  switch (kind) {
+    case FaultKind::kOneWayPartition: cut(one, other, false); break;
+    case FaultKind::kBridge:
+      // Two halves that only one machine reaches.
+      for (std::size_t left = 0; left < all.size(); ++left)
+        for (std::size_t right = left + 1; right < all.size(); ++right)
+          if (all[left] != &one && all[right] != &one && random.one_in(2)) cut(*all[left], *all[right], true);
+      break;
+    default:
+      for (auto* each : all)
+        if (each != &one && (random.one_in(2) || each == &other)) cut(one, *each, true);
+  }
+  world.after(world.draw(Purpose::kFaults, Duration(50'000), Duration(5'000'000)),
+              [&network] { network.heal(); });
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,37 @@
+// tests/sim/faults.h
+//
+// Strikes from time to time with one of the seed's faults, on a machine, a link or a database that is drawn too.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "tests/sim/swarm.h"
+
+namespace troth::sim {
+
+class Simulation;
+class Machine;
+
+class FaultStorm {
+ public:
+  explicit FaultStorm(Simulation& simulation) : simulation_(simulation) {}
+  void begin();
+  void end() { alive_.reset(); }
+
+ private:
+  void strike_later();
+  void strike();
+  void strike_with(FaultKind kind);
+  void partition(FaultKind kind);
+  void kill(Machine& machine, bool power_cut);
+  // A coordinator or an agent.
+  [[nodiscard]] Machine& server();
+  [[nodiscard]] Machine& agent();
+
+  Simulation& simulation_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace troth::sim

@@ -1,0 +1,30 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "tests/sim/invariants/in_doubt.h"
+#include "tests/sim/invariants/invariants.h"
+#include "tests/sim/simulation.h"
+
+namespace troth::sim {
+
+void check_agreement(const Simulation& simulation, Broken& broken) {
+  for (const auto& [key, by] : simulation.committed()) {
+    const auto found = simulation.ledger().transfers().find(key);
+    if (found == simulation.ledger().transfers().end()) {
+      broken.push_back(
+          fmt::format("agreement: request {} was committed, and nobody ever asked for it", key.id.text()));
+      continue;
+    }
+    const auto wanted = found->second.databases();
+    for (const auto& [transaction, databases] : by) {
+      // What is in doubt may still follow; that it does is what liveness asks for.
+      auto reached = databases;
+      if (!simulation.swarm().short_retention) reached.merge(in_doubt(simulation, transaction));
+      if (reached == wanted) continue;
+      broken.push_back(fmt::format("agreement: {} of {} committed in databases {} of {}", transaction,
+                                   key.id.text(), fmt::join(databases, ","), fmt::join(wanted, ",")));
+    }
+  }
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,37 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "tests/sim/invariants/invariants.h"
+#include "tests/sim/simulation.h"
+
+namespace troth::sim {
+
+void check_money(const Simulation& simulation, Broken& broken) {
+  auto expected = simulation.ledger().beginning;
+  for (const auto& [key, by] : simulation.committed()) {
+    const auto found = simulation.ledger().transfers().find(key);
+    if (found == simulation.ledger().transfers().end()) continue;
+    for (const auto& [transaction, databases] : by)
+      for (const auto& posting : found->second.postings)
+        if (databases.contains(posting.database))
+          expected[{posting.database, posting.account}] += posting.amount;
+  }
+  std::int64_t total = 0;
+  for (const auto& [account, balance] : simulation.ledger().beginning)
+    total += balance;
+  const auto& databases = simulation.databases();
+  for (std::size_t i = 0; i < databases.size(); ++i) {
+    for (const auto& [account, balance] : databases[i]->server().accounts()) {
+      total -= balance;
+      if (const auto wanted = expected[{i, account}]; wanted != balance)
+        broken.push_back(fmt::format("money: account {} of {} holds {}, its transfers make {}", account,
+                                     databases[i]->name(), balance, wanted));
+    }
+  }
+  const bool all_ended =
+      std::ranges::all_of(databases, [](const auto& each) { return each->server().prepared().empty(); });
+  if (total != 0 && all_ended) broken.push_back(fmt::format("money: {} is missing from the bank", total));
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,29 @@
+#include <fmt/format.h>
+
+#include "tests/sim/invariants/in_doubt.h"
+#include "tests/sim/invariants/invariants.h"
+#include "tests/sim/simulation.h"
+
+namespace troth::sim {
+void check_tellings(const Simulation& simulation, Broken& broken) {
+  const auto& committed = simulation.committed();
+  for (const auto& [key, transfer] : simulation.ledger().transfers()) {
+    const auto found = committed.find(key);
+    const auto is_committed = [&](const std::string& transaction) {
+      return found != committed.end() && found->second.contains(transaction);
+    };
+    for (const auto& transaction : transfer.told_committed)
+      if (!is_committed(transaction) && in_doubt(simulation, transaction).empty())
+        broken.push_back(fmt::format("T2: {} was told committed as {}, and no database has it", key.id.text(),
+                                     transaction));
+    for (const auto& transaction : transfer.told_not_committed)
+      if (is_committed(transaction) || transfer.told_committed.contains(transaction))
+        broken.push_back(
+            fmt::format("T3: {} was told not committed as {}, and it is", key.id.text(), transaction));
+    if (transfer.told_barred && found != committed.end())
+      broken.push_back(fmt::format("T3: {} was barred, and is committed as {}", key.id.text(),
+                                   found->second.begin()->first));
+  }
+}
+
+}  // namespace troth::sim

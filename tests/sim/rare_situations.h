@@ -1,0 +1,32 @@
+// tests/sim/rare_situations.h
+//
+// Situations that a run is worth something for. A long run that never met one of them proves less than it seems to, and
+// fails.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace troth::sim {
+
+inline constexpr std::array<std::string_view, 17> kRareSituations{
+    "a batch was durable and its writer never heard so",
+    "a batch was written and not synced",
+    "a bit of a journal's last batch was flipped",
+    "a branch in doubt was left to an operator",
+    "a database's answer was lost",
+    "a log went on in its next segment",
+    "a log was cut at its beginning",
+    "a log's last batch was cut",
+    "a power cut met unsynced sectors",
+    "a request was barred",
+    "a request was forgotten on purpose",
+    "a retry met its commit",
+    "a session outlived its client",
+    "an interactive transaction was committed",
+    "an interactive transaction was rolled back",
+    "decided, and not yet applied everywhere",
+    "status told a commit that its caller had not heard of",
+};
+
+}  // namespace troth::sim

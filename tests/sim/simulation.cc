@@ -1,0 +1,246 @@
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "tests/sim/bank/client.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/invariants/invariants.h"
+#include "tests/sim/nodes/programs.h"
+
+namespace troth::sim {
+namespace {
+
+constexpr Duration kLiveness = std::chrono::minutes(10);
+// More than it takes to hear that a branch is too old, everywhere.
+constexpr Duration kLeftToOperator = std::chrono::seconds(90);
+// Ends and their records, lazily written, told with heartbeats; and what is sent again at the longest back-off.
+constexpr std::array<Duration, 3> kAfterwards{std::chrono::seconds(4), std::chrono::seconds(20),
+                                              std::chrono::seconds(150)};
+constexpr Duration kLook = std::chrono::milliseconds(250);
+constexpr const char* kCoordinatorAddress = "10.0.0.1:7710";
+
+}  // namespace
+
+Simulation::Simulation(std::uint64_t seed, std::function<void(std::string_view)> print)
+    : world_(seed, Trace(std::move(print))),
+      network_(world_),
+      swarm_(draw_swarm(world_.random(Purpose::kSwarm))) {
+  build();
+}
+
+Simulation::~Simulation() {
+  // Programs first, then what they left behind: it speaks of the rest.
+  for (auto& client : clients_)
+    client->end();
+  for (auto& agent : agents_)
+    agent->end();
+  coordinator_->end();
+  world_.end();
+}
+
+std::unique_ptr<Machine> Simulation::machine(std::string name, Node::Boot boot) {
+  auto& random = world_.random(Purpose::kClock);
+  const NodeClock clock(random.between(-swarm_.drift_ppm, swarm_.drift_ppm),
+                        Duration(random.between(1'000'000, 90'000'000)),
+                        Duration(random.between(-2'000'000, 2'000'000)));
+  auto made = std::make_unique<Machine>(world_, network_, std::move(name), clock, std::move(boot));
+  auto* node = made.get();
+  node->on_down = [this, node] {
+    for (auto& database : databases_)
+      database->wake();
+    // Somebody, or a supervisor, starts it again.
+    const auto until =
+        world_.draw(Purpose::kFaults, Duration(5'000), healed_ ? Duration(100'000) : Duration(3'000'000));
+    world_.after(until, [node] {
+      if (!node->is_up()) node->boot();
+    });
+  };
+  return made;
+}
+
+void Simulation::build() {
+  const ClusterId cluster{"bank-sim001"};
+  for (std::size_t i = 0; i < swarm_.databases.size(); ++i) {
+    ModelOptions options;
+    options.kind = swarm_.databases[i];
+    options.server = fmt::format("server-{}", i + 1);
+    for (std::int64_t account = 1; account <= swarm_.accounts; ++account) {
+      options.accounts[account] = swarm_.balance;
+      ledger_.beginning[{i, account}] = swarm_.balance;
+    }
+    databases_.push_back(
+        std::make_unique<Database>(world_, network_, fmt::format("db{}", i + 1), std::move(options)));
+  }
+
+  CoordinatorPlan plan;
+  plan.cluster = cluster;
+  plan.address = kCoordinatorAddress;
+  plan.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
+  plan.settings.log_bytes = 2 * plan.settings.segment_bytes;
+  plan.settings.heartbeat_interval = std::chrono::milliseconds(500);
+  plan.settings.agent_call_timeout = std::chrono::milliseconds(2'000);
+  plan.settings.table.default_timeout = std::chrono::seconds(3);
+  if (swarm_.short_retention) {
+    plan.settings.table.retention = std::chrono::seconds(6);
+    plan.settings.table.least_age = std::chrono::seconds(2);
+  }
+  coordinator_ = machine("co", coordinator_program(plan));
+
+  const auto resource_name = [](std::size_t database) { return fmt::format("r{}", database + 1); };
+  for (std::uint32_t i = 0; i < swarm_.agents; ++i) {
+    AgentPlan agent;
+    agent.cluster = cluster;
+    agent.agent = AgentId{fmt::format("ag{}", i + 1)};
+    agent.address = fmt::format("10.0.1.{}:7720", i + 1);
+    agent.settings.coordinators = {kCoordinatorAddress};
+    agent.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
+    agent.settings.journal_bytes = 2 * agent.settings.segment_bytes;
+    agent.settings.first_inquiry = std::chrono::milliseconds(500);
+    agent.settings.longest_inquiry = std::chrono::milliseconds(4'000);
+    if (swarm_.short_retention) agent.settings.floor_interval = std::chrono::milliseconds(1'000);
+    agent.settings.list_interval = std::chrono::milliseconds(5'000);
+    for (std::size_t database = 0; database < databases_.size(); ++database) {
+      if (swarm_.agents == 2 && database != i) continue;
+      agent::ResourceSettings resource;
+      resource.name = resource_name(database);
+      resource.kind = swarm_.databases[database];
+      resource.sessions = 4;
+      resource.take_over = false;
+      resource.lock_timeout = std::chrono::milliseconds(1'000);
+      agent.settings.resources.push_back(std::move(resource));
+      agent.databases.push_back(databases_[database].get());
+    }
+    // An installation is given to its agent once, by an operator: here, by the first start.
+    for (auto& resource : agent.settings.resources)
+      resource.take_over = true;
+    agents_.push_back(machine(agent.agent.value, agent_program(agent)));
+  }
+
+  for (std::uint32_t i = 0; i < swarm_.clients; ++i) {
+    ClientPlan client;
+    client.name = fmt::format("cl{}", i + 1);
+    client.coordinator = kCoordinatorAddress;
+    for (std::size_t database = 0; database < databases_.size(); ++database)
+      client.resources.push_back({resource_name(database), swarm_.databases[database], swarm_.accounts});
+    client.transfers = swarm_.transfers;
+    client.pause = swarm_.pause;
+    client.one_phase = swarm_.one_phase;
+    client.interactive = swarm_.interactive;
+    client.decided = swarm_.decided;
+    client.bars = swarm_.bars;
+    auto name = client.name;
+    clients_.push_back(machine(std::move(name), client_program(std::move(client), ledger_)));
+  }
+}
+
+void Simulation::heal() {
+  healed_ = true;
+  world_.trace().event(world_.now(), "world", "heals");
+  network_.set_faults({});
+  network_.heal();
+  for (auto& database : databases_) {
+    database->set_breaks(0);
+    database->start();
+  }
+  const auto mend = [](Machine& machine) {
+    machine.disarm();
+    machine.disk().heal();
+    if (!machine.is_up()) machine.boot();
+  };
+  mend(*coordinator_);
+  for (auto& agent : agents_)
+    mend(*agent);
+  for (auto& client : clients_)
+    mend(*client);
+}
+
+bool Simulation::clients_are_done() const {
+  return ledger_.all_over() && ledger_.transfers().size() >= std::size_t{swarm_.clients} * swarm_.transfers;
+}
+
+bool Simulation::is_quiet() const {
+  return clients_are_done() &&
+         std::ranges::all_of(databases_, [](const auto& each) { return each->server().prepared().empty(); });
+}
+
+// [T5] Below the floor a branch stays, for an operator to end, where the journal does not tell enough of it: it was cut
+// since, or a failed sync took what it had to say.
+bool Simulation::leaves_to_operator() const {
+  return swarm_.short_retention && clients_are_done();
+}
+
+// Markers go after the retention: what they said is kept here.
+void Simulation::observe() {
+  for (std::size_t i = 0; i < databases_.size(); ++i) {
+    for (const auto& marker : databases_[i]->server().markers())
+      if (marker.state == agent::MarkerState::kCommitted && marker.request)
+        committed_[*marker.request][marker.transaction].insert(i);
+  }
+}
+
+void Simulation::observe_later() {
+  world_.after(std::chrono::seconds(1), [this] {
+    observe();
+    observe_later();
+  });
+}
+
+Outcome Simulation::run() {
+  if (swarm_.short_retention) observe_later();
+  for (auto& agent : agents_)
+    agent->boot();
+  coordinator_->boot();
+  for (auto& client : clients_)
+    client->boot();
+  // The cluster is in order before anything goes wrong.
+  world_.run_until(std::chrono::seconds(2));
+  network_.set_faults(swarm_.network);
+  for (auto& database : databases_)
+    database->set_breaks(swarm_.database_breaks);
+  {
+    FaultStorm storm(*this);
+    storm.begin();
+    world_.run_until(world_.now() + swarm_.safety);
+    storm.end();
+  }
+  heal();
+  const auto give_up = world_.now() + kLiveness;
+  auto left_since = give_up;
+  while (!is_quiet() && world_.now() < give_up && world_.now() < left_since + kLeftToOperator) {
+    if (leaves_to_operator()) left_since = std::min(left_since, world_.now());
+    world_.run_until(world_.now() + kLook);
+  }
+
+  // What nobody waits for comes to its end, too.
+  const bool ended = is_quiet();
+  for (const auto wait : kAfterwards) {
+    if (ended) world_.run_until(world_.now() + wait);
+    Broken open;
+    observe();
+    check_logs(*this, open);
+    if (!ended || open.empty()) break;
+  }
+  observe();
+  Outcome outcome;
+  outcome.broken = broken_invariants(*this, ended);
+  if (!is_quiet() && leaves_to_operator()) {
+    world_.count_rare("a branch in doubt was left to an operator");
+  } else if (!is_quiet()) {
+    outcome.broken.push_back(what_is_left(*this));
+  }
+  outcome.seed = world_.seed();
+  outcome.hash = world_.trace().hash();
+  outcome.events = world_.trace().events();
+  outcome.virtual_time = world_.now();
+  outcome.transfers = ledger_.transfers().size();
+  outcome.committed = committed_transfers(*this);
+  outcome.faults = world_.faults();
+  outcome.rare = world_.rare();
+  return outcome;
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,91 @@
+// tests/sim/simulation.h
+//
+// One seed: a cluster of real servers in a world of its own, a bank that moves money through it, faults, then healing.
+//
+//   safety: clients work, the seed's own mixture of faults strikes
+//   healing: every fault ends, what is down is booted
+//   liveness: every transfer comes to its end and nothing is left in doubt, within a bound
+//
+// Then, and at every moment at which it can be told, the invariants hold (invariants/).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/sim/bank/ledger.h"
+#include "tests/sim/core/world.h"
+#include "tests/sim/database/database.h"
+#include "tests/sim/network/network.h"
+#include "tests/sim/nodes/machine.h"
+#include "tests/sim/swarm.h"
+
+namespace troth::sim {
+
+struct Outcome {
+  std::uint64_t seed = 0;
+  std::uint64_t hash = 0;
+  std::uint64_t events = 0;
+  Duration virtual_time{};
+  std::uint64_t transfers = 0;
+  std::uint64_t committed = 0;
+  std::vector<std::string> broken;  // invariants, in words
+  std::map<std::string, std::uint64_t> faults;
+  std::map<std::string, std::uint64_t> rare;
+};
+
+class Simulation {
+ public:
+  // `print`: where the trace's lines go; empty: nowhere.
+  Simulation(std::uint64_t seed, std::function<void(std::string_view)> print = {});
+  ~Simulation();
+  Simulation(const Simulation&) = delete;
+  Simulation& operator=(const Simulation&) = delete;
+
+  [[nodiscard]] Outcome run();
+
+  // ---- For the invariants and the faults
+  [[nodiscard]] World& world() { return world_; }
+  [[nodiscard]] Network& network() { return network_; }
+  [[nodiscard]] const Swarm& swarm() const { return swarm_; }
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
+  [[nodiscard]] Machine& coordinator() { return *coordinator_; }
+  [[nodiscard]] std::vector<std::unique_ptr<Machine>>& agents() { return agents_; }
+  [[nodiscard]] std::vector<std::unique_ptr<Machine>>& clients() { return clients_; }
+  [[nodiscard]] std::vector<std::unique_ptr<Database>>& databases() { return databases_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
+  [[nodiscard]] bool is_healed() const { return healed_; }
+  // The databases' own word on what committed: a marker in state `committed` is true once it is visible [T9]. By request:
+  // which transaction committed it, in which databases.
+  using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
+  [[nodiscard]] const CommittedBy& committed() const { return committed_; }
+
+ private:
+  std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
+  void build();
+  void heal();
+  void observe();
+  void observe_later();
+  [[nodiscard]] bool is_quiet() const;
+  [[nodiscard]] bool clients_are_done() const;
+  [[nodiscard]] bool leaves_to_operator() const;
+
+  World world_;
+  Network network_;
+  Swarm swarm_;
+  Ledger ledger_;
+  std::vector<std::unique_ptr<Database>> databases_;
+  std::unique_ptr<Machine> coordinator_;
+  std::vector<std::unique_ptr<Machine>> agents_;
+  std::vector<std::unique_ptr<Machine>> clients_;
+  CommittedBy committed_;
+  bool healed_ = false;
+};
+
+}  // namespace troth::sim

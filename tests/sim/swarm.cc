@@ -1,0 +1,64 @@
+#include "tests/sim/swarm.h"
+
+namespace troth::sim {
+
+std::string_view name_of(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kKillCoordinator: return "coordinator killed";
+    case FaultKind::kKillAgent: return "agent killed";
+    case FaultKind::kPowerCutCoordinator: return "power cut of the coordinator";
+    case FaultKind::kPowerCutAgent: return "power cut of an agent";
+    case FaultKind::kDieAtPoint: return "crash point armed";
+    case FaultKind::kDieInDiskChange: return "death in a disk change armed";
+    case FaultKind::kPause: return "pause";
+    case FaultKind::kPartition: return "partition";
+    case FaultKind::kOneWayPartition: return "one-way partition";
+    case FaultKind::kBridge: return "bridge";
+    case FaultKind::kDatabaseCrash: return "database crash";
+    case FaultKind::kDatabaseCut: return "database cut off";
+    case FaultKind::kFailedSync: return "failed sync armed";
+    case FaultKind::kStalledDisk: return "stalled disk";
+    case FaultKind::kFullDisk: return "full disk";
+    case FaultKind::kFlippedBit: return "flipped bit";
+    case FaultKind::kKillClient: return "client killed";
+  }
+  return {};
+}
+
+Swarm draw_swarm(Random& random) {
+  using agent::DatabaseKind;
+  constexpr std::array kKinds{DatabaseKind::kPostgres, DatabaseKind::kMysql, DatabaseKind::kMariadb};
+  Swarm swarm;
+  swarm.agents = 1 + static_cast<std::uint32_t>(random.below(2));
+  for (std::size_t i = 0; i < 2; ++i)
+    swarm.databases.push_back(kKinds[random.below(kKinds.size())]);
+  swarm.clients = 1 + static_cast<std::uint32_t>(random.below(3));
+  swarm.transfers = 3 + static_cast<std::uint32_t>(random.below(10));
+  swarm.accounts = random.between(2, 6);
+  swarm.balance = random.between(50, 500);
+  swarm.one_phase = random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(8'000));
+  swarm.interactive = random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(8'000));
+  swarm.decided = static_cast<std::uint32_t>(random.below(5'000));
+  swarm.bars = random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(6'000));
+  swarm.small_segments = random.one_in(2);
+  swarm.short_retention = random.one_in(3);
+  swarm.drift_ppm = random.one_in(2) ? 0 : random.between(0, 500);
+  swarm.safety = Duration(random.between(1'000'000, 12'000'000));
+  // So that there is work under way while faults strike; and, now and then, much at once.
+  swarm.pause = random.one_in(5) ? Duration(random.between(0, 20'000)) : 3 * swarm.safety / swarm.transfers;
+  swarm.fault_pause = Duration(random.between(100'000, 2'500'000));
+  if (random.one_in(16)) return swarm;  // a calm day
+  const auto rate = [&](std::uint64_t most) {
+    return random.one_in(2) ? 0 : static_cast<std::uint32_t>(random.below(most));
+  };
+  swarm.network.lost = rate(800);
+  swarm.network.doubled = rate(800);
+  swarm.network.late = rate(800);
+  swarm.network.reset = rate(200);
+  swarm.database_breaks = rate(400);
+  for (std::size_t kind = 0; kind < kFaultKinds; ++kind)
+    if (random.one_in(3)) swarm.faults.push_back(static_cast<FaultKind>(kind));
+  return swarm;
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,65 @@
+// tests/sim/swarm.h
+//
+// What one seed is made of: how large it is, and which faults strike how often. Each seed leaves most faults out, so that
+// the others are met in every mixture (Groce et al., "Swarm Testing", 2012).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/random.h"
+#include "base/time.h"
+#include "participant_agent/dialect/database_kind.h"
+#include "tests/sim/network/network.h"
+
+namespace troth::sim {
+
+enum class FaultKind : std::uint8_t {
+  kKillCoordinator,
+  kKillAgent,
+  kPowerCutCoordinator,
+  kPowerCutAgent,
+  kDieAtPoint,
+  kDieInDiskChange,
+  kPause,
+  kPartition,
+  kOneWayPartition,
+  kBridge,
+  kDatabaseCrash,
+  kDatabaseCut,
+  kFailedSync,
+  kStalledDisk,
+  kFullDisk,
+  kFlippedBit,
+  kKillClient,
+};
+inline constexpr std::size_t kFaultKinds = 17;
+[[nodiscard]] std::string_view name_of(FaultKind kind);
+
+struct Swarm {
+  std::uint32_t agents = 1;
+  std::vector<agent::DatabaseKind> databases;
+  std::uint32_t clients = 1;
+  std::uint32_t transfers = 0;  // of each client
+  std::int64_t accounts = 0;    // in each database
+  std::int64_t balance = 0;     // of each account
+  Duration pause{};             // between two transfers, at most
+  std::uint32_t one_phase = 0;
+  std::uint32_t interactive = 0;
+  std::uint32_t decided = 0;
+  std::uint32_t bars = 0;
+  bool small_segments = false;
+  bool short_retention = false;
+  std::int64_t drift_ppm = 0;  // at most, either way
+
+  NetworkFaults network;
+  std::uint32_t database_breaks = 0;
+  std::vector<FaultKind> faults;  // that strike; empty: none
+  Duration fault_pause{};         // between two, at most
+  Duration safety{};              // how long they do
+};
+
+[[nodiscard]] Swarm draw_swarm(Random& random);
+
+}  // namespace troth::sim
