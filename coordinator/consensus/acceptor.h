@@ -1,0 +1,40 @@
+// coordinator/consensus/acceptor.h
+//
+// The acceptor of every slot at once: one promise for all of them, and the last acceptance of each that is not
+// known to be chosen.
+//
+// Durability: none of its own. What is promised or accepted here must be durable before anybody hears of it; the
+// caller appends the record and names it (attack 22).
+// Source: Lamport, "Paxos Made Simple" (2001), section 2.2 (P1a, P2b) and section 3.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "coordinator/consensus/durable.h"
+
+namespace troth::coordinator::consensus {
+
+class Acceptor {
+ public:
+  explicit Acceptor(const Restored& restored);
+
+  [[nodiscard]] const Ballot& promised() const { return promised_; }
+  [[nodiscard]] bool may_promise(const Ballot& ballot) const { return ballot > promised_; }
+  [[nodiscard]] bool may_accept(const Ballot& ballot) const { return ballot >= promised_; }
+
+  void promise(const Ballot& ballot);
+  void accept(Accepted accepted);
+
+  [[nodiscard]] const Accepted* at(Slot slot) const;
+  [[nodiscard]] std::vector<Accepted> above(Slot slot) const;
+  [[nodiscard]] Slot highest() const;
+  // They are chosen, and known to be.
+  void forget_through(Slot slot);
+
+ private:
+  Ballot promised_;
+  std::map<Slot, Accepted> accepted_;
+};
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,39 @@
+#include "coordinator/consensus/durable.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace troth::coordinator::consensus {
+
+Status Restored::take(const DurableRecord& record) {
+  ++written.value;
+  if (const auto* promise = std::get_if<Promised>(&record)) {
+    promised = std::max(promised, promise->ballot);
+  } else if (const auto* acceptance = std::get_if<Accepted>(&record)) {
+    // To accept is to promise.
+    promised = std::max(promised, acceptance->ballot);
+    if (acceptance->slot > snapshot) accepted.insert_or_assign(acceptance->slot, *acceptance);
+  } else if (const auto* learned = std::get_if<Learned>(&record)) {
+    if (learned->slot <= chosen) return {};
+    if (learned->slot.value != chosen.value + 1)
+      return fail(ErrorCode::kCorrupt, Effect::kUnknown,
+                  fmt::format("the log learned slot {} behind slot {}", learned->slot.value, chosen.value));
+    chosen = learned->slot;
+    auto& known = accepted[learned->slot];
+    known.slot = learned->slot;
+    known.entry = learned->entry;
+  } else if (const auto* through = std::get_if<ChosenThrough>(&record)) {
+    for (Slot slot{chosen.value + 1}; slot <= through->slot; ++slot.value)
+      if (!accepted.contains(slot))
+        return fail(ErrorCode::kCorrupt, Effect::kUnknown,
+                    fmt::format("the log says that slot {} is chosen and has nothing of it", slot.value));
+    chosen = std::max(chosen, through->slot);
+  } else {
+    const auto& from = std::get<ConfiguredFrom>(record);
+    configured.insert_or_assign(from.slot, from.configuration);
+  }
+  return {};
+}
+
+}  // namespace troth::coordinator::consensus

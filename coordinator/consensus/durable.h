@@ -1,0 +1,60 @@
+// coordinator/consensus/durable.h
+//
+// What a replica writes to its own log, and what it has of it after a start. The order of records is the order in
+// which they were appended, and each is durable when those before it are.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "coordinator/consensus/ballot.h"
+#include "coordinator/consensus/entry.h"
+#include "coordinator/consensus/messages.h"
+
+namespace troth::coordinator::consensus {
+
+// A record's number in this replica's own log; consecutive. Zero: nothing to wait for.
+using LogWrite = Named<struct LogWriteTag, std::uint64_t>;
+
+// No prepare or accept of a lower ballot is taken any more.
+struct Promised {
+  Ballot ballot;
+  bool operator==(const Promised&) const = default;
+};
+// Chosen: heard from a replica that knows, for it need not be what was accepted here. The slot behind the last that was
+// known to be chosen, always, so that nothing accepted is forgotten over it.
+struct Learned {
+  Slot slot;
+  Entry entry;
+  bool operator==(const Learned&) const = default;
+};
+// Each slot up to here is chosen, as it was accepted last. Nothing waits for it: it spares a start to ask.
+struct ChosenThrough {
+  Slot slot;
+  bool operator==(const ChosenThrough&) const = default;
+};
+// Which configuration counts the votes from a slot on, restated where the change itself may be cut.
+struct ConfiguredFrom {
+  Slot slot;
+  Configuration configuration;
+  bool operator==(const ConfiguredFrom&) const = default;
+};
+
+using DurableRecord = std::variant<Promised, Accepted, Learned, ChosenThrough, ConfiguredFrom>;
+
+// What a start has read.
+struct Restored {
+  Ballot promised;
+  Slot snapshot;                             // the state up to here comes from elsewhere
+  Slot chosen;                               // at least `snapshot`
+  std::map<Slot, Accepted> accepted;         // above `snapshot`; with the chosen entry up to `chosen`
+  std::map<Slot, Configuration> configured;  // from which slot on; never empty
+  LogWrite written;
+
+  // Takes the next record. Refuses (kCorrupt) a chosen slot that nothing was written of, or that came too early.
+  [[nodiscard]] Status take(const DurableRecord& record);
+};
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,46 @@
+// coordinator/consensus/membership.h
+//
+// Which configuration counts the votes of which slot. A change that is chosen at slot s takes effect `window` slots
+// later; no leader proposes further than `window` slots above what is chosen, so that whoever proposes a slot knows
+// its configuration.
+// Source: Lamport, Malkhi, Zhou, "Reconfiguring a State Machine" (2010), the alpha of its R-alpha algorithm.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "coordinator/consensus/durable.h"
+
+namespace troth::coordinator::consensus {
+
+class Membership {
+ public:
+  Membership(std::map<Slot, Configuration> configured, std::uint64_t window);
+
+  [[nodiscard]] const Configuration& at(Slot slot) const;
+  [[nodiscard]] const Configuration& newest() const { return configured_.rbegin()->second; }
+  // By which slots above `slot` are counted, as far as what is chosen tells.
+  [[nodiscard]] std::vector<Configuration> above(Slot slot) const;
+  // Everybody in these.
+  [[nodiscard]] Replicas voters_above(Slot slot) const;
+
+  // From which slot on a change at `slot` counts.
+  [[nodiscard]] Slot effective(Slot slot) const { return {slot.value + window_}; }
+  // One change at a time: is the newest in effect for the slot behind `chosen`?
+  [[nodiscard]] bool is_settled(Slot chosen) const {
+    return configured_.rbegin()->first.value <= chosen.value + 1;
+  }
+  // `next` was chosen at `slot`. False: it may not follow the newest (check_change), and nothing changes; the same at
+  // every replica.
+  bool change(Slot slot, const Configuration& next);
+
+  // What a log that is cut below `slot` has to say again.
+  [[nodiscard]] std::vector<ConfiguredFrom> standing(Slot slot) const;
+
+ private:
+  std::uint64_t window_;
+  std::map<Slot, Configuration> configured_;
+};
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,103 @@
+// coordinator/consensus/messages.h
+//
+// What replicas say to each other. Any of it may be lost, doubled, late or reordered [T10].
+//
+//   pre-vote  -> pre-vote granted            would you elect me? nothing changes yet
+//   prepare   -> promise                     phase one, for every slot that is not chosen
+//   accept    -> accepted                    phase two, many slots in flight
+//   heartbeat -> heartbeat seen              leads, renews the lease, confirms reads, tells what is chosen
+//   fetch     -> chosen entries              catching up; a snapshot where they are gone
+//   release, take over                       leadership handed over on purpose
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "coordinator/consensus/ballot.h"
+#include "coordinator/consensus/entry.h"
+
+namespace troth::coordinator::consensus {
+
+// Numbers a leader's heartbeats within its ballot; what answers one, answers all before it.
+using HeartbeatNumber = Named<struct HeartbeatTag, std::uint64_t>;
+
+// A slot's acceptance: `entry` was accepted in `ballot`, and in no higher one.
+struct Accepted {
+  Slot slot;
+  Ballot ballot;
+  Entry entry;
+  bool operator==(const Accepted&) const = default;
+};
+
+struct PreVote {
+  Ballot ballot;  // that would be prepared
+};
+struct PreVoteGranted {
+  Ballot ballot;
+};
+
+// For every slot that its sender does not know to be chosen.
+struct Prepare {
+  Ballot ballot;
+  Slot chosen;  // every slot up to here is known to the candidate
+};
+struct Promise {
+  Ballot ballot;
+  Slot chosen;  // a candidate proposes nothing at or below it, and catches up first (attack 12)
+  std::vector<Accepted> accepted;  // above both `chosen`s, in the order of slots
+};
+
+// An answer to pre-vote, prepare, accept or heartbeat of `ballot`.
+struct Refused {
+  Ballot ballot;
+  Ballot promised;                  // above `ballot`, or a lease stands in its way
+  std::optional<ReplicaId> leader;  // who leads, as far as its sender knows
+};
+
+struct Accept {
+  Ballot ballot;
+  Slot first;
+  std::vector<Entry> entries;  // of `first` and the slots behind it
+  Slot chosen;                 // see Heartbeat
+};
+struct AcceptedThrough {
+  Ballot ballot;
+  Slot first;
+  Slot last;  // of these its sender's acceptance is durable
+};
+
+struct Heartbeat {
+  Ballot ballot;
+  HeartbeatNumber number;
+  Slot chosen;  // every slot up to here is chosen; of those proposed in `ballot` it is that proposal
+};
+struct HeartbeatSeen {
+  Ballot ballot;
+  HeartbeatNumber number;
+  Slot chosen;  // of its sender
+};
+
+struct Fetch {
+  Slot above;
+};
+struct ChosenEntries {
+  Slot first;
+  std::vector<Entry> entries;
+  Slot chosen;  // of its sender: more is to be fetched below it
+};
+
+// The leader of `ballot` proposes nothing more, and its lease is free for `successor` alone (attack 37).
+struct Release {
+  Ballot ballot;
+  ReplicaId successor;
+};
+struct TakeOver {
+  Ballot ballot;  // that ends
+  Slot chosen;
+};
+
+using Message = std::variant<PreVote, PreVoteGranted, Prepare, Promise, Refused, Accept, AcceptedThrough,
+                             Heartbeat, HeartbeatSeen, Fetch, ChosenEntries, Release, TakeOver>;
+
+}  // namespace troth::coordinator::consensus

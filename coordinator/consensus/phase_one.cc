@@ -1,0 +1,56 @@
+#include "coordinator/consensus/phase_one.h"
+
+#include <algorithm>
+
+namespace troth::coordinator::consensus {
+
+void PhaseOne::hear(ReplicaId from, const Promise& promise) {
+  promised_.insert(from);
+  if (promise.chosen > chosen_) {
+    chosen_ = promise.chosen;
+    knows_chosen_ = from;
+  }
+  for (const auto& accepted : promise.accepted) {
+    auto [known, is_first] = accepted_.try_emplace(accepted.slot, accepted);
+    if (!is_first && accepted.ballot > known->second.ballot) known->second = accepted;
+    const auto* change = std::get_if<ChangeConfiguration>(&accepted.entry);
+    if (change != nullptr && std::ranges::find(changes_, *change) == changes_.end())
+      changes_.push_back(*change);
+  }
+}
+
+std::vector<Configuration> PhaseOne::configurations(const Membership& membership, Slot chosen) const {
+  auto all = membership.above(chosen);
+  for (const auto& [next] : changes_)
+    if (check_change(membership.newest(), next)) all.push_back(next);
+  return all;
+}
+
+Replicas PhaseOne::voters(const Membership& membership, Slot chosen) const {
+  Replicas all;
+  for (const auto& configuration : configurations(membership, chosen))
+    all.insert(configuration.voters.begin(), configuration.voters.end());
+  return all;
+}
+
+bool PhaseOne::is_won(const Membership& membership, Slot chosen) const {
+  return chosen_ <= chosen && std::ranges::all_of(configurations(membership, chosen), [&](const auto& each) {
+           return votes_of(promised_, each) >= each.quorums.elect;
+         });
+}
+
+std::optional<ReplicaId> PhaseOne::ahead_of(Slot chosen) const {
+  if (chosen_ <= chosen) return std::nullopt;
+  return knows_chosen_;
+}
+
+std::vector<Entry> PhaseOne::adopted(Slot chosen) const {
+  std::vector<Entry> entries;
+  for (auto each = accepted_.upper_bound(chosen); each != accepted_.end(); ++each) {
+    entries.resize(each->first.value - chosen.value - 1, NoOp{});
+    entries.push_back(each->second.entry);
+  }
+  return entries;
+}
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,111 @@
+// coordinator/consensus/replica_steps.h
+//
+// What a replica of the log hears, and what it asks for; see replicated_log.h.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "coordinator/consensus/durable.h"
+#include "coordinator/consensus/election.h"
+#include "coordinator/consensus/messages.h"
+
+namespace troth::coordinator::consensus {
+
+struct GroupLimits {
+  std::uint64_t window = 512;                           // slots above what is chosen
+  std::size_t in_flight_bytes = std::size_t{16} << 20;  // proposed and not chosen
+  std::size_t message_bytes = std::size_t{1} << 20;     // entries in one message
+  std::size_t kept_bytes = std::size_t{16} << 20;       // chosen entries, for those that lag
+  std::uint64_t unwritten_chosen = 256;                 // slots that a start may have to ask about
+};
+
+struct ReplicaOptions {
+  ReplicaId self;
+  Timing timing;
+  GroupLimits limits;
+};
+
+// Pairs the answer of a read with its question.
+using ReadTicket = Named<struct ReadTicketTag, std::uint64_t>;
+
+// ---- inputs
+struct MessageReceived {
+  ReplicaId from;
+  Message message;
+};
+struct WritesDurable {
+  LogWrite through;
+};
+// Only while can_propose().
+struct EntryOffered {
+  Entry entry;
+};
+struct TimePassed {};
+// A connection to it was reset, or refused.
+struct PeerLost {
+  ReplicaId peer;
+};
+// Linearizable, at the leader.
+struct ReadAsked {
+  ReadTicket ticket;
+};
+// Only while leading. Nothing is aborted for it: what is in flight is finished first.
+struct TransferAsked {
+  ReplicaId successor;
+};
+// The state up to `slot` is here, durable, and came from another replica.
+struct SnapshotInstalled {
+  Slot slot;
+  std::map<Slot, Configuration> configured;
+};
+using ReplicaInput = std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost,
+                                  ReadAsked, TransferAsked, SnapshotInstalled>;
+
+// ---- effects
+struct Append {
+  LogWrite number;
+  DurableRecord record;
+};
+struct Send {
+  ReplicaId to;
+  Message message;
+  LogWrite after;
+};
+// Chosen. Each slot once after a start, in order.
+struct Deliver {
+  Slot slot;
+  Entry entry;
+};
+// It leads; what may have been chosen before is proposed before anything that is offered now.
+struct Lead {
+  Ballot ballot;
+};
+// What it proposed and was not delivered may still be chosen, by somebody else.
+struct StopLeading {
+  Ballot ballot;
+  const char* reason;
+};
+struct ShowLeader {
+  std::optional<ReplicaId> leader;
+};
+// It lags further behind than what is kept.
+struct SendSnapshot {
+  ReplicaId to;
+};
+// Answer from a state that has everything through `slot`.
+struct ReadAt {
+  ReadTicket ticket;
+  Slot slot;
+};
+// Not the leader, or no longer: ask again.
+struct RefuseRead {
+  ReadTicket ticket;
+};
+using ReplicaEffect =
+    std::variant<Append, Send, Deliver, Lead, StopLeading, ShowLeader, SendSnapshot, ReadAt, RefuseRead>;
+using ReplicaEffects = std::vector<ReplicaEffect>;
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,271 @@
+// The acceptor's side, and what is the same in every role.
+#include "coordinator/consensus/replicated_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace troth::coordinator::consensus {
+namespace {
+
+template <typename... Arms>
+struct Overloaded : Arms... {
+  using Arms::operator()...;
+};
+
+}  // namespace
+
+ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random random, Instant now)
+    : options_(options),
+      now_(now),
+      written_(restored.written),
+      durable_(restored.written),
+      acceptor_(restored),
+      chosen_(restored, options.limits.kept_bytes),
+      membership_(restored.configured, options.limits.window),
+      election_(options.timing, random, now),
+      // A grant given before a crash is not in the log: it is taken to stand. Alone, there is nobody to have it from.
+      grantor_(options.timing.lease, options.timing.drift_ppm,
+               restored.promised.is_none() || restored.configured.rbegin()->second.size() == 1
+                   ? std::nullopt
+                   : std::optional(now)),
+      highest_seen_(restored.promised),
+      chosen_written_(restored.chosen),
+      chosen_written_at_(now) {
+  restore_chosen(restored);
+}
+
+void ReplicatedLog::restore_chosen(const Restored& restored) {
+  for (const auto& [slot, accepted] : restored.accepted) {
+    if (slot > restored.chosen) break;
+    if (const auto* change = std::get_if<ChangeConfiguration>(&accepted.entry))
+      membership_.change(slot, change->next);
+    effects_.emplace_back(Deliver{slot, accepted.entry});
+  }
+}
+
+ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
+  now_ = std::max(now_, now);
+  std::visit(Overloaded{
+                 [&](MessageReceived& in) { hear(in.from, in.message); },
+                 [&](WritesDurable& in) { writes_durable(in.through); },
+                 [&](EntryOffered& in) {
+                   CHECK(can_propose(), "an entry is offered to a replica that may not propose");
+                   propose(std::move(in.entry));
+                 },
+                 [&](TimePassed&) { time_passed(); },
+                 [&](PeerLost& in) {
+                   if (leader_ == in.peer && in.peer != options_.self)
+                     election_.lost_leader(now_, grantor_.until());
+                 },
+                 [&](ReadAsked& in) { read_asked(in.ticket); },
+                 [&](TransferAsked& in) { transfer_asked(in.successor); },
+                 [&](SnapshotInstalled& in) { snapshot_installed(in); },
+             },
+             input);
+  return std::exchange(effects_, {});
+}
+
+void ReplicatedLog::hear(ReplicaId from, Message& message) {
+  if (from == options_.self) return;
+  std::visit(Overloaded{
+                 [&](PreVote& in) { hear_pre_vote(from, in); },
+                 [&](PreVoteGranted& in) { hear_pre_vote_granted(from, in); },
+                 [&](Prepare& in) { hear_prepare(from, in); },
+                 [&](Promise& in) { hear_promise(from, in); },
+                 [&](Refused& in) { hear_refusal(in); },
+                 [&](Accept& in) { hear_accept(from, in); },
+                 [&](AcceptedThrough& in) { hear_accepted(from, in); },
+                 [&](Heartbeat& in) { hear_heartbeat(from, in); },
+                 [&](HeartbeatSeen& in) { hear_heartbeat_seen(from, in); },
+                 [&](Fetch& in) { hear_fetch(from, in); },
+                 [&](ChosenEntries& in) { hear_chosen_entries(from, in); },
+                 [&](Release& in) { grantor_.release(in.ballot, in.successor); },
+                 [&](TakeOver& in) { hear_take_over(from, in); },
+             },
+             message);
+}
+
+// [C2] The answer waits for the promise, and with it for every acceptance that it tells.
+void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
+  if (prepare.ballot.leader != from) return;
+  // The answer to a doubled one may have been lost.
+  if (prepare.ballot != acceptor_.promised()) {
+    if (!acceptor_.may_promise(prepare.ballot) || grantor_.refuses(prepare.ballot, now_))
+      return refuse(from, prepare.ballot);
+    promise(prepare.ballot);
+  }
+  send(from,
+       Promise{.ballot = prepare.ballot,
+               .chosen = chosen(),
+               .accepted = acceptor_.above(std::max(chosen(), prepare.chosen))},
+       written_);
+}
+
+void ReplicatedLog::hear_accept(ReplicaId from, Accept& accept) {
+  if (accept.ballot.leader != from) return;
+  if (!acceptor_.may_accept(accept.ballot)) return refuse(from, accept.ballot);
+  follow(accept.ballot, from);
+  const auto last = accept_entries(accept);
+  if (last >= accept.first)
+    send(from, AcceptedThrough{.ballot = accept.ballot, .first = accept.first, .last = last}, written_);
+  told_chosen(from, accept.ballot, accept.chosen);
+}
+
+// What is known to be chosen is accepted already: nothing else can be proposed there [C1].
+Slot ReplicatedLog::accept_entries(Accept& accept) {
+  Slot slot = accept.first;
+  const Slot highest{chosen().value + 2 * options_.limits.window};
+  for (auto& entry : accept.entries) {
+    if (slot > highest) break;
+    const auto* known = acceptor_.at(slot);
+    if (slot > chosen() && (known == nullptr || known->ballot != accept.ballot)) {
+      Accepted accepted{.slot = slot, .ballot = accept.ballot, .entry = std::move(entry)};
+      append(accepted);
+      acceptor_.accept(std::move(accepted));
+    }
+    ++slot.value;
+  }
+  return {slot.value - 1};
+}
+
+void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
+  if (heartbeat.ballot.leader != from) return;
+  if (!acceptor_.may_accept(heartbeat.ballot)) return refuse(from, heartbeat.ballot);
+  // Whoever leads was elected: what an E quorum promised may be promised here, too.
+  if (acceptor_.may_promise(heartbeat.ballot)) promise(heartbeat.ballot);
+  follow(heartbeat.ballot, from);
+  grantor_.grant(heartbeat.ballot, now_);
+  send(from, HeartbeatSeen{.ballot = heartbeat.ballot, .number = heartbeat.number, .chosen = chosen()});
+  told_chosen(from, heartbeat.ballot, heartbeat.chosen);
+}
+
+void ReplicatedLog::hear_refusal(const Refused& refused) {
+  highest_seen_ = std::max(highest_seen_, refused.promised);
+  if (!is_current(refused.ballot) || refused.promised <= refused.ballot) return;
+  if (is_leading()) return step_down("a higher ballot was promised");
+  if (std::holds_alternative<Preparing>(role_)) election_.attempt_failed(now_);
+  role_ = Following{};
+}
+
+void ReplicatedLog::refuse(ReplicaId from, const Ballot& ballot) {
+  send(from, Refused{.ballot = ballot, .promised = acceptor_.promised(), .leader = leader_});
+}
+
+// Whatever it does in a lower ballot is over.
+void ReplicatedLog::promise(const Ballot& ballot) {
+  acceptor_.promise(ballot);
+  append(Promised{ballot});
+  highest_seen_ = std::max(highest_seen_, ballot);
+  if (ballot.leader == options_.self) return;
+  if (is_leading()) step_down("it promised a higher ballot");
+  role_ = Following{};
+  show_leader(std::nullopt);
+}
+
+void ReplicatedLog::follow(const Ballot& ballot, ReplicaId leader) {
+  highest_seen_ = std::max(highest_seen_, ballot);
+  if (is_leading()) step_down("another replica leads");
+  role_ = Following{};
+  election_.heard(now_);
+  show_leader(leader);
+}
+
+void ReplicatedLog::step_down(const char* reason) {
+  auto& leading = std::get<Leading>(role_);
+  for (const auto& read : leading.reads)
+    effects_.emplace_back(RefuseRead{read.ticket});
+  effects_.emplace_back(StopLeading{leading.phase.ballot(), reason});
+  role_ = Following{};
+  election_.heard(now_);
+  show_leader(std::nullopt);
+}
+
+void ReplicatedLog::show_leader(std::optional<ReplicaId> leader) {
+  if (std::exchange(leader_, leader) != leader) effects_.emplace_back(ShowLeader{leader});
+}
+
+// ---- the own log
+
+LogWrite ReplicatedLog::append(DurableRecord record) {
+  ++written_.value;
+  effects_.emplace_back(Append{written_, std::move(record)});
+  return written_;
+}
+
+void ReplicatedLog::writes_durable(LogWrite through) {
+  CHECK(through <= written_, "write {} is durable, {} is the last", through.value, written_.value);
+  durable_ = std::max(durable_, through);
+  while (!own_promises_.empty() && own_promises_.front().after <= durable_) {
+    const auto own = own_promises_.front();
+    own_promises_.pop_front();
+    own_promise_durable(own.ballot);
+  }
+  bool counted = false;
+  while (!own_acceptances_.empty() && own_acceptances_.front().after <= durable_) {
+    const auto own = own_acceptances_.front();
+    own_acceptances_.pop_front();
+    auto* leading = std::get_if<Leading>(&role_);
+    if (leading == nullptr || leading->phase.ballot() != own.ballot) continue;
+    leading->phase.accepted(options_.self, own.slot, own.slot);
+    counted = true;
+  }
+  if (counted) count_chosen();
+}
+
+std::vector<DurableRecord> ReplicatedLog::standing(Slot snapshot) const {
+  std::vector<DurableRecord> records{Promised{acceptor_.promised()}};
+  for (auto& configured : membership_.standing({snapshot.value + 1}))
+    records.emplace_back(std::move(configured));
+  return records;
+}
+
+// ---- time
+
+void ReplicatedLog::time_passed() {
+  if (is_leading()) {
+    leading_time_passed();
+  } else {
+    election_time_passed();
+  }
+  write_chosen_if_old();
+}
+
+Instant ReplicatedLog::wakes_at() const {
+  return std::visit(
+      Overloaded{
+          [&](const Following&) { return is_voter() ? election_.due() : Instant::max(); },
+          [&](const Asking& asking) { return asking.ends; },
+          [&](const Preparing& preparing) { return std::min(preparing.ends, preparing.resend); },
+          [&](const Leading& leading) { return leading.next_heartbeat; },
+      },
+      role_);
+}
+
+// ---- send
+
+void ReplicatedLog::send(ReplicaId to, Message message, LogWrite after) {
+  effects_.emplace_back(Send{to, std::move(message), after <= durable_ ? LogWrite{} : after});
+}
+
+void ReplicatedLog::send_to_all(const Replicas& replicas, const Message& message, LogWrite after) {
+  for (const auto replica : replicas)
+    if (replica != options_.self) send(replica, message, after);
+}
+
+bool ReplicatedLog::is_voter() const {
+  return membership_.voters_above(chosen()).contains(options_.self);
+}
+
+bool ReplicatedLog::is_current(const Ballot& ballot) const {
+  return std::visit(Overloaded{
+                        [](const Following&) { return false; },
+                        [&](const Asking& asking) { return asking.ballot == ballot; },
+                        [&](const Preparing& preparing) { return preparing.phase.ballot() == ballot; },
+                        [&](const Leading& leading) { return leading.phase.ballot() == ballot; },
+                    },
+                    role_);
+}
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,197 @@
+// coordinator/consensus/replicated_log.h
+//
+// One replica of a log that several agree on: Multi-Paxos, one synod for each slot, with phase one shared by all of
+// them. Pure: messages, the own log's progress and the time come in, and what is to be done comes out, in order.
+//
+//   following --silence--> asking --E pre-votes--> preparing --E promises, caught up--> leading
+//       ^-------------------'-------------------------'---------higher ballot, no quorum---'
+//
+// [C1] In each slot at most one entry is ever chosen, and every replica delivers slots in order, without holes.
+// [C2] A promise or acceptance is durable before anybody hears of it; the leader's own counts only when durable.
+// [C3] A ballot is used once: its owner's promise is durable before the first prepare (attack 22).
+// [C4] A candidate proposes nothing at or below a slot that one of its promisers knows to be chosen (attack 12).
+// [C5] A slot is proposed only when everything `window` slots below it is known to be chosen (attack 13).
+// [C6] A read is answered only while no other replica can have been elected: by lease, or by a round of heartbeats
+//      begun after it was asked.
+//
+// The caller's duties:
+//  1. Carry out effects in their order. Appends go to the log in the order of their numbers.
+//  2. Hold a message back until the write it names is durable. One that names none, or that is late, may be lost.
+//  3. Feed `WritesDurable` as the log proceeds; a failed write stops the replica, and is never tried again.
+//  4. Feed each input with the clock as read after it left its queue (attack 21); `TimePassed` when `wakes_at()` comes.
+//  5. After a start: `Restored` from what the log holds, in its order.
+//
+// Source: Lamport, "Paxos Made Simple" (2001), section 3. Pre-vote: Ongaro, "Consensus" (2014), section 9.6. Leases:
+// Chandra, Griesemer, Redstone, "Paxos Made Live" (2007), section 5.2.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <variant>
+#include <vector>
+
+#include "coordinator/consensus/acceptor.h"
+#include "coordinator/consensus/chosen_log.h"
+#include "coordinator/consensus/election.h"
+#include "coordinator/consensus/lease.h"
+#include "coordinator/consensus/membership.h"
+#include "coordinator/consensus/messages.h"
+#include "coordinator/consensus/phase_one.h"
+#include "coordinator/consensus/phase_two.h"
+#include "coordinator/consensus/replica_steps.h"
+
+namespace troth::coordinator::consensus {
+
+class ReplicatedLog {
+ public:
+  // What `restored` knows to be chosen is delivered by the first step.
+  ReplicatedLog(ReplicaOptions options, Restored restored, Random random, Instant now);
+
+  [[nodiscard]] ReplicaEffects step(ReplicaInput input, Instant now);
+  [[nodiscard]] Instant wakes_at() const;
+
+  [[nodiscard]] bool is_leading() const { return std::holds_alternative<Leading>(role_); }
+  [[nodiscard]] bool can_propose() const;
+  [[nodiscard]] std::optional<ReplicaId> leader() const { return leader_; }
+  [[nodiscard]] Slot chosen() const { return chosen_.chosen(); }
+  [[nodiscard]] const Ballot& promised() const { return acceptor_.promised(); }
+  [[nodiscard]] const Membership& membership() const { return membership_; }
+  [[nodiscard]] bool holds_lease(Instant now) const;
+  // What a log whose older segments go has to say again first; everything above `snapshot` is among it.
+  [[nodiscard]] std::vector<DurableRecord> standing(Slot snapshot) const;
+
+ private:
+  struct Following {};
+  struct Asking {
+    Ballot ballot;
+    Replicas granted;
+    Instant ends;
+  };
+  struct Preparing {
+    PhaseOne phase;
+    Instant ends;
+    Instant resend;
+  };
+  struct WaitingRead {
+    ReadTicket ticket;
+    HeartbeatNumber confirmed_by;
+  };
+  struct Transfer {
+    ReplicaId successor;
+    Instant ends;
+  };
+  struct Leading {
+    PhaseTwo phase;
+    std::deque<Entry> adopted;  // not proposed yet
+    LeaseHolder lease;
+    Instant began;
+    HeartbeatNumber number;
+    Instant next_heartbeat;
+    std::map<ReplicaId, HeartbeatNumber> seen;
+    std::map<ReplicaId, Instant> heard;  // when its last answer came
+    std::map<ReplicaId, Instant> resend;
+    std::deque<WaitingRead> reads;
+    Slot own;  // the first slot that was not adopted: from there on what is chosen is newer than every read
+    Instant worked;
+    std::optional<Transfer> transfer;
+  };
+  using Role = std::variant<Following, Asking, Preparing, Leading>;
+
+  // Of what waits for the own log.
+  struct OwnPromise {
+    LogWrite after;
+    Ballot ballot;
+  };
+  struct OwnAcceptance {
+    LogWrite after;
+    Ballot ballot;
+    Slot slot;
+  };
+
+  // replicated_log.cc: the acceptor, and what is the same for every role
+  void restore_chosen(const Restored& restored);
+  void hear(ReplicaId from, Message& message);
+  void hear_prepare(ReplicaId from, const Prepare& prepare);
+  void hear_accept(ReplicaId from, Accept& accept);
+  Slot accept_entries(Accept& accept);
+  void hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat);
+  void hear_refusal(const Refused& refused);
+  void writes_durable(LogWrite through);
+  void time_passed();
+  LogWrite append(DurableRecord record);
+  void send(ReplicaId to, Message message, LogWrite after = {});
+  void send_to_all(const Replicas& replicas, const Message& message, LogWrite after = {});
+  void refuse(ReplicaId from, const Ballot& ballot);
+  void promise(const Ballot& ballot);
+  void follow(const Ballot& ballot, ReplicaId leader);
+  void step_down(const char* reason);
+  void show_leader(std::optional<ReplicaId> leader);
+  [[nodiscard]] bool is_voter() const;
+  [[nodiscard]] bool is_current(const Ballot& ballot) const;
+
+  // replicated_log_electing.cc
+  void hear_pre_vote(ReplicaId from, const PreVote& vote);
+  void hear_pre_vote_granted(ReplicaId from, const PreVoteGranted& granted);
+  void hear_promise(ReplicaId from, const Promise& promise);
+  void hear_take_over(ReplicaId from, const TakeOver& take_over);
+  void ask_for_votes();
+  void prepare();
+  void send_prepare(const Preparing& preparing, const Replicas& to);
+  void own_promise_durable(const Ballot& ballot);
+  void try_to_lead();
+  void election_time_passed();
+  [[nodiscard]] bool has_elect_quorum(const Replicas& replicas) const;
+
+  // replicated_log_leading.cc
+  void lead(const PhaseOne& phase);
+  void propose(Entry entry);
+  void propose_adopted();
+  [[nodiscard]] bool has_room(const Leading& leading) const;
+  void hear_accepted(ReplicaId from, const AcceptedThrough& accepted);
+  void hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& seen);
+  void count_chosen();
+  void beat();
+  void resend_missing();
+  void leading_time_passed();
+  void read_asked(ReadTicket ticket);
+  void confirm_reads();
+  void transfer_asked(ReplicaId successor);
+  void try_to_hand_over();
+  [[nodiscard]] Instant heard_by_quorum(const Leading& leading) const;
+
+  // replicated_log_learning.cc
+  void hear_fetch(ReplicaId from, const Fetch& fetch);
+  void hear_chosen_entries(ReplicaId from, ChosenEntries& entries);
+  void snapshot_installed(const SnapshotInstalled& installed);
+  void told_chosen(ReplicaId from, const Ballot& ballot, Slot through);
+  void fetch(ReplicaId from);
+  void deliver(Entry entry);
+  void write_chosen();
+  void write_chosen_if_old();
+
+  const ReplicaOptions options_;
+  Instant now_;
+  ReplicaEffects effects_;
+  LogWrite written_;  // appended
+  LogWrite durable_;
+
+  Acceptor acceptor_;
+  ChosenLog chosen_;
+  Membership membership_;
+  Election election_;
+  LeaseGrantor grantor_;
+  std::optional<ReplicaId> leader_;
+  Ballot highest_seen_;
+  Role role_;
+
+  std::deque<OwnPromise> own_promises_;
+  std::deque<OwnAcceptance> own_acceptances_;
+
+  Slot chosen_written_;
+  Instant chosen_written_at_;
+  std::optional<Instant> fetching_until_;
+};
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,211 @@
+// Phase two: proposals, heartbeats, reads, and the lead handed over.
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "coordinator/consensus/replicated_log.h"
+
+namespace troth::coordinator::consensus {
+
+void ReplicatedLog::lead(const PhaseOne& phase) {
+  auto adopted = phase.adopted(chosen());
+  const Slot own{chosen().value + adopted.size() + 1};
+  role_ =
+      Leading{.phase = PhaseTwo(phase.ballot(), chosen(), now_),
+              .adopted = {std::make_move_iterator(adopted.begin()), std::make_move_iterator(adopted.end())},
+              .lease = LeaseHolder(options_.timing.lease, options_.timing.drift_ppm),
+              .began = now_,
+              .own = own,
+              .worked = now_};
+  show_leader(options_.self);
+  effects_.emplace_back(Lead{phase.ballot()});
+  beat();
+  propose_adopted();
+}
+
+bool ReplicatedLog::can_propose() const {
+  const auto* leading = std::get_if<Leading>(&role_);
+  return leading != nullptr && leading->adopted.empty() && !leading->transfer && has_room(*leading);
+}
+
+// [C5]
+bool ReplicatedLog::has_room(const Leading& leading) const {
+  return leading.phase.slots() < options_.limits.window &&
+         (leading.phase.slots() == 0 || leading.phase.bytes() < options_.limits.in_flight_bytes);
+}
+
+void ReplicatedLog::propose_adopted() {
+  while (true) {
+    auto* leading = std::get_if<Leading>(&role_);
+    if (leading == nullptr || leading->adopted.empty() || !has_room(*leading)) return;
+    Entry entry = std::move(leading->adopted.front());
+    leading->adopted.pop_front();
+    propose(std::move(entry));
+  }
+}
+
+// Sent while the own log writes it; there it counts when it is durable [C2].
+void ReplicatedLog::propose(Entry entry) {
+  auto& leading = std::get<Leading>(role_);
+  const auto& ballot = leading.phase.ballot();
+  const auto slot = leading.phase.propose(entry, now_);
+  send_to_all(membership_.voters_above(chosen()),
+              Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
+  Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
+  own_acceptances_.push_back({append(accepted), ballot, slot});
+  acceptor_.accept(std::move(accepted));
+  leading.worked = now_;
+}
+
+void ReplicatedLog::hear_accepted(ReplicaId from, const AcceptedThrough& accepted) {
+  auto* leading = std::get_if<Leading>(&role_);
+  if (leading == nullptr || leading->phase.ballot() != accepted.ballot) return;
+  leading->heard[from] = now_;
+  leading->phase.accepted(from, accepted.first, accepted.last);
+  count_chosen();
+}
+
+void ReplicatedLog::count_chosen() {
+  while (auto* leading = std::get_if<Leading>(&role_)) {
+    auto entry = leading->phase.next_chosen(membership_, now_);
+    if (!entry) break;
+    deliver(std::move(*entry));
+  }
+  propose_adopted();
+  confirm_reads();
+  try_to_hand_over();
+}
+
+// ---- heartbeats
+
+void ReplicatedLog::beat() {
+  auto& leading = std::get<Leading>(role_);
+  ++leading.number.value;
+  leading.next_heartbeat = now_ + options_.timing.heartbeat;
+  leading.lease.asked(leading.number, now_);
+  // Its own grant, as any acceptor's.
+  grantor_.grant(leading.phase.ballot(), now_);
+  leading.lease.granted(options_.self, leading.number);
+  leading.seen[options_.self] = leading.number;
+  leading.heard[options_.self] = now_;
+  send_to_all(membership_.voters_above(chosen()),
+              Heartbeat{.ballot = leading.phase.ballot(), .number = leading.number, .chosen = chosen()});
+}
+
+void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& seen) {
+  auto* leading = std::get_if<Leading>(&role_);
+  if (leading == nullptr || leading->phase.ballot() != seen.ballot || seen.number > leading->number) return;
+  leading->lease.granted(from, seen.number);
+  leading->heard[from] = now_;
+  auto& newest = leading->seen[from];
+  newest = std::max(newest, seen.number);
+  confirm_reads();
+}
+
+void ReplicatedLog::resend_missing() {
+  auto& leading = std::get<Leading>(role_);
+  const auto oldest = leading.phase.waits_since();
+  if (!oldest || now_ - *oldest < options_.timing.resend) return;
+  for (const auto replica : membership_.voters_above(chosen())) {
+    auto& resend = leading.resend[replica];
+    if (replica == options_.self || now_ < resend) continue;
+    resend = now_ + options_.timing.resend;
+    auto accept = leading.phase.missing_at(replica, options_.limits.message_bytes);
+    if (!accept.entries.empty()) send(replica, std::move(accept));
+  }
+}
+
+void ReplicatedLog::leading_time_passed() {
+  auto& leading = std::get<Leading>(role_);
+  // Cut off, or with a disk that hangs: others can do better (attack 25).
+  if (const auto since = leading.phase.waits_since(); since && now_ - *since >= options_.timing.stuck)
+    return step_down("no write quorum accepts");
+  if (now_ - heard_by_quorum(leading) >= options_.timing.silence) return step_down("no write quorum answers");
+  if (!is_voter()) return step_down("it was removed from the group");
+  if (leading.transfer && now_ >= leading.transfer->ends) leading.transfer.reset();
+  if (now_ >= leading.next_heartbeat) beat();
+  resend_missing();
+  if (can_propose() && leading.phase.slots() == 0 && now_ - leading.worked >= options_.timing.idle)
+    propose(NoOp{});
+}
+
+// When a W quorum of every configuration had answered last.
+Instant ReplicatedLog::heard_by_quorum(const Leading& leading) const {
+  Instant oldest = now_;
+  for (const auto& configuration : membership_.above(chosen())) {
+    std::vector<Instant> heard;
+    for (const auto voter : configuration.voters) {
+      const auto found = leading.heard.find(voter);
+      heard.push_back(found == leading.heard.end() ? leading.began : found->second);
+    }
+    std::ranges::sort(heard, std::greater{});
+    oldest = std::min(oldest, heard[configuration.quorums.write - 1]);
+  }
+  return oldest;
+}
+
+// ---- reads
+
+bool ReplicatedLog::holds_lease(Instant now) const {
+  const auto* leading = std::get_if<Leading>(&role_);
+  return leading != nullptr && !leading->transfer &&
+         std::ranges::all_of(membership_.above(chosen()),
+                             [&](const auto& each) { return leading->lease.is_valid(each, now); });
+}
+
+void ReplicatedLog::read_asked(ReadTicket ticket) {
+  auto* leading = std::get_if<Leading>(&role_);
+  if (leading == nullptr) {
+    effects_.emplace_back(RefuseRead{ticket});
+    return;
+  }
+  leading->reads.push_back({.ticket = ticket, .confirmed_by = {leading->number.value + 1}});
+  confirm_reads();
+  leading = std::get_if<Leading>(&role_);
+  if (leading != nullptr && !leading->reads.empty() && leading->reads.back().ticket == ticket) beat();
+}
+
+// [C6] What earlier leaders may have had chosen is known when all that was adopted is.
+void ReplicatedLog::confirm_reads() {
+  auto* leading = std::get_if<Leading>(&role_);
+  if (leading == nullptr || chosen().value + 1 < leading->own.value) return;
+  const bool leased = holds_lease(now_);
+  const auto is_confirmed = [&](const WaitingRead& read) {
+    Replicas seen;
+    for (const auto& [replica, number] : leading->seen)
+      if (number >= read.confirmed_by) seen.insert(replica);
+    return std::ranges::all_of(membership_.above(chosen()),
+                               [&](const auto& each) { return votes_of(seen, each) >= each.lease(); });
+  };
+  while (!leading->reads.empty() && (leased || is_confirmed(leading->reads.front()))) {
+    effects_.emplace_back(ReadAt{leading->reads.front().ticket, chosen()});
+    leading->reads.pop_front();
+  }
+}
+
+// ---- the lead handed over
+
+void ReplicatedLog::transfer_asked(ReplicaId successor) {
+  auto* leading = std::get_if<Leading>(&role_);
+  if (leading == nullptr || successor == options_.self ||
+      !membership_.voters_above(chosen()).contains(successor))
+    return;
+  leading->transfer = Transfer{.successor = successor, .ends = now_ + options_.timing.silence};
+  try_to_hand_over();
+}
+
+// It proposes nothing more in this ballot, and gives up its lease, before anybody may prepare (attack 37).
+void ReplicatedLog::try_to_hand_over() {
+  auto* leading = std::get_if<Leading>(&role_);
+  if (leading == nullptr || !leading->transfer || !leading->adopted.empty() || leading->phase.slots() > 0)
+    return;
+  const auto ballot = leading->phase.ballot();
+  const auto successor = leading->transfer->successor;
+  const auto voters = membership_.voters_above(chosen());
+  step_down("handed over");
+  grantor_.release(ballot, successor);
+  send_to_all(voters, Release{.ballot = ballot, .successor = successor});
+  send(successor, TakeOver{.ballot = ballot, .chosen = chosen()});
+}
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,323 @@
+#include "tests/unit/consensus/group_world.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace troth::coordinator::consensus {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string text_of(const Entry& entry) {
+  if (const auto* command = std::get_if<Command>(&entry)) return *command->bytes;
+  return std::holds_alternative<NoOp>(entry) ? "no-op" : "change";
+}
+
+}  // namespace
+
+GroupWorld::GroupWorld(std::uint64_t seed, std::size_t replicas, Quorums quorums, GroupLimits limits)
+    : seed_(seed), random_(seed), limits_(limits) {
+  Replicas voters;
+  for (std::uint32_t id = 1; id <= replicas; ++id)
+    voters.insert({id});
+  first_ = {{Slot{1}, Configuration{voters, quorums}}};
+  CHECK(check(first_.at({1})), "a group that cannot be");
+  for (const auto id : voters)
+    add_replica(id);
+}
+
+void GroupWorld::add_replica(ReplicaId id) {
+  auto& replica = replicas_[id];
+  replica.drift_ppm = random_.between(-400, 400);
+  start(id);
+}
+
+void GroupWorld::after(Duration delay, std::function<void()> run) {
+  queue_.push({now_ + delay, ++events_, std::move(run)});
+}
+
+Instant GroupWorld::clock_of(const Replica& replica) const {
+  const auto time = now_.time_since_epoch();
+  return Instant(time + time * replica.drift_ppm / 1'000'000);
+}
+
+void GroupWorld::run_for(Duration time) {
+  const auto end = now_ + time;
+  while (!queue_.empty() && queue_.top().at <= end) {
+    auto event = queue_.top();
+    queue_.pop();
+    now_ = event.at;
+    event.run();
+  }
+  now_ = end;
+}
+
+bool GroupWorld::run_until(const std::function<bool()>& holds, Duration bound) {
+  for (const auto end = now_ + bound; now_ < end; run_for(5ms))
+    if (holds()) return true;
+  return holds();
+}
+
+// ---- faults
+
+void GroupWorld::start(ReplicaId id) {
+  auto& replica = replicas_.at(id);
+  if (replica.log) return;
+  ++replica.life;
+  Restored restored;
+  restored.snapshot = replica.snapshot;
+  restored.chosen = replica.snapshot;
+  restored.configured = replica.snapshot.value > 0 ? replica.snapshot_configured : first_;
+  for (const auto& record : replica.durable)
+    if (auto taken = restored.take(record); !taken) break_rule(taken.error().message);
+  replica.delivered = replica.snapshot;
+  replica.writing = false;
+  replica.log = std::make_unique<ReplicatedLog>(
+      ReplicaOptions{.self = id, .timing = {}, .limits = limits_}, std::move(restored),
+      Random(seed_ * 1000 + id.value * 100 + replica.life), clock_of(replica));
+  feed(id, TimePassed{});
+}
+
+void GroupWorld::crash(ReplicaId id) {
+  auto& replica = replicas_.at(id);
+  if (!replica.log) return;
+  ++counts_.crashes;
+  replica.log.reset();
+  replica.held.clear();
+  // Of what was not synced a beginning may be there all the same.
+  const auto kept = random_.below(replica.pending.size() + 1);
+  replica.durable.insert(replica.durable.end(), replica.pending.begin(),
+                         replica.pending.begin() + static_cast<std::ptrdiff_t>(kept));
+  replica.pending.clear();
+  for (const auto other : ids())
+    if (other != id) after(1ms, [this, other, id] { feed(other, PeerLost{id}); });
+}
+
+void GroupWorld::pause(ReplicaId id, Duration time) {
+  replicas_.at(id).paused_until = now_ + time;
+}
+
+void GroupWorld::heal() {
+  faults_ = {};
+  cut_.clear();
+  for (auto& [id, replica] : replicas_) {
+    replica.paused_until = {};
+    set_disk_stalled(id, false);
+    start(id);
+  }
+}
+
+void GroupWorld::set_disk_stalled(ReplicaId id, bool stalled) {
+  auto& replica = replicas_.at(id);
+  replica.stalled = stalled;
+  if (!stalled && replica.log && !replica.pending.empty() && !replica.writing) write(id);
+}
+
+// ---- work
+
+std::optional<ReplicaId> GroupWorld::propose(const std::string& text) {
+  for (auto& [id, replica] : replicas_) {
+    if (!replica.log || !replica.log->can_propose() || replica.paused_until > now_) continue;
+    proposed_.insert(text);
+    feed(id, EntryOffered{Command{std::make_shared<const std::string>(text)}});
+    return id;
+  }
+  return std::nullopt;
+}
+
+bool GroupWorld::change(const Configuration& next) {
+  for (auto& [id, replica] : replicas_) {
+    if (!replica.log || !replica.log->can_propose() || replica.paused_until > now_) continue;
+    if (!replica.log->membership().is_settled(replica.log->chosen()) ||
+        !check_change(replica.log->membership().newest(), next))
+      return false;
+    ++counts_.changes;
+    feed(id, EntryOffered{ChangeConfiguration{next}});
+    return true;
+  }
+  return false;
+}
+
+void GroupWorld::read(ReplicaId id) {
+  if (!is_up(id) || replicas_.at(id).paused_until > now_) return;
+  reads_[++last_ticket_] = highest_;
+  feed(id, ReadAsked{{last_ticket_}});
+}
+
+void GroupWorld::transfer(ReplicaId successor) {
+  if (const auto leads = leader()) feed(*leads, TransferAsked{successor});
+}
+
+// ---- what is seen
+
+bool GroupWorld::is_up(ReplicaId id) const {
+  return replicas_.at(id).log != nullptr;
+}
+
+std::vector<ReplicaId> GroupWorld::ids() const {
+  std::vector<ReplicaId> all;
+  for (const auto& [id, replica] : replicas_)
+    all.push_back(id);
+  return all;
+}
+
+std::optional<ReplicaId> GroupWorld::leader() const {
+  std::optional<ReplicaId> newest;
+  for (const auto& [id, replica] : replicas_) {
+    if (replica.log && replica.log->is_leading() &&
+        (!newest || replica.log->promised() > replicas_.at(*newest).log->promised()))
+      newest = id;
+  }
+  return newest;
+}
+
+bool GroupWorld::is_even() const {
+  return std::ranges::all_of(
+      replicas_, [&](const auto& each) { return each.second.log && each.second.log->chosen() == highest_; });
+}
+
+void GroupWorld::break_rule(const std::string& what) {
+  broken_.push_back(fmt::format("{} ms: {}", now_.time_since_epoch() / 1ms, what));
+}
+
+// Lease exclusivity, at true time.
+void GroupWorld::watch() {
+  std::uint32_t holders = 0;
+  for (const auto& [id, replica] : replicas_)
+    if (replica.log && replica.log->holds_lease(clock_of(replica))) ++holders;
+  if (holders > 1) break_rule("two replicas hold the lease [C6]");
+}
+
+// ---- the machines
+
+void GroupWorld::feed(ReplicaId id, ReplicaInput input) {
+  auto& replica = replicas_.at(id);
+  if (!replica.log) return;
+  if (replica.paused_until > now_) {
+    const auto life = replica.life;
+    after(replica.paused_until - now_, [this, id, life, input = std::move(input)]() mutable {
+      if (replicas_.at(id).life == life) feed(id, std::move(input));
+    });
+    return;
+  }
+  carry_out(id, replica.log->step(std::move(input), clock_of(replica)));
+  watch();
+  wake(id);
+}
+
+void GroupWorld::wake(ReplicaId id) {
+  auto& replica = replicas_.at(id);
+  if (!replica.log) return;
+  const auto at = replica.log->wakes_at();
+  if (at == Instant::max()) return;
+  const auto life = replica.life;
+  const auto delay = std::max(at - clock_of(replica), Duration(0)) + Duration(1'000);
+  after(delay, [this, id, life, at] {
+    auto& woken = replicas_.at(id);
+    if (woken.life == life && woken.log && woken.log->wakes_at() == at) feed(id, TimePassed{});
+  });
+}
+
+void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
+  auto& replica = replicas_.at(id);
+  for (auto& effect : effects) {
+    if (auto* append = std::get_if<Append>(&effect)) {
+      if (append->number.value != replica.durable.size() + replica.pending.size() + 1)
+        break_rule("a write is not the next");
+      replica.pending.push_back(std::move(append->record));
+      if (!replica.writing && !replica.stalled) write(id);
+    } else if (auto* send = std::get_if<Send>(&effect)) {
+      if (send->after.value <= replica.durable.size()) {
+        transmit(id, send->to, send->message);
+      } else {
+        replica.held.emplace_back(send->after, std::pair(send->to, std::move(send->message)));
+      }
+    } else if (const auto* delivered = std::get_if<Deliver>(&effect)) {
+      deliver(id, *delivered);
+    } else if (const auto* at = std::get_if<ReadAt>(&effect)) {
+      ++counts_.reads;
+      if (at->slot < reads_.at(at->ticket.value))
+        break_rule("a read is older than what was known when it was asked [C6]");
+    } else if (const auto* snapshot = std::get_if<SendSnapshot>(&effect)) {
+      after(2ms, [this, id, to = snapshot->to] { install_snapshot(id, to); });
+    } else if (std::holds_alternative<Lead>(effect)) {
+      ++counts_.elected;
+    } else if (std::holds_alternative<StopLeading>(effect)) {
+      ++counts_.stopped;
+    }
+  }
+}
+
+void GroupWorld::transmit(ReplicaId from, ReplicaId to, const Message& message) {
+  if (cut_.contains({from, to}) || !replicas_.contains(to) || random_.below(1000) < faults_.lost) return;
+  const int copies = random_.below(1000) < faults_.doubled ? 2 : 1;
+  for (int copy = 0; copy < copies; ++copy) {
+    auto delay = Duration(random_.between(50, 400));
+    if (random_.below(1000) < faults_.late) delay += Duration(random_.between(1'000, 700'000));
+    after(delay, [this, from, to, message] { feed(to, MessageReceived{from, message}); });
+  }
+}
+
+// One sync for all that waits.
+void GroupWorld::write(ReplicaId id) {
+  auto& replica = replicas_.at(id);
+  replica.writing = true;
+  const auto life = replica.life;
+  const auto count = replica.pending.size();
+  after(Duration(random_.between(100, 2'000)), [this, id, life, count] {
+    auto& written = replicas_.at(id);
+    if (written.life != life || !written.log) return;
+    written.writing = false;
+    if (written.stalled) return;
+    const auto end = written.pending.begin() + static_cast<std::ptrdiff_t>(count);
+    written.durable.insert(written.durable.end(), written.pending.begin(), end);
+    written.pending.erase(written.pending.begin(), end);
+    std::erase_if(written.held, [&](auto& held) {
+      if (held.first.value > written.durable.size()) return false;
+      transmit(id, held.second.first, held.second.second);
+      return true;
+    });
+    if (!written.pending.empty()) write(id);
+    feed(id, WritesDurable{{written.durable.size()}});
+  });
+}
+
+void GroupWorld::deliver(ReplicaId id, const Deliver& delivered) {
+  auto& replica = replicas_.at(id);
+  if (delivered.slot.value != replica.delivered.value + 1)
+    break_rule(fmt::format("replica {} delivers slot {} behind {} [C1]", id.value, delivered.slot.value,
+                           replica.delivered.value));
+  replica.delivered = delivered.slot;
+  const auto [known, is_first] = chosen_.try_emplace(delivered.slot, delivered.entry);
+  if (known->second != delivered.entry)
+    break_rule(fmt::format("slot {} is {} and {} [C1]", delivered.slot.value, text_of(known->second),
+                           text_of(delivered.entry)));
+  highest_ = std::max(highest_, delivered.slot);
+  const auto* command = std::get_if<Command>(&delivered.entry);
+  if (!is_first || command == nullptr) return;
+  ++counts_.delivered;
+  if (!proposed_.contains(*command->bytes)) break_rule("an entry that nobody proposed [C1]");
+  delivered_.insert(*command->bytes);
+}
+
+// The state as it is there, whole and durable.
+void GroupWorld::install_snapshot(ReplicaId from, ReplicaId to) {
+  const auto& source = replicas_.at(from);
+  auto& target = replicas_.at(to);
+  if (!source.log || !target.log || target.paused_until > now_ ||
+      target.log->chosen() >= source.log->chosen())
+    return;
+  ++counts_.snapshots;
+  target.snapshot = source.log->chosen();
+  target.delivered = target.snapshot;
+  target.snapshot_configured.clear();
+  for (const auto& configured : source.log->membership().standing(target.snapshot))
+    target.snapshot_configured.emplace(configured.slot, configured.configuration);
+  feed(to, SnapshotInstalled{target.snapshot, target.snapshot_configured});
+}
+
+}  // namespace troth::coordinator::consensus

@@ -1,0 +1,136 @@
+// tests/unit/consensus/group_world.h
+//
+// Some replicas in virtual time, with a network that loses, doubles and delays, disks that lose what is not durable,
+// and clocks that drift. It watches what they do, and says what is wrong with it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "coordinator/consensus/replicated_log.h"
+
+namespace troth::coordinator::consensus {
+
+struct NetworkFaults {
+  std::uint32_t lost = 0;  // of 1,000 messages
+  std::uint32_t doubled = 0;
+  std::uint32_t late = 0;
+};
+
+struct WorldCounts {
+  std::uint64_t elected = 0;
+  std::uint64_t stopped = 0;
+  std::uint64_t delivered = 0;  // commands, at the first who knew
+  std::uint64_t reads = 0;
+  std::uint64_t leased_reads = 0;
+  std::uint64_t snapshots = 0;
+  std::uint64_t crashes = 0;
+  std::uint64_t changes = 0;
+};
+
+class GroupWorld {
+ public:
+  GroupWorld(std::uint64_t seed, std::size_t replicas, Quorums quorums, GroupLimits limits = {});
+
+  // ---- time
+  [[nodiscard]] Instant now() const { return now_; }
+  void run_for(Duration time);
+  // False: not within `bound`.
+  bool run_until(const std::function<bool()>& holds, Duration bound);
+
+  // ---- faults
+  void set_faults(const NetworkFaults& faults) { faults_ = faults; }
+  void crash(ReplicaId id);
+  void start(ReplicaId id);
+  void pause(ReplicaId id, Duration time);
+  void cut(ReplicaId from, ReplicaId to) { cut_.insert({from, to}); }
+  void heal();
+  void set_disk_stalled(ReplicaId id, bool stalled);
+
+  // ---- work
+  // At whoever thinks that it leads; nothing: nobody does.
+  std::optional<ReplicaId> propose(const std::string& text);
+  bool change(const Configuration& next);
+  void read(ReplicaId id);
+  void transfer(ReplicaId successor);
+  void add_replica(ReplicaId id);
+
+  // ---- what is seen
+  [[nodiscard]] bool is_up(ReplicaId id) const;
+  [[nodiscard]] const ReplicatedLog& log(ReplicaId id) const { return *replicas_.at(id).log; }
+  [[nodiscard]] std::optional<ReplicaId> leader() const;
+  [[nodiscard]] std::vector<ReplicaId> ids() const;
+  [[nodiscard]] bool was_delivered(const std::string& text) const { return delivered_.contains(text); }
+  // Everybody who is up knows the same to be chosen.
+  [[nodiscard]] bool is_even() const;
+  [[nodiscard]] const std::vector<std::string>& broken() const { return broken_; }
+  [[nodiscard]] const WorldCounts& counts() const { return counts_; }
+  [[nodiscard]] Slot highest() const { return highest_; }
+
+ private:
+  struct Event {
+    Instant at;
+    std::uint64_t number;
+    std::function<void()> run;
+    bool operator>(const Event& other) const {
+      return std::tie(at, number) > std::tie(other.at, other.number);
+    }
+  };
+  struct Replica {
+    std::unique_ptr<ReplicatedLog> log;
+    std::uint64_t life = 0;
+    std::vector<DurableRecord> durable;
+    std::vector<DurableRecord> pending;
+    std::vector<std::pair<LogWrite, std::pair<ReplicaId, Message>>> held;
+    bool writing = false;
+    bool stalled = false;
+    std::int64_t drift_ppm = 0;
+    Instant paused_until;
+    Slot delivered;
+    Slot snapshot;
+    std::map<Slot, Configuration> snapshot_configured;
+    std::uint64_t records_before = 0;  // numbers of writes are counted over all lives
+  };
+
+  void after(Duration delay, std::function<void()> run);
+  [[nodiscard]] Instant clock_of(const Replica& replica) const;
+  void feed(ReplicaId id, ReplicaInput input);
+  void carry_out(ReplicaId id, ReplicaEffects effects);
+  void transmit(ReplicaId from, ReplicaId to, const Message& message);
+  void write(ReplicaId id);
+  void wake(ReplicaId id);
+  void deliver(ReplicaId id, const Deliver& delivered);
+  void install_snapshot(ReplicaId from, ReplicaId to);
+  void watch();
+  void break_rule(const std::string& what);
+
+  std::uint64_t seed_;
+  Random random_;
+  Instant now_{std::chrono::seconds(1)};
+  std::uint64_t events_ = 0;
+  std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
+  GroupLimits limits_;
+  NetworkFaults faults_;
+  std::set<std::pair<ReplicaId, ReplicaId>> cut_;
+  std::map<ReplicaId, Replica> replicas_;
+  std::map<Slot, Configuration> first_;
+
+  std::map<Slot, Entry> chosen_;
+  Slot highest_;
+  std::set<std::string> proposed_;
+  std::set<std::string> delivered_;
+  std::map<std::uint64_t, Slot> reads_;  // what each has to see at least
+  std::uint64_t last_ticket_ = 0;
+  std::vector<std::string> broken_;
+  WorldCounts counts_;
+};
+
+}  // namespace troth::coordinator::consensus
