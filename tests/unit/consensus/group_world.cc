@@ -1,6 +1,7 @@
 #include "tests/unit/consensus/group_world.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -26,6 +27,7 @@ GroupWorld::GroupWorld(std::uint64_t seed, std::size_t replicas, Quorums quorums
     voters.insert({id});
   first_ = {{Slot{1}, Configuration{voters, quorums}}};
   CHECK(check(first_.at({1})), "a group that cannot be");
+  truth_.emplace(first_, limits.window);
   for (const auto id : voters)
     add_replica(id);
 }
@@ -90,11 +92,29 @@ void GroupWorld::crash(ReplicaId id) {
   replica.held.clear();
   // Of what was not synced a beginning may be there all the same.
   const auto kept = random_.below(replica.pending.size() + 1);
-  replica.durable.insert(replica.durable.end(), replica.pending.begin(),
-                         replica.pending.begin() + static_cast<std::ptrdiff_t>(kept));
+  for (auto& record : std::span(replica.pending).first(kept)) {
+    note_durable(id, record);
+    replica.durable.push_back(std::move(record));
+  }
   replica.pending.clear();
+  reset(id);
+}
+
+void GroupWorld::crash_while_writing() {
+  for (const auto& [id, replica] : replicas_)
+    if (replica.log && !replica.pending.empty()) return crash(id);
+}
+
+void GroupWorld::reset(ReplicaId id) {
   for (const auto other : ids())
     if (other != id) after(1ms, [this, other, id] { feed(other, PeerLost{id}); });
+}
+
+void GroupWorld::isolate(ReplicaId id) {
+  for (const auto other : ids()) {
+    cut(id, other);
+    cut(other, id);
+  }
 }
 
 void GroupWorld::pause(ReplicaId id, Duration time) {
@@ -184,6 +204,20 @@ void GroupWorld::break_rule(const std::string& what) {
   broken_.push_back(fmt::format("{} ms: {}", now_.time_since_epoch() / 1ms, what));
 }
 
+// Chosen is what a W quorum has accepted in one ballot, known or not [C1].
+void GroupWorld::note_durable(ReplicaId id, const DurableRecord& record) {
+  const auto* accepted = std::get_if<Accepted>(&record);
+  if (accepted == nullptr) return;
+  auto& by = accepted_[{accepted->slot, accepted->ballot}];
+  by.insert(id);
+  const auto& configuration = truth_->at(accepted->slot);
+  if (votes_of(by, configuration) < configuration.quorums.write) return;
+  const auto [known, is_first] = truly_chosen_.try_emplace(accepted->slot, accepted->entry);
+  if (known->second != accepted->entry)
+    break_rule(fmt::format("slot {} is chosen as {} and as {} [C1]", accepted->slot.value,
+                           text_of(known->second), text_of(accepted->entry)));
+}
+
 // Lease exclusivity, at true time.
 void GroupWorld::watch() {
   std::uint32_t holders = 0;
@@ -268,14 +302,17 @@ void GroupWorld::write(ReplicaId id) {
   replica.writing = true;
   const auto life = replica.life;
   const auto count = replica.pending.size();
-  after(Duration(random_.between(100, 2'000)), [this, id, life, count] {
+  after(Duration(random_.between(100, longest_sync_.count())), [this, id, life, count] {
     auto& written = replicas_.at(id);
     if (written.life != life || !written.log) return;
     written.writing = false;
     if (written.stalled) return;
-    const auto end = written.pending.begin() + static_cast<std::ptrdiff_t>(count);
-    written.durable.insert(written.durable.end(), written.pending.begin(), end);
-    written.pending.erase(written.pending.begin(), end);
+    for (auto& record : std::span(written.pending).first(count)) {
+      note_durable(id, record);
+      written.durable.push_back(std::move(record));
+    }
+    written.pending.erase(written.pending.begin(),
+                          written.pending.begin() + static_cast<std::ptrdiff_t>(count));
     std::erase_if(written.held, [&](auto& held) {
       if (held.first.value > written.durable.size()) return false;
       transmit(id, held.second.first, held.second.second);
@@ -297,6 +334,8 @@ void GroupWorld::deliver(ReplicaId id, const Deliver& delivered) {
     break_rule(fmt::format("slot {} is {} and {} [C1]", delivered.slot.value, text_of(known->second),
                            text_of(delivered.entry)));
   highest_ = std::max(highest_, delivered.slot);
+  if (const auto* change = std::get_if<ChangeConfiguration>(&delivered.entry); change != nullptr && is_first)
+    truth_->change(delivered.slot, change->next);
   const auto* command = std::get_if<Command>(&delivered.entry);
   if (!is_first || command == nullptr) return;
   ++counts_.delivered;

@@ -49,9 +49,16 @@ class GroupWorld {
   // ---- faults
   void set_faults(const NetworkFaults& faults) { faults_ = faults; }
   void crash(ReplicaId id);
+  // One that has something to lose, if there is one.
+  void crash_while_writing();
   void start(ReplicaId id);
   void pause(ReplicaId id, Duration time);
   void cut(ReplicaId from, ReplicaId to) { cut_.insert({from, to}); }
+  // Nobody hears of it, nor it of anybody.
+  void isolate(ReplicaId id);
+  // Everybody's connection to it breaks; what follows goes over new ones.
+  void reset(ReplicaId id);
+  void set_sync_time(Duration longest) { longest_sync_ = longest; }
   void heal();
   void set_disk_stalled(ReplicaId id, bool stalled);
 
@@ -65,7 +72,8 @@ class GroupWorld {
 
   // ---- what is seen
   [[nodiscard]] bool is_up(ReplicaId id) const;
-  [[nodiscard]] const ReplicatedLog& log(ReplicaId id) const { return *replicas_.at(id).log; }
+  // Null: it is down.
+  [[nodiscard]] const ReplicatedLog* log(ReplicaId id) const { return replicas_.at(id).log.get(); }
   [[nodiscard]] std::optional<ReplicaId> leader() const;
   [[nodiscard]] std::vector<ReplicaId> ids() const;
   [[nodiscard]] bool was_delivered(const std::string& text) const { return delivered_.contains(text); }
@@ -110,6 +118,7 @@ class GroupWorld {
   void deliver(ReplicaId id, const Deliver& delivered);
   void install_snapshot(ReplicaId from, ReplicaId to);
   void watch();
+  void note_durable(ReplicaId id, const DurableRecord& record);
   void break_rule(const std::string& what);
 
   std::uint64_t seed_;
@@ -119,11 +128,16 @@ class GroupWorld {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
   GroupLimits limits_;
   NetworkFaults faults_;
+  Duration longest_sync_{2'000};
   std::set<std::pair<ReplicaId, ReplicaId>> cut_;
   std::map<ReplicaId, Replica> replicas_;
   std::map<Slot, Configuration> first_;
 
-  std::map<Slot, Entry> chosen_;
+  std::map<Slot, Entry> chosen_;  // delivered by somebody
+  // What is accepted durably, whether anybody knows or not; and what is chosen by it.
+  std::map<std::pair<Slot, Ballot>, Replicas> accepted_;
+  std::map<Slot, Entry> truly_chosen_;
+  std::optional<Membership> truth_;
   Slot highest_;
   std::set<std::string> proposed_;
   std::set<std::string> delivered_;

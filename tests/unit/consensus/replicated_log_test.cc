@@ -80,28 +80,54 @@ WorldCounts storm(std::uint64_t seed) {
   world.set_faults({.lost = static_cast<std::uint32_t>(random.one_in(2) ? 0 : random.below(200)),
                     .doubled = static_cast<std::uint32_t>(random.below(100)),
                     .late = static_cast<std::uint32_t>(random.one_in(2) ? 0 : random.below(200))});
+  if (random.one_in(3)) world.set_sync_time(50ms);
   const auto ids = world.ids();
   const auto anybody = [&] { return ids[random.below(ids.size())]; };
+  const auto leader_or_anybody = [&] {
+    return random.one_in(2) ? world.leader().value_or(anybody()) : anybody();
+  };
   int number = 0;
   for (int turn = 0; turn < 400; ++turn) {
-    switch (random.below(14)) {
-      case 0: world.crash(anybody()); break;
+    switch (random.below(18)) {
+      case 0:
+        if (random.one_in(3)) world.crash(leader_or_anybody());
+        break;
+      case 10:
+        if (random.one_in(2)) world.crash_while_writing();
+        break;
+      case 11: {
+        const auto id = leader_or_anybody();
+        world.crash(id);
+        world.start(id);
+        break;
+      }
       case 1:
       case 2: world.start(anybody()); break;
-      case 3: world.pause(anybody(), Duration(random.between(1'000, 900'000))); break;
+      case 3: world.pause(leader_or_anybody(), Duration(random.between(1'000, 900'000))); break;
       case 4: world.cut(anybody(), anybody()); break;
-      case 5:
-        if (random.one_in(3)) world.heal();
+      case 5: {
+        const auto id = leader_or_anybody();
+        world.isolate(id);
+        if (random.one_in(2)) world.reset(id);
         break;
-      case 6: world.read(anybody()); break;
+      }
+      case 6: world.reset(leader_or_anybody()); break;
       case 7:
-        if (random.one_in(4)) world.transfer(anybody());
+        if (random.one_in(2)) world.heal();
         break;
-      case 8: world.set_disk_stalled(anybody(), random.one_in(3)); break;
-      default: world.propose(std::to_string(++number)); break;
+      case 8:
+        if (random.one_in(3)) world.transfer(anybody());
+        break;
+      case 9: world.set_disk_stalled(anybody(), random.one_in(2)); break;
+      default:
+        for (auto left = 1 + random.below(6); left > 0; --left)
+          world.propose(std::to_string(++number));
+        break;
     }
-    if (const auto leads = world.leader(); leads && random.one_in(3)) world.read(*leads);
-    world.run_for(Duration(random.between(100, 60'000)));
+    if (random.one_in(5)) world.start(anybody());
+    for (const auto id : ids)
+      if (world.log(id) != nullptr && world.log(id)->is_leading() && random.one_in(3)) world.read(id);
+    world.run_for(Duration(random.one_in(2) ? random.between(100, 3'000) : random.between(3'000, 80'000)));
   }
   world.heal();
   // Again, where its leader was one no longer.
@@ -117,10 +143,22 @@ WorldCounts storm(std::uint64_t seed) {
 
 TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   WorldCounts all;
-  const auto add = [](WorldCounts& a, const WorldCounts& b) { a.elected += b.elected; a.stopped += b.stopped; a.delivered += b.delivered; a.reads += b.reads; a.leased_reads += b.leased_reads; a.snapshots += b.snapshots; a.crashes += b.crashes; a.changes += b.changes; };
+  const auto add = [](WorldCounts& a, const WorldCounts& b) {
+    a.elected += b.elected;
+    a.stopped += b.stopped;
+    a.delivered += b.delivered;
+    a.reads += b.reads;
+    a.leased_reads += b.leased_reads;
+    a.snapshots += b.snapshots;
+    a.crashes += b.crashes;
+    a.changes += b.changes;
+  };
   for (std::uint64_t seed = 1; seed <= 1000 && !testing::Test::HasFailure(); ++seed)
     add(all, storm(seed));
-  std::printf("elected %lu stopped %lu delivered %lu reads %lu leased %lu snapshots %lu crashes %lu changes %lu\n", all.elected, all.stopped, all.delivered, all.reads, all.leased_reads, all.snapshots, all.crashes, all.changes);
+  std::printf(
+      "elected %lu stopped %lu delivered %lu reads %lu leased %lu snapshots %lu crashes %lu changes %lu\n",
+      all.elected, all.stopped, all.delivered, all.reads, all.leased_reads, all.snapshots, all.crashes,
+      all.changes);
 }
 
 }  // namespace
