@@ -23,6 +23,13 @@ void Acceptor::accept(Accepted accepted) {
   accepted_.insert_or_assign(slot, std::move(accepted));
 }
 
+bool Acceptor::take_over(const Accepted& accepted) {
+  const auto* known = at(accepted.slot);
+  if (known != nullptr && known->ballot >= accepted.ballot) return false;
+  accepted_.insert_or_assign(accepted.slot, accepted);
+  return true;
+}
+
 const Accepted* Acceptor::at(Slot slot) const {
   const auto found = accepted_.find(slot);
   return found == accepted_.end() ? nullptr : &found->second;

@@ -25,6 +25,8 @@ class Acceptor {
 
   void promise(const Ballot& ballot);
   void accept(Accepted accepted);
+  // What it may have accepted itself, and has lost since: as others know it. False: it knows better.
+  bool take_over(const Accepted& accepted);
 
   [[nodiscard]] const Accepted* at(Slot slot) const;
   [[nodiscard]] std::vector<Accepted> above(Slot slot) const;

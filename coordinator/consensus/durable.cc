@@ -29,9 +29,13 @@ Status Restored::take(const DurableRecord& record) {
         return fail(ErrorCode::kCorrupt, Effect::kUnknown,
                     fmt::format("the log says that slot {} is chosen and has nothing of it", slot.value));
     chosen = std::max(chosen, through->slot);
+  } else if (const auto* from = std::get_if<ConfiguredFrom>(&record)) {
+    configured.insert_or_assign(from->slot, from->configuration);
+  } else if (const auto* started = std::get_if<Started>(&record)) {
+    start = std::max(start, started->start);
   } else {
-    const auto& from = std::get<ConfiguredFrom>(record);
-    configured.insert_or_assign(from.slot, from.configuration);
+    for (const auto& [replica, position] : std::get<PositionsKnown>(record).positions)
+      positions[replica] = std::max(positions[replica], position);
   }
   return {};
 }

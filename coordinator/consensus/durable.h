@@ -15,9 +15,6 @@
 
 namespace troth::coordinator::consensus {
 
-// A record's number in this replica's own log; consecutive. Zero: nothing to wait for.
-using LogWrite = Named<struct LogWriteTag, std::uint64_t>;
-
 // No prepare or accept of a lower ballot is taken any more.
 struct Promised {
   Ballot ballot;
@@ -42,7 +39,19 @@ struct ConfiguredFrom {
   bool operator==(const ConfiguredFrom&) const = default;
 };
 
-using DurableRecord = std::variant<Promised, Accepted, Learned, ChosenThrough, ConfiguredFrom>;
+// The replica's starts, counted.
+struct Started {
+  std::uint64_t start = 0;
+  bool operator==(const Started&) const = default;
+};
+// How far the others' logs are known to have come.
+struct PositionsKnown {
+  std::map<ReplicaId, LogPosition> positions;
+  bool operator==(const PositionsKnown&) const = default;
+};
+
+using DurableRecord =
+    std::variant<Promised, Accepted, Learned, ChosenThrough, ConfiguredFrom, Started, PositionsKnown>;
 
 // What a start has read.
 struct Restored {
@@ -51,7 +60,10 @@ struct Restored {
   Slot chosen;                               // at least `snapshot`
   std::map<Slot, Accepted> accepted;         // above `snapshot`; with the chosen entry up to `chosen`
   std::map<Slot, Configuration> configured;  // from which slot on; never empty
+  std::map<ReplicaId, LogPosition> positions;
+  std::uint64_t start = 0;
   LogWrite written;
+  bool cut_tail = false;  // its last batch was bad: never synced, or rotted since
 
   // Takes the next record. Refuses (kCorrupt) a chosen slot that nothing was written of, or that came too early.
   [[nodiscard]] Status take(const DurableRecord& record);

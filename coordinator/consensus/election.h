@@ -41,6 +41,8 @@ class Election {
     failures_ = 0;
     due_ = now + timing_.silence + up_to(timing_.silence);
   }
+  // There is nobody to wait for.
+  void be_at_once(Instant now) { due_ = now; }
   // Its connection was reset. No earlier than `lease_ends`, by which time others may vote.
   void lost_leader(Instant now, Instant lease_ends) {
     lost_ = true;

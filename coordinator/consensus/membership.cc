@@ -31,6 +31,13 @@ Replicas Membership::voters_above(Slot slot) const {
   return all;
 }
 
+Replicas Membership::everybody_above(Slot slot) const {
+  Replicas all;
+  for (const auto& configuration : above(slot))
+    all.merge(configuration.everybody());
+  return all;
+}
+
 bool Membership::change(Slot slot, const Configuration& next) {
   if (!is_settled(slot) || !check_change(newest(), next)) return false;
   configured_.emplace(effective(slot), next);

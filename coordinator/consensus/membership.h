@@ -22,8 +22,9 @@ class Membership {
   [[nodiscard]] const Configuration& newest() const { return configured_.rbegin()->second; }
   // By which slots above `slot` are counted, as far as what is chosen tells.
   [[nodiscard]] std::vector<Configuration> above(Slot slot) const;
-  // Everybody in these.
+  // Who votes in one of these, and who is to be told.
   [[nodiscard]] Replicas voters_above(Slot slot) const;
+  [[nodiscard]] Replicas everybody_above(Slot slot) const;
 
   // From which slot on a change at `slot` counts.
   [[nodiscard]] Slot effective(Slot slot) const { return {slot.value + window_}; }

@@ -8,14 +8,17 @@
 //   heartbeat -> heartbeat seen              leads, renews the lease, confirms reads, tells what is chosen
 //   fetch     -> chosen entries              catching up; a snapshot where they are gone
 //   release, take over                       leadership handed over on purpose
+//   ask standing -> standing shown           after a start: do you know more of me than I do?
 #pragma once
 
+#include <map>
 #include <optional>
 #include <variant>
 #include <vector>
 
 #include "coordinator/consensus/ballot.h"
 #include "coordinator/consensus/entry.h"
+#include "coordinator/consensus/log_position.h"
 
 namespace troth::coordinator::consensus {
 
@@ -46,6 +49,7 @@ struct Promise {
   Ballot ballot;
   Slot chosen;  // a candidate proposes nothing at or below it, and catches up first (attack 12)
   std::vector<Accepted> accepted;  // above both `chosen`s, in the order of slots
+  LogPosition position;            // of its sender
 };
 
 // An answer to pre-vote, prepare, accept or heartbeat of `ballot`.
@@ -64,18 +68,21 @@ struct Accept {
 struct AcceptedThrough {
   Ballot ballot;
   Slot first;
-  Slot last;  // of these its sender's acceptance is durable
+  Slot last;             // of these its sender's acceptance is durable
+  LogPosition position;  // of its sender
 };
 
 struct Heartbeat {
   Ballot ballot;
   HeartbeatNumber number;
   Slot chosen;  // every slot up to here is chosen; of those proposed in `ballot` it is that proposal
+  std::map<ReplicaId, LogPosition> positions;  // how far each log is known to have come, at least
 };
 struct HeartbeatSeen {
   Ballot ballot;
   HeartbeatNumber number;
-  Slot chosen;  // of its sender
+  Slot chosen;           // of its sender
+  LogPosition position;  // of its sender
 };
 
 struct Fetch {
@@ -97,7 +104,20 @@ struct TakeOver {
   Slot chosen;
 };
 
-using Message = std::variant<PreVote, PreVoteGranted, Prepare, Promise, Refused, Accept, AcceptedThrough,
-                             Heartbeat, HeartbeatSeen, Fetch, ChosenEntries, Release, TakeOver>;
+// After its sender's start.
+struct AskStanding {
+  Slot chosen;              // of its sender
+  bool everything = false;  // it cut its log, and asks for what it may have promised and accepted
+};
+struct StandingShown {
+  LogPosition known;  // of whom it is sent to, at least
+  Ballot promised;
+  Slot chosen;
+  std::vector<Accepted> accepted;  // above both `chosen`s; only with `everything`
+};
+
+using Message =
+    std::variant<PreVote, PreVoteGranted, Prepare, Promise, Refused, Accept, AcceptedThrough, Heartbeat,
+                 HeartbeatSeen, Fetch, ChosenEntries, Release, TakeOver, AskStanding, StandingShown>;
 
 }  // namespace troth::coordinator::consensus

@@ -28,9 +28,15 @@ Status check_size(std::string_view name, std::uint32_t size, std::uint32_t voter
 
 }  // namespace
 
+Replicas Configuration::everybody() const {
+  Replicas all = voters;
+  all.insert(learners.begin(), learners.end());
+  return all;
+}
+
 Configuration with_majorities(Replicas voters) {
   const auto majority = static_cast<std::uint32_t>(voters.size() / 2 + 1);
-  return {std::move(voters), {majority, majority, majority}};
+  return {.voters = std::move(voters), .quorums = {majority, majority, majority}, .learners = {}};
 }
 
 Status check(const Configuration& configuration) {
@@ -38,6 +44,10 @@ Status check(const Configuration& configuration) {
   if (voters == 0 || voters > kMostVoters)
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
                 fmt::format("a group has 1 to {} replicas that vote, not {}", kMostVoters, voters));
+  for (const auto learner : configuration.learners)
+    if (configuration.voters.contains(learner))
+      return fail(ErrorCode::kInvalidArgument, Effect::kNone,
+                  fmt::format("replica {} cannot vote and only learn at once", learner.value));
   const auto& [write, elect, read] = configuration.quorums;
   if (auto sized = check_size("write", write, voters); !sized) return sized;
   if (auto sized = check_size("elect", elect, voters); !sized) return sized;

@@ -33,9 +33,11 @@ using Replicas = std::set<ReplicaId>;
 struct Configuration {
   Replicas voters;
   Quorums quorums;
+  Replicas learners;  // are sent everything, and counted nowhere: a replica learns before it votes
   bool operator==(const Configuration&) const = default;
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(voters.size()); }
+  [[nodiscard]] Replicas everybody() const;
   // How many replicas have to grant a lease, so that no E quorum is without one of them: N - E + 1.
   [[nodiscard]] std::uint32_t lease() const { return size() - quorums.elect + 1; }
 };

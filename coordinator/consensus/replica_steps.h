@@ -104,8 +104,10 @@ struct ReadAt {
 struct RefuseRead {
   ReadTicket ticket;
 };
-using ReplicaEffect =
-    std::variant<Append, Send, Deliver, Lead, StopLeading, ShowLeader, SendSnapshot, ReadAt, RefuseRead>;
+// What the log's cut tail may have said was taken over: the log may forget that it was cut.
+struct SettleCutTail {};
+using ReplicaEffect = std::variant<Append, Send, Deliver, Lead, StopLeading, ShowLeader, SendSnapshot, ReadAt,
+                                   RefuseRead, SettleCutTail>;
 using ReplicaEffects = std::vector<ReplicaEffect>;
 
 }  // namespace troth::coordinator::consensus

@@ -31,9 +31,14 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
                    ? std::nullopt
                    : std::optional(now)),
       highest_seen_(restored.promised),
+      start_(restored.start + 1),
+      standing_(options.self, {restored.start, restored.written}, restored.cut_tail),
+      started_(now),
+      positions_(restored.positions),
       chosen_written_(restored.chosen),
       chosen_written_at_(now) {
   restore_chosen(restored);
+  append(Started{start_});
 }
 
 void ReplicatedLog::restore_chosen(const Restored& restored) {
@@ -47,6 +52,7 @@ void ReplicatedLog::restore_chosen(const Restored& restored) {
 
 ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
   now_ = std::max(now_, now);
+  settle_standing();
   std::visit(Overloaded{
                  [&](MessageReceived& in) { hear(in.from, in.message); },
                  [&](WritesDurable& in) { writes_durable(in.through); },
@@ -83,13 +89,15 @@ void ReplicatedLog::hear(ReplicaId from, Message& message) {
                  [&](ChosenEntries& in) { hear_chosen_entries(from, in); },
                  [&](Release& in) { grantor_.release(in.ballot, in.successor); },
                  [&](TakeOver& in) { hear_take_over(from, in); },
+                 [&](AskStanding& in) { hear_ask_standing(from, in); },
+                 [&](StandingShown& in) { hear_standing_shown(from, in); },
              },
              message);
 }
 
 // [C2] The answer waits for the promise, and with it for every acceptance that it tells.
 void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
-  if (prepare.ballot.leader != from) return;
+  if (prepare.ballot.leader != from || !standing_.votes()) return;
   // The answer to a doubled one may have been lost.
   if (prepare.ballot != acceptor_.promised()) {
     if (!acceptor_.may_promise(prepare.ballot) || grantor_.refuses(prepare.ballot, now_))
@@ -99,17 +107,22 @@ void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
   send(from,
        Promise{.ballot = prepare.ballot,
                .chosen = chosen(),
-               .accepted = acceptor_.above(std::max(chosen(), prepare.chosen))},
+               .accepted = acceptor_.above(std::max(chosen(), prepare.chosen)),
+               .position = position(written_)},
        written_);
 }
 
 void ReplicatedLog::hear_accept(ReplicaId from, Accept& accept) {
   if (accept.ballot.leader != from) return;
   if (!acceptor_.may_accept(accept.ballot)) return refuse(from, accept.ballot);
+  if (!standing_.votes()) return told_chosen(from, accept.ballot, accept.chosen);
   follow(accept.ballot, from);
   const auto last = accept_entries(accept);
   if (last >= accept.first)
-    send(from, AcceptedThrough{.ballot = accept.ballot, .first = accept.first, .last = last}, written_);
+    send(from,
+         AcceptedThrough{
+             .ballot = accept.ballot, .first = accept.first, .last = last, .position = position(written_)},
+         written_);
   told_chosen(from, accept.ballot, accept.chosen);
 }
 
@@ -133,11 +146,17 @@ Slot ReplicatedLog::accept_entries(Accept& accept) {
 void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
   if (heartbeat.ballot.leader != from) return;
   if (!acceptor_.may_accept(heartbeat.ballot)) return refuse(from, heartbeat.ballot);
+  for (const auto& [replica, position] : heartbeat.positions)
+    note_position(replica, position);
+  if (!standing_.votes()) return told_chosen(from, heartbeat.ballot, heartbeat.chosen);
   // Whoever leads was elected: what an E quorum promised may be promised here, too.
   if (acceptor_.may_promise(heartbeat.ballot)) promise(heartbeat.ballot);
   follow(heartbeat.ballot, from);
   grantor_.grant(heartbeat.ballot, now_);
-  send(from, HeartbeatSeen{.ballot = heartbeat.ballot, .number = heartbeat.number, .chosen = chosen()});
+  send(from, HeartbeatSeen{.ballot = heartbeat.ballot,
+                           .number = heartbeat.number,
+                           .chosen = chosen(),
+                           .position = position(durable_)});
   told_chosen(from, heartbeat.ballot, heartbeat.chosen);
 }
 
@@ -202,6 +221,7 @@ void ReplicatedLog::writes_durable(LogWrite through) {
     own_promises_.pop_front();
     own_promise_durable(own.ballot);
   }
+  settle_standing();
   bool counted = false;
   while (!own_acceptances_.empty() && own_acceptances_.front().after <= durable_) {
     const auto own = own_acceptances_.front();
@@ -214,8 +234,9 @@ void ReplicatedLog::writes_durable(LogWrite through) {
   if (counted) count_chosen();
 }
 
-std::vector<DurableRecord> ReplicatedLog::standing(Slot snapshot) const {
-  std::vector<DurableRecord> records{Promised{acceptor_.promised()}};
+std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
+  std::vector<DurableRecord> records{Started{start_}, Promised{acceptor_.promised()},
+                                     PositionsKnown{positions_}};
   for (auto& configured : membership_.standing({snapshot.value + 1}))
     records.emplace_back(std::move(configured));
   return records;
@@ -229,13 +250,17 @@ void ReplicatedLog::time_passed() {
   } else {
     election_time_passed();
   }
+  ask_standing();
   write_chosen_if_old();
 }
 
 Instant ReplicatedLog::wakes_at() const {
+  if (standing_.asks()) return ask_standing_at_.value_or(now_);
   return std::visit(
       Overloaded{
-          [&](const Following&) { return is_voter() ? election_.due() : Instant::max(); },
+          [&](const Following&) {
+            return is_voter() && standing_.votes() ? election_.due() : Instant::max();
+          },
           [&](const Asking& asking) { return asking.ends; },
           [&](const Preparing& preparing) { return std::min(preparing.ends, preparing.resend); },
           [&](const Leading& leading) { return leading.next_heartbeat; },

@@ -41,6 +41,7 @@
 #include "coordinator/consensus/phase_one.h"
 #include "coordinator/consensus/phase_two.h"
 #include "coordinator/consensus/replica_steps.h"
+#include "coordinator/consensus/standing.h"
 
 namespace troth::coordinator::consensus {
 
@@ -57,10 +58,11 @@ class ReplicatedLog {
   [[nodiscard]] std::optional<ReplicaId> leader() const { return leader_; }
   [[nodiscard]] Slot chosen() const { return chosen_.chosen(); }
   [[nodiscard]] const Ballot& promised() const { return acceptor_.promised(); }
+  [[nodiscard]] Standing::State standing() const { return standing_.state(); }
   [[nodiscard]] const Membership& membership() const { return membership_; }
   [[nodiscard]] bool holds_lease(Instant now) const;
   // What a log whose older segments go has to say again first; everything above `snapshot` is among it.
-  [[nodiscard]] std::vector<DurableRecord> standing(Slot snapshot) const;
+  [[nodiscard]] std::vector<DurableRecord> restated(Slot snapshot) const;
 
  private:
   struct Following {};
@@ -131,6 +133,15 @@ class ReplicatedLog {
   [[nodiscard]] bool is_voter() const;
   [[nodiscard]] bool is_current(const Ballot& ballot) const;
 
+  // replicated_log_standing.cc
+  void hear_ask_standing(ReplicaId from, const AskStanding& asked);
+  void hear_standing_shown(ReplicaId from, const StandingShown& shown);
+  void ask_standing();
+  void settle_standing();
+  bool take_over_what_was_lost();
+  void note_position(ReplicaId of, const LogPosition& position);
+  [[nodiscard]] LogPosition position(LogWrite durable) const { return {start_, durable}; }
+
   // replicated_log_electing.cc
   void hear_pre_vote(ReplicaId from, const PreVote& vote);
   void hear_pre_vote_granted(ReplicaId from, const PreVoteGranted& granted);
@@ -185,6 +196,14 @@ class ReplicatedLog {
   std::optional<ReplicaId> leader_;
   Ballot highest_seen_;
   Role role_;
+
+  std::uint64_t start_;
+  Standing standing_;
+  Instant started_;
+  std::optional<Instant> ask_standing_at_;
+  std::optional<LogWrite> taken_over_;          // what was lost with a cut tail, when this is durable
+  std::map<ReplicaId, LogPosition> positions_;  // of others
+  bool positions_written_ = true;
 
   std::deque<OwnPromise> own_promises_;
   std::deque<OwnAcceptance> own_acceptances_;

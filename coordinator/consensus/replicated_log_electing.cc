@@ -24,7 +24,8 @@ void ReplicatedLog::election_time_passed() {
       try_to_lead();
     }
   }
-  if (std::holds_alternative<Following>(role_) && is_voter() && now_ >= election_.due()) ask_for_votes();
+  if (std::holds_alternative<Following>(role_) && is_voter() && standing_.votes() && now_ >= election_.due())
+    ask_for_votes();
 }
 
 // Nothing changes by it: a replica that was cut off does not disturb the others when it comes back.
@@ -38,6 +39,7 @@ void ReplicatedLog::ask_for_votes() {
 
 // Nobody helps against a leader that he hears himself.
 void ReplicatedLog::hear_pre_vote(ReplicaId from, const PreVote& vote) {
+  if (!standing_.votes()) return;
   if (!acceptor_.may_promise(vote.ballot) || is_leading() || !election_.misses_leader(now_) ||
       grantor_.refuses(vote.ballot, now_))
     return refuse(from, vote.ballot);
@@ -78,13 +80,15 @@ void ReplicatedLog::send_prepare(const Preparing& preparing, const Replicas& to)
 }
 
 void ReplicatedLog::own_promise_durable(const Ballot& ballot) {
-  hear_promise(options_.self,
-               Promise{.ballot = ballot, .chosen = chosen(), .accepted = acceptor_.above(chosen())});
+  hear_promise(
+      options_.self,
+      Promise{.ballot = ballot, .chosen = chosen(), .accepted = acceptor_.above(chosen()), .position = {}});
 }
 
 void ReplicatedLog::hear_promise(ReplicaId from, const Promise& promise) {
   auto* preparing = std::get_if<Preparing>(&role_);
   if (preparing == nullptr || preparing->phase.ballot() != promise.ballot) return;
+  note_position(from, promise.position);
   const auto asked = preparing->phase.voters(membership_, chosen());
   preparing->phase.hear(from, promise);
   Replicas also = preparing->phase.voters(membership_, chosen());
@@ -103,7 +107,9 @@ void ReplicatedLog::try_to_lead() {
 
 // The leader that was stops; its lease is free for this replica.
 void ReplicatedLog::hear_take_over(ReplicaId from, const TakeOver& take_over) {
-  if (take_over.ballot.leader != from || take_over.ballot < acceptor_.promised() || !is_voter()) return;
+  if (take_over.ballot.leader != from || take_over.ballot < acceptor_.promised() || !is_voter() ||
+      !standing_.votes())
+    return;
   if (!std::holds_alternative<Following>(role_)) return;
   grantor_.release(take_over.ballot, options_.self);
   prepare();

@@ -49,7 +49,7 @@ void ReplicatedLog::propose(Entry entry) {
   auto& leading = std::get<Leading>(role_);
   const auto& ballot = leading.phase.ballot();
   const auto slot = leading.phase.propose(entry, now_);
-  send_to_all(membership_.voters_above(chosen()),
+  send_to_all(membership_.everybody_above(chosen()),
               Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
   Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
   own_acceptances_.push_back({append(accepted), ballot, slot});
@@ -61,6 +61,7 @@ void ReplicatedLog::hear_accepted(ReplicaId from, const AcceptedThrough& accepte
   auto* leading = std::get_if<Leading>(&role_);
   if (leading == nullptr || leading->phase.ballot() != accepted.ballot) return;
   leading->heard[from] = now_;
+  note_position(from, accepted.position);
   leading->phase.accepted(from, accepted.first, accepted.last);
   count_chosen();
 }
@@ -88,13 +89,16 @@ void ReplicatedLog::beat() {
   leading.lease.granted(options_.self, leading.number);
   leading.seen[options_.self] = leading.number;
   leading.heard[options_.self] = now_;
-  send_to_all(membership_.voters_above(chosen()),
-              Heartbeat{.ballot = leading.phase.ballot(), .number = leading.number, .chosen = chosen()});
+  send_to_all(membership_.everybody_above(chosen()), Heartbeat{.ballot = leading.phase.ballot(),
+                                                               .number = leading.number,
+                                                               .chosen = chosen(),
+                                                               .positions = positions_});
 }
 
 void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& seen) {
   auto* leading = std::get_if<Leading>(&role_);
   if (leading == nullptr || leading->phase.ballot() != seen.ballot || seen.number > leading->number) return;
+  note_position(from, seen.position);
   leading->lease.granted(from, seen.number);
   leading->heard[from] = now_;
   auto& newest = leading->seen[from];
@@ -106,7 +110,7 @@ void ReplicatedLog::resend_missing() {
   auto& leading = std::get<Leading>(role_);
   const auto oldest = leading.phase.waits_since();
   if (!oldest || now_ - *oldest < options_.timing.resend) return;
-  for (const auto replica : membership_.voters_above(chosen())) {
+  for (const auto replica : membership_.everybody_above(chosen())) {
     auto& resend = leading.resend[replica];
     if (replica == options_.self || now_ < resend) continue;
     resend = now_ + options_.timing.resend;

@@ -49,6 +49,7 @@ void ReplicatedLog::hear_chosen_entries(ReplicaId from, ChosenEntries& entries) 
   fetching_until_.reset();
   if (chosen() < entries.chosen) fetch(from);
   try_to_lead();
+  settle_standing();
 }
 
 void ReplicatedLog::snapshot_installed(const SnapshotInstalled& installed) {
@@ -82,6 +83,8 @@ void ReplicatedLog::write_chosen_if_old() {
   if (now_ - chosen_written_at_ < options_.timing.idle) return;
   chosen_written_at_ = now_;
   write_chosen();
+  if (std::exchange(positions_written_, true)) return;
+  append(PositionsKnown{positions_});
 }
 
 }  // namespace troth::coordinator::consensus

@@ -77,6 +77,8 @@ void GroupWorld::start(ReplicaId id) {
   for (const auto& record : replica.durable)
     if (auto taken = restored.take(record); !taken) break_rule(taken.error().message);
   replica.delivered = replica.snapshot;
+  replica.before_last_sync = replica.durable.size();
+  restored.cut_tail = replica.tail_cut;
   replica.writing = false;
   replica.log = std::make_unique<ReplicatedLog>(
       ReplicaOptions{.self = id, .timing = {}, .limits = limits_}, std::move(restored),
@@ -98,6 +100,18 @@ void GroupWorld::crash(ReplicaId id) {
   }
   replica.pending.clear();
   reset(id);
+}
+
+void GroupWorld::cut_tail(ReplicaId id, bool rotted) {
+  auto& replica = replicas_.at(id);
+  crash(id);
+  if (rotted) replica.durable.resize(replica.before_last_sync);
+  replica.tail_cut = true;
+}
+
+void GroupWorld::set_back(ReplicaId id, std::size_t image) {
+  crash(id);
+  replicas_.at(id).durable.resize(image);
 }
 
 void GroupWorld::crash_while_writing() {
@@ -196,8 +210,10 @@ std::optional<ReplicaId> GroupWorld::leader() const {
 }
 
 bool GroupWorld::is_even() const {
-  return std::ranges::all_of(
-      replicas_, [&](const auto& each) { return each.second.log && each.second.log->chosen() == highest_; });
+  return std::ranges::all_of(truth_->newest().everybody(), [&](ReplicaId each) {
+    const auto* log = this->log(each);
+    return log != nullptr && log->chosen() == highest_;
+  });
 }
 
 void GroupWorld::break_rule(const std::string& what) {
@@ -278,6 +294,9 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
         break_rule("a read is older than what was known when it was asked [C6]");
     } else if (const auto* snapshot = std::get_if<SendSnapshot>(&effect)) {
       after(2ms, [this, id, to = snapshot->to] { install_snapshot(id, to); });
+    } else if (std::holds_alternative<SettleCutTail>(effect)) {
+      ++counts_.tails_taken_over;
+      replica.tail_cut = false;
     } else if (std::holds_alternative<Lead>(effect)) {
       ++counts_.elected;
     } else if (std::holds_alternative<StopLeading>(effect)) {
@@ -307,6 +326,7 @@ void GroupWorld::write(ReplicaId id) {
     if (written.life != life || !written.log) return;
     written.writing = false;
     if (written.stalled) return;
+    written.before_last_sync = written.durable.size();
     for (auto& record : std::span(written.pending).first(count)) {
       note_durable(id, record);
       written.durable.push_back(std::move(record));

@@ -34,6 +34,7 @@ struct WorldCounts {
   std::uint64_t snapshots = 0;
   std::uint64_t crashes = 0;
   std::uint64_t changes = 0;
+  std::uint64_t tails_taken_over = 0;
 };
 
 class GroupWorld {
@@ -52,6 +53,11 @@ class GroupWorld {
   // One that has something to lose, if there is one.
   void crash_while_writing();
   void start(ReplicaId id);
+  // Its log's last batch was torn, and never synced; `rotted`: it was, and is lost.
+  void cut_tail(ReplicaId id, bool rotted);
+  // Its disk is as it was at `image()`.
+  [[nodiscard]] std::size_t image(ReplicaId id) const { return replicas_.at(id).durable.size(); }
+  void set_back(ReplicaId id, std::size_t image);
   void pause(ReplicaId id, Duration time);
   void cut(ReplicaId from, ReplicaId to) { cut_.insert({from, to}); }
   // Nobody hears of it, nor it of anybody.
@@ -60,6 +66,7 @@ class GroupWorld {
   void reset(ReplicaId id);
   void set_sync_time(Duration longest) { longest_sync_ = longest; }
   void heal();
+  [[nodiscard]] bool has_cut_tail(ReplicaId id) const { return replicas_.at(id).tail_cut; }
   void set_disk_stalled(ReplicaId id, bool stalled);
 
   // ---- work
@@ -97,6 +104,8 @@ class GroupWorld {
     std::uint64_t life = 0;
     std::vector<DurableRecord> durable;
     std::vector<DurableRecord> pending;
+    std::size_t before_last_sync = 0;
+    bool tail_cut = false;
     std::vector<std::pair<LogWrite, std::pair<ReplicaId, Message>>> held;
     bool writing = false;
     bool stalled = false;

@@ -86,6 +86,15 @@ WorldCounts storm(std::uint64_t seed) {
   const auto leader_or_anybody = [&] {
     return random.one_in(2) ? world.leader().value_or(anybody()) : anybody();
   };
+  // One rotted tail at a time, among any number of torn ones; with a quorum of one nobody else can know.
+  std::optional<ReplicaId> rotted;
+  const auto lose_tail = [&] {
+    const auto id = anybody();
+    if (rotted && !world.has_cut_tail(*rotted)) rotted.reset();
+    const bool rots = !rotted && std::min(shape.quorums.elect, shape.quorums.write) > 1 && random.one_in(2);
+    if (rots) rotted = id;
+    if (rots || rotted != id) world.cut_tail(id, rots);
+  };
   int number = 0;
   for (int turn = 0; turn < 400; ++turn) {
     switch (random.below(18)) {
@@ -119,6 +128,9 @@ WorldCounts storm(std::uint64_t seed) {
         if (random.one_in(3)) world.transfer(anybody());
         break;
       case 9: world.set_disk_stalled(anybody(), random.one_in(2)); break;
+      case 12:
+        if (random.one_in(2)) lose_tail();
+        break;
       default:
         for (auto left = 1 + random.below(6); left > 0; --left)
           world.propose(std::to_string(++number));
@@ -139,6 +151,89 @@ WorldCounts storm(std::uint64_t seed) {
       << "seed " << seed;
   expect_sound(world, seed);
   return world.counts();
+}
+
+// Attacks 26, 56.
+TEST(ReplicatedLog, ReplicaThatWasSetBackVotesNoMore) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    GroupWorld world(seed, 3, {2, 2, 2});
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    world.run_for(1s);
+    const ReplicaId victim{world.leader() == ReplicaId{1} ? 2U : 1U};
+    const auto image = world.image(victim);
+    for (int i = 0; i < 20; ++i) {
+      world.propose(std::to_string(i));
+      world.run_for(10ms);
+    }
+    world.set_back(victim, image);
+    world.start(victim);
+    world.run_for(2s);
+    EXPECT_EQ(world.log(victim)->standing(), Standing::State::kSetBack);
+    EXPECT_TRUE(world.is_even()) << "it learns all the same";
+    world.crash(*world.leader());
+    world.run_for(5s);
+    EXPECT_FALSE(world.leader()) << "one vote is no quorum";
+    expect_sound(world, seed);
+  }
+}
+
+// Attack 44: a power cut tears every log's last batch; the group goes on.
+TEST(ReplicatedLog, PowerCutOfTheWholeGroupDoesNotStopItForEver) {
+  for (const auto& shape : kShapes) {
+    GroupWorld world(7, shape.replicas, shape.quorums);
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    for (int i = 0; i < 20; ++i)
+      world.propose(std::to_string(i));
+    world.run_for(1ms);
+    for (const auto id : world.ids())
+      world.cut_tail(id, false);
+    world.heal();
+    ASSERT_TRUE(world.run_until([&] { return world.propose("again").has_value(); }, 5s)) << shape.replicas;
+    EXPECT_TRUE(world.run_until([&] { return world.was_delivered("again"); }, 1s));
+    EXPECT_EQ(world.counts().tails_taken_over, shape.replicas);
+    expect_sound(world, 7);
+  }
+}
+
+// Growing from one to three to five and back, while clients work.
+TEST(ReplicatedLog, GroupGrowsAndShrinksOneReplicaAtATime) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    GroupWorld world(seed, 1, {1, 1, 1}, {.window = 16});
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    int number = 0;
+    const auto work_until = [&](const auto& holds) {
+      return world.run_until(
+          [&] {
+            world.propose(std::to_string(++number));
+            return holds();
+          },
+          20s);
+    };
+    const auto become = [&](const Configuration& next) {
+      bool asked = false;
+      EXPECT_TRUE(work_until([&] { return asked = asked || world.change(next); }));
+      EXPECT_TRUE(work_until([&] {
+        const auto leads = world.leader();
+        return leads && world.log(*leads)->membership().newest() == next &&
+               world.log(*leads)->membership().is_settled(world.log(*leads)->chosen());
+      }));
+    };
+    Replicas voters{{1}};
+    for (std::uint32_t id = 2; id <= 5; ++id) {
+      auto learning = with_majorities(voters);
+      learning.learners = {{id}};
+      world.add_replica({id});
+      become(learning);
+      EXPECT_TRUE(work_until([&] { return world.log({id})->chosen().value + 4 > world.highest().value; }));
+      voters.insert({id});
+      become(with_majorities(voters));
+    }
+    for (std::uint32_t id = 1; id <= 4; ++id) {
+      voters.erase({id});
+      become(with_majorities(voters));
+    }
+    expect_sound(world, seed);
+  }
 }
 
 TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {

@@ -1,0 +1,66 @@
+// After a start: whether this replica may vote; see standing.h.
+#include <algorithm>
+
+#include "coordinator/consensus/replicated_log.h"
+
+namespace troth::coordinator::consensus {
+
+void ReplicatedLog::ask_standing() {
+  if (!standing_.asks() || (ask_standing_at_ && now_ < *ask_standing_at_)) return;
+  ask_standing_at_ = now_ + options_.timing.resend;
+  send_to_all(
+      standing_.unheard(membership_, chosen()),
+      AskStanding{.chosen = chosen(), .everything = standing_.state() == Standing::State::kRecovering});
+}
+
+// Answered whatever the own standing is: a group that starts together answers from its logs.
+void ReplicatedLog::hear_ask_standing(ReplicaId from, const AskStanding& asked) {
+  const auto known = positions_.find(from);
+  StandingShown shown{.known = known == positions_.end() ? LogPosition{} : known->second,
+                      .promised = acceptor_.promised(),
+                      .chosen = chosen(),
+                      .accepted = {}};
+  if (asked.everything) shown.accepted = acceptor_.above(std::max(chosen(), asked.chosen));
+  send(from, std::move(shown), asked.everything ? written_ : LogWrite{});
+}
+
+void ReplicatedLog::hear_standing_shown(ReplicaId from, const StandingShown& shown) {
+  standing_.hear(from, shown);
+  highest_seen_ = std::max(highest_seen_, shown.promised);
+  settle_standing();
+}
+
+void ReplicatedLog::settle_standing() {
+  if (!standing_.is_decided(membership_, chosen(), now_ - started_ >= options_.timing.silence)) return;
+  if (standing_.state() == Standing::State::kRecovering && !take_over_what_was_lost()) return;
+  standing_.vote();
+  election_.heard(now_);
+  if (membership_.voters_above(chosen()) == Replicas{options_.self}) election_.be_at_once(now_);
+}
+
+// True when it is durable: until then another start would have to do it again.
+bool ReplicatedLog::take_over_what_was_lost() {
+  if (standing_.chosen() > chosen()) {
+    fetch(*standing_.knows_chosen());
+    return false;
+  }
+  if (!taken_over_) {
+    for (const auto& [slot, accepted] : standing_.accepted())
+      if (slot > chosen() && acceptor_.take_over(accepted)) append(accepted);
+    if (acceptor_.may_promise(standing_.promised())) promise(standing_.promised());
+    taken_over_ = written_;
+  }
+  if (*taken_over_ > durable_) return false;
+  effects_.emplace_back(SettleCutTail{});
+  return true;
+}
+
+void ReplicatedLog::note_position(ReplicaId of, const LogPosition& position) {
+  if (of == options_.self) return;
+  auto& known = positions_[of];
+  if (position <= known) return;
+  known = position;
+  positions_written_ = false;
+}
+
+}  // namespace troth::coordinator::consensus

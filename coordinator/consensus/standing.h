@@ -1,0 +1,60 @@
+// coordinator/consensus/standing.h
+//
+// May this replica vote, with what its log has of what it said? After every start others are asked how far they know it
+// to have come; one whose disk was set back to an older image votes no more (attacks 26, 56). One that had to cut a bad
+// last batch may have said what it no longer knows: it first takes over what enough others know (attack 44).
+//
+//   asking --all answered, or N - W + 1 in a while, and know nothing newer--> voting
+//     | '--somebody knows newer--> set back: learns, and has to be replaced
+//   recovering (cut tail) --N - min(E, W) + 2 heard, taken over durably--> voting
+//
+// Both counts include the replica itself. The first meets every quorum that may have counted it; the second meets every
+// quorum also without it, so that one rotted tail among any number of torn ones is safe. N = 1 has only itself.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "coordinator/consensus/membership.h"
+#include "coordinator/consensus/messages.h"
+
+namespace troth::coordinator::consensus {
+
+class Standing {
+ public:
+  enum class State : std::uint8_t { kAsking, kRecovering, kVoting, kSetBack };
+
+  Standing(ReplicaId self, LogPosition own, bool cut_tail);
+
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] bool votes() const { return state_ == State::kVoting; }
+  [[nodiscard]] bool asks() const { return state_ == State::kAsking || state_ == State::kRecovering; }
+  // Whom it has not heard.
+  [[nodiscard]] Replicas unheard(const Membership& membership, Slot chosen) const;
+
+  void hear(ReplicaId from, const StandingShown& shown);
+
+  // Has enough been heard? `waited`: for as long as a silent replica is worth waiting for.
+  [[nodiscard]] bool is_decided(const Membership& membership, Slot chosen, bool waited) const;
+  // It votes from here. Of a recovering one what it took over is durable.
+  void vote() { state_ = State::kVoting; }
+  // Of a recovering one, what has to be promised and accepted before it votes.
+  [[nodiscard]] const Ballot& promised() const { return promised_; }
+  [[nodiscard]] const std::map<Slot, Accepted>& accepted() const { return accepted_; }
+  // Everything up to here is to be fetched before it votes.
+  [[nodiscard]] Slot chosen() const { return chosen_; }
+  [[nodiscard]] std::optional<ReplicaId> knows_chosen() const { return knows_chosen_; }
+
+ private:
+  ReplicaId self_;
+  LogPosition own_;
+  State state_;
+  Replicas heard_;
+  Ballot promised_;
+  std::map<Slot, Accepted> accepted_;
+  Slot chosen_;
+  std::optional<ReplicaId> knows_chosen_;
+};
+
+}  // namespace troth::coordinator::consensus
