@@ -31,16 +31,25 @@ void Standing::hear(ReplicaId from, const StandingShown& shown) {
   }
 }
 
+bool Standing::is_enough_for(const Configuration& configuration, bool waited) const {
+  if (configuration.voters == Replicas{self_}) return true;
+  const auto heard = votes_of(heard_, configuration);
+  const auto& [write, elect, read] = configuration.quorums;
+  // One that does not vote may do so by a change that it does not know: enough to hear of it.
+  if (state_ == State::kRecovering && configuration.voters.contains(self_))
+    return heard >= configuration.size() - std::min(elect, write) + 2;
+  return heard >= configuration.size() - (waited ? write - 1 : 0);
+}
+
 bool Standing::is_decided(const Membership& membership, Slot chosen, bool waited) const {
   if (!asks()) return false;
-  return std::ranges::all_of(membership.above(chosen), [&](const Configuration& each) {
-    // Also of a replica that does not vote: by what it does not know yet it may.
-    const auto heard = votes_of(heard_, each);
-    if (each.voters == Replicas{self_}) return true;
-    if (state_ == State::kAsking)
-      return waited ? heard >= each.size() - each.quorums.write + 1 : unheard(membership, chosen).empty();
-    return heard >= each.size() - std::min(each.quorums.elect, each.quorums.write) + 2;
-  });
+  auto configurations = membership.above(chosen);
+  for (const auto& [slot, accepted] : accepted_)
+    if (const auto* change = std::get_if<ChangeConfiguration>(&accepted.entry);
+        change != nullptr && slot > chosen)
+      configurations.push_back(change->next);
+  return std::ranges::all_of(configurations,
+                             [&](const Configuration& each) { return is_enough_for(each, waited); });
 }
 
 }  // namespace troth::coordinator::consensus

@@ -47,6 +47,8 @@ class Standing {
   [[nodiscard]] std::optional<ReplicaId> knows_chosen() const { return knows_chosen_; }
 
  private:
+  [[nodiscard]] bool is_enough_for(const Configuration& configuration, bool waited) const;
+
   ReplicaId self_;
   LogPosition own_;
   State state_;
