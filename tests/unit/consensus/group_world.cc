@@ -223,7 +223,8 @@ void GroupWorld::break_rule(const std::string& what) {
 // Chosen is what a W quorum has accepted in one ballot, known or not [C1].
 void GroupWorld::note_durable(ReplicaId id, const DurableRecord& record) {
   const auto* accepted = std::get_if<Accepted>(&record);
-  if (accepted == nullptr) return;
+  // What is taken over behind a cut tail is no vote: nobody counts it, and a lower ballot than was promised is among it.
+  if (accepted == nullptr || replicas_.at(id).tail_cut) return;
   auto& by = accepted_[{accepted->slot, accepted->ballot}];
   by.insert(id);
   const auto& configuration = truth_->at(accepted->slot);
