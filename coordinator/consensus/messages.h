@@ -8,6 +8,7 @@
 //   heartbeat -> heartbeat seen              leads, renews the lease, confirms reads, tells what is chosen
 //   fetch     -> chosen entries              catching up; a snapshot where they are gone
 //   release, take over                       leadership handed over on purpose
+//   ask highest -> highest shown             quorum reads
 //   ask standing -> standing shown           after a start: do you know more of me than I do?
 #pragma once
 
@@ -116,8 +117,19 @@ struct StandingShown {
   std::vector<Accepted> accepted;  // above both `chosen`s; only with `everything`
 };
 
-using Message =
-    std::variant<PreVote, PreVoteGranted, Prepare, Promise, Refused, Accept, AcceptedThrough, Heartbeat,
-                 HeartbeatSeen, Fetch, ChosenEntries, Release, TakeOver, AskStanding, StandingShown>;
+// For a quorum read; `number` is the asker's own.
+using ReadNumber = Named<struct ReadNumberTag, std::uint64_t>;
+struct AskHighest {
+  ReadNumber number;
+};
+struct HighestShown {
+  ReadNumber number;
+  Slot highest;  // accepted
+  Slot chosen;
+};
+
+using Message = std::variant<PreVote, PreVoteGranted, Prepare, Promise, Refused, Accept, AcceptedThrough,
+                             Heartbeat, HeartbeatSeen, Fetch, ChosenEntries, Release, TakeOver, AskStanding,
+                             StandingShown, AskHighest, HighestShown>;
 
 }  // namespace troth::coordinator::consensus

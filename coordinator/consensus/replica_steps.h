@@ -52,6 +52,14 @@ struct PeerLost {
 struct ReadAsked {
   ReadTicket ticket;
 };
+// At any replica: from a state that has everything that was chosen when it was asked.
+struct QuorumReadAsked {
+  ReadTicket ticket;
+};
+// Nobody waits for it any more.
+struct ReadGivenUp {
+  ReadTicket ticket;
+};
 // Only while leading. Nothing is aborted for it: what is in flight is finished first.
 struct TransferAsked {
   ReplicaId successor;
@@ -62,7 +70,7 @@ struct SnapshotInstalled {
   std::map<Slot, Configuration> configured;
 };
 using ReplicaInput = std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost,
-                                  ReadAsked, TransferAsked, SnapshotInstalled>;
+                                  ReadAsked, QuorumReadAsked, ReadGivenUp, TransferAsked, SnapshotInstalled>;
 
 // ---- effects
 struct Append {

@@ -66,6 +66,8 @@ ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
                      election_.lost_leader(now_, grantor_.until());
                  },
                  [&](ReadAsked& in) { read_asked(in.ticket); },
+                 [&](QuorumReadAsked& in) { quorum_read_asked(in.ticket); },
+                 [&](ReadGivenUp& in) { give_up_read(in.ticket); },
                  [&](TransferAsked& in) { transfer_asked(in.successor); },
                  [&](SnapshotInstalled& in) { snapshot_installed(in); },
              },
@@ -91,6 +93,8 @@ void ReplicatedLog::hear(ReplicaId from, Message& message) {
                  [&](TakeOver& in) { hear_take_over(from, in); },
                  [&](AskStanding& in) { hear_ask_standing(from, in); },
                  [&](StandingShown& in) { hear_standing_shown(from, in); },
+                 [&](AskHighest& in) { hear_ask_highest(from, in); },
+                 [&](HighestShown& in) { hear_highest_shown(from, in); },
              },
              message);
 }
@@ -251,11 +255,18 @@ void ReplicatedLog::time_passed() {
     election_time_passed();
   }
   ask_standing();
+  quorum_read_time_passed();
   write_chosen_if_old();
 }
 
 Instant ReplicatedLog::wakes_at() const {
-  if (standing_.asks()) return ask_standing_at_.value_or(now_);
+  auto at = standing_.asks() ? ask_standing_at_.value_or(now_) : role_wakes_at();
+  for (const auto& read : quorum_reads_)
+    at = std::min(at, read.resend);
+  return at;
+}
+
+Instant ReplicatedLog::role_wakes_at() const {
   return std::visit(
       Overloaded{
           [&](const Following&) {

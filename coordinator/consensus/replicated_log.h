@@ -80,6 +80,14 @@ class ReplicatedLog {
     ReadTicket ticket;
     HeartbeatNumber confirmed_by;
   };
+  struct QuorumRead {
+    ReadTicket ticket;
+    ReadNumber number;
+    Configuration configured;  // the newest that was known when it was asked
+    Replicas answered;
+    Slot highest;
+    Instant resend;
+  };
   struct Transfer {
     ReplicaId successor;
     Instant ends;
@@ -130,6 +138,7 @@ class ReplicatedLog {
   void follow(const Ballot& ballot, ReplicaId leader);
   void step_down(const char* reason);
   void show_leader(std::optional<ReplicaId> leader);
+  [[nodiscard]] Instant role_wakes_at() const;
   [[nodiscard]] bool is_voter() const;
   [[nodiscard]] bool is_current(const Ballot& ballot) const;
 
@@ -166,11 +175,21 @@ class ReplicatedLog {
   void beat();
   void resend_missing();
   void leading_time_passed();
-  void read_asked(ReadTicket ticket);
-  void confirm_reads();
   void transfer_asked(ReplicaId successor);
   void try_to_hand_over();
   [[nodiscard]] Instant heard_by_quorum(const Leading& leading) const;
+
+  // replicated_log_reading.cc
+  void read_asked(ReadTicket ticket);
+  void confirm_reads();
+  void quorum_read_asked(ReadTicket ticket);
+  void ask_highest(QuorumRead& read);
+  static void note_highest(QuorumRead& read, ReplicaId from, Slot highest);
+  void hear_ask_highest(ReplicaId from, const AskHighest& asked);
+  void hear_highest_shown(ReplicaId from, const HighestShown& shown);
+  void finish_quorum_reads();
+  void quorum_read_time_passed();
+  void give_up_read(ReadTicket ticket);
 
   // replicated_log_learning.cc
   void hear_fetch(ReplicaId from, const Fetch& fetch);
@@ -207,6 +226,9 @@ class ReplicatedLog {
 
   std::deque<OwnPromise> own_promises_;
   std::deque<OwnAcceptance> own_acceptances_;
+
+  std::deque<QuorumRead> quorum_reads_;
+  std::uint64_t last_quorum_read_ = 0;
 
   Slot chosen_written_;
   Instant chosen_written_at_;

@@ -148,45 +148,6 @@ Instant ReplicatedLog::heard_by_quorum(const Leading& leading) const {
   return oldest;
 }
 
-// ---- reads
-
-bool ReplicatedLog::holds_lease(Instant now) const {
-  const auto* leading = std::get_if<Leading>(&role_);
-  return leading != nullptr && !leading->transfer &&
-         std::ranges::all_of(membership_.above(chosen()),
-                             [&](const auto& each) { return leading->lease.is_valid(each, now); });
-}
-
-void ReplicatedLog::read_asked(ReadTicket ticket) {
-  auto* leading = std::get_if<Leading>(&role_);
-  if (leading == nullptr) {
-    effects_.emplace_back(RefuseRead{ticket});
-    return;
-  }
-  leading->reads.push_back({.ticket = ticket, .confirmed_by = {leading->number.value + 1}});
-  confirm_reads();
-  leading = std::get_if<Leading>(&role_);
-  if (leading != nullptr && !leading->reads.empty() && leading->reads.back().ticket == ticket) beat();
-}
-
-// [C6] What earlier leaders may have had chosen is known when all that was adopted is.
-void ReplicatedLog::confirm_reads() {
-  auto* leading = std::get_if<Leading>(&role_);
-  if (leading == nullptr || chosen().value + 1 < leading->own.value) return;
-  const bool leased = holds_lease(now_);
-  const auto is_confirmed = [&](const WaitingRead& read) {
-    Replicas seen;
-    for (const auto& [replica, number] : leading->seen)
-      if (number >= read.confirmed_by) seen.insert(replica);
-    return std::ranges::all_of(membership_.above(chosen()),
-                               [&](const auto& each) { return votes_of(seen, each) >= each.lease(); });
-  };
-  while (!leading->reads.empty() && (leased || is_confirmed(leading->reads.front()))) {
-    effects_.emplace_back(ReadAt{leading->reads.front().ticket, chosen()});
-    leading->reads.pop_front();
-  }
-}
-
 // ---- the lead handed over
 
 void ReplicatedLog::transfer_asked(ReplicaId successor) {

@@ -182,6 +182,13 @@ void GroupWorld::read(ReplicaId id) {
   feed(id, ReadAsked{{last_ticket_}});
 }
 
+void GroupWorld::quorum_read(ReplicaId id) {
+  if (!is_up(id) || replicas_.at(id).paused_until > now_) return;
+  reads_[++last_ticket_] = highest_;
+  quorum_reads_.insert(last_ticket_);
+  feed(id, QuorumReadAsked{{last_ticket_}});
+}
+
 void GroupWorld::transfer(ReplicaId successor) {
   if (const auto leads = leader()) feed(*leads, TransferAsked{successor});
 }
@@ -290,7 +297,7 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
     } else if (const auto* delivered = std::get_if<Deliver>(&effect)) {
       deliver(id, *delivered);
     } else if (const auto* at = std::get_if<ReadAt>(&effect)) {
-      ++counts_.reads;
+      ++(quorum_reads_.contains(at->ticket.value) ? counts_.quorum_reads : counts_.reads);
       if (at->slot < reads_.at(at->ticket.value))
         break_rule("a read is older than what was known when it was asked [C6]");
     } else if (const auto* snapshot = std::get_if<SendSnapshot>(&effect)) {

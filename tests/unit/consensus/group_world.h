@@ -30,7 +30,7 @@ struct WorldCounts {
   std::uint64_t stopped = 0;
   std::uint64_t delivered = 0;  // commands, at the first who knew
   std::uint64_t reads = 0;
-  std::uint64_t leased_reads = 0;
+  std::uint64_t quorum_reads = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t crashes = 0;
   std::uint64_t changes = 0;
@@ -74,6 +74,7 @@ class GroupWorld {
   std::optional<ReplicaId> propose(const std::string& text);
   bool change(const Configuration& next);
   void read(ReplicaId id);
+  void quorum_read(ReplicaId id);
   void transfer(ReplicaId successor);
   void add_replica(ReplicaId id);
 
@@ -151,6 +152,7 @@ class GroupWorld {
   std::set<std::string> proposed_;
   std::set<std::string> delivered_;
   std::map<std::uint64_t, Slot> reads_;  // what each has to see at least
+  std::set<std::uint64_t> quorum_reads_;
   std::uint64_t last_ticket_ = 0;
   std::vector<std::string> broken_;
   WorldCounts counts_;

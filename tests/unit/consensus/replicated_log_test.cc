@@ -183,6 +183,7 @@ WorldCounts storm(std::uint64_t seed) {
     if (random.one_in(5)) world.start(anybody());
     for (const auto id : world.ids())
       if (world.log(id) != nullptr && world.log(id)->is_leading() && random.one_in(3)) world.read(id);
+    if (random.one_in(4)) world.quorum_read(anybody());
     world.run_for(Duration(random.one_in(2) ? random.between(100, 3'000) : random.between(3'000, 80'000)));
   }
   world.heal();
@@ -309,7 +310,7 @@ TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
     a.stopped += b.stopped;
     a.delivered += b.delivered;
     a.reads += b.reads;
-    a.leased_reads += b.leased_reads;
+    a.quorum_reads += b.quorum_reads;
     a.snapshots += b.snapshots;
     a.crashes += b.crashes;
     a.changes += b.changes;
@@ -318,8 +319,8 @@ TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
        seed <= 2000 && !testing::Test::HasFailure(); ++seed)
     add(all, storm(seed));
   std::printf(
-      "elected %lu stopped %lu delivered %lu reads %lu leased %lu snapshots %lu crashes %lu changes %lu\n",
-      all.elected, all.stopped, all.delivered, all.reads, all.leased_reads, all.snapshots, all.crashes,
+      "elected %lu stopped %lu delivered %lu reads %lu quorum %lu snapshots %lu crashes %lu changes %lu\n",
+      all.elected, all.stopped, all.delivered, all.reads, all.quorum_reads, all.snapshots, all.crashes,
       all.changes);
 }
 
