@@ -27,9 +27,8 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       election_(options.timing, random, now),
       // A grant given before a crash is not in the log: it is taken to stand. Alone, there is nobody to have it from.
       grantor_(options.timing.lease, options.timing.drift_ppm,
-               restored.promised.is_none() || restored.configured.rbegin()->second.size() == 1
-                   ? std::nullopt
-                   : std::optional(now)),
+               membership_.voters_above(restored.chosen) == Replicas{options.self} ? std::nullopt
+                                                                                   : std::optional(now)),
       highest_seen_(restored.promised),
       start_(restored.start + 1),
       standing_(options.self, {restored.start, restored.written}, restored.cut_tail),
