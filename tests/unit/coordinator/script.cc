@@ -1,6 +1,7 @@
 #include "tests/unit/coordinator/script.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
@@ -59,8 +60,9 @@ std::vector<std::string> scripts_of(const std::string& machine) {
 void run_script(const std::string& path, ScriptedMachine& machine) {
   const auto script = read_script(path);
   EXPECT_GT(script.intent.size(), 80U) << path << " must open with a paragraph that says why";
-  const bool names_rule =
-      script.intent.find("[T") != std::string::npos || script.intent.find("Attack") != std::string::npos;
+  const bool names_rule = std::ranges::any_of(std::array{"[T", "[C", "ttack "}, [&](const char* mark) {
+    return script.intent.find(mark) != std::string::npos;
+  });
   EXPECT_TRUE(names_rule) << path << " must name the rules or attacks it covers";
   EXPECT_FALSE(script.steps.empty()) << path;
   const char* rewrite = std::getenv("TROTH_REWRITE_SCRIPTS");
