@@ -35,6 +35,19 @@ struct WorldCounts {
   std::uint64_t crashes = 0;
   std::uint64_t changes = 0;
   std::uint64_t tails_taken_over = 0;
+
+  WorldCounts& operator+=(const WorldCounts& other) {
+    elected += other.elected;
+    stopped += other.stopped;
+    delivered += other.delivered;
+    reads += other.reads;
+    quorum_reads += other.quorum_reads;
+    snapshots += other.snapshots;
+    crashes += other.crashes;
+    changes += other.changes;
+    tails_taken_over += other.tails_taken_over;
+    return *this;
+  }
 };
 
 class GroupWorld {
