@@ -86,14 +86,25 @@ void GroupWorld::start(ReplicaId id) {
   feed(id, TimePassed{});
 }
 
+// Of what was not synced a beginning may be there all the same.
 void GroupWorld::crash(ReplicaId id) {
+  crash_with(id, random_.below(replicas_.at(id).pending.size() + 1));
+}
+
+void GroupWorld::crash_keeping(ReplicaId id, std::size_t acceptances) {
+  const auto& pending = replicas_.at(id).pending;
+  std::size_t kept = 0;
+  for (; kept < pending.size(); ++kept)
+    if (std::holds_alternative<Accepted>(pending[kept]) && acceptances-- == 0) break;
+  crash_with(id, kept);
+}
+
+void GroupWorld::crash_with(ReplicaId id, std::size_t kept) {
   auto& replica = replicas_.at(id);
   if (!replica.log) return;
   ++counts_.crashes;
   replica.log.reset();
   replica.held.clear();
-  // Of what was not synced a beginning may be there all the same.
-  const auto kept = random_.below(replica.pending.size() + 1);
   for (auto& record : std::span(replica.pending).first(kept)) {
     note_durable(id, record);
     replica.durable.push_back(std::move(record));
@@ -156,8 +167,7 @@ void GroupWorld::set_disk_stalled(ReplicaId id, bool stalled) {
 std::optional<ReplicaId> GroupWorld::propose(const std::string& text) {
   for (auto& [id, replica] : replicas_) {
     if (!replica.log || !replica.log->can_propose() || replica.paused_until > now_) continue;
-    proposed_.insert(text);
-    feed(id, EntryOffered{Command{std::make_shared<const std::string>(text)}});
+    offer(id, text);
     return id;
   }
   return std::nullopt;
@@ -176,10 +186,18 @@ bool GroupWorld::change(const Configuration& next) {
   return false;
 }
 
+void GroupWorld::offer(ReplicaId id, const std::string& text) {
+  proposed_.insert(text);
+  feed(id, EntryOffered{Command{std::make_shared<const std::string>(text)}});
+}
+
 void GroupWorld::read(ReplicaId id) {
-  if (!is_up(id) || replicas_.at(id).paused_until > now_) return;
-  reads_[++last_ticket_] = highest_;
-  feed(id, ReadAsked{{last_ticket_}});
+  if (is_up(id) && replicas_.at(id).paused_until <= now_) read(id, ++last_ticket_);
+}
+
+void GroupWorld::read(ReplicaId id, std::uint64_t ticket) {
+  reads_[ticket] = highest_;
+  feed(id, ReadAsked{{ticket}});
 }
 
 void GroupWorld::quorum_read(ReplicaId id) {
@@ -283,6 +301,7 @@ void GroupWorld::wake(ReplicaId id) {
 void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
   auto& replica = replicas_.at(id);
   for (auto& effect : effects) {
+    if (observer_) observer_(id, effect);
     if (auto* append = std::get_if<Append>(&effect)) {
       if (append->number.value != replica.durable.size() + replica.pending.size() + 1)
         break_rule("a write is not the next");

@@ -63,6 +63,8 @@ class GroupWorld {
   // ---- faults
   void set_faults(const NetworkFaults& faults) { faults_ = faults; }
   void crash(ReplicaId id);
+  // Of what was not synced, everything up to so many acceptances is there.
+  void crash_keeping(ReplicaId id, std::size_t acceptances);
   // One that has something to lose, if there is one.
   void crash_while_writing();
   void start(ReplicaId id);
@@ -83,10 +85,18 @@ class GroupWorld {
   void set_disk_stalled(ReplicaId id, bool stalled);
 
   // ---- work
+  // Sees every effect before the world carries it out.
+  void observe(std::function<void(ReplicaId, const ReplicaEffect&)> observer) {
+    observer_ = std::move(observer);
+  }
+  void feed(ReplicaId id, ReplicaInput input);
   // At whoever thinks that it leads; nothing: nobody does.
   std::optional<ReplicaId> propose(const std::string& text);
   bool change(const Configuration& next);
+  void offer(ReplicaId id, const std::string& text);
   void read(ReplicaId id);
+  // The caller's own ticket.
+  void read(ReplicaId id, std::uint64_t ticket);
   void quorum_read(ReplicaId id);
   void transfer(ReplicaId successor);
   void add_replica(ReplicaId id);
@@ -131,9 +141,9 @@ class GroupWorld {
     std::uint64_t records_before = 0;  // numbers of writes are counted over all lives
   };
 
+  void crash_with(ReplicaId id, std::size_t kept);
   void after(Duration delay, std::function<void()> run);
   [[nodiscard]] Instant clock_of(const Replica& replica) const;
-  void feed(ReplicaId id, ReplicaInput input);
   void carry_out(ReplicaId id, ReplicaEffects effects);
   void transmit(ReplicaId from, ReplicaId to, const Message& message);
   void write(ReplicaId id);
@@ -156,6 +166,7 @@ class GroupWorld {
   std::map<ReplicaId, Replica> replicas_;
   std::map<Slot, Configuration> first_;
 
+  std::function<void(ReplicaId, const ReplicaEffect&)> observer_;
   std::map<Slot, Entry> chosen_;  // delivered by somebody
   // What is accepted durably, whether anybody knows or not; and what is chosen by it.
   std::map<std::pair<Slot, Ballot>, Replicas> accepted_;

@@ -284,16 +284,16 @@ TEST(ReplicatedLog, GroupGrowsAndShrinksOneReplicaAtATime) {
 // [C1] to [C6], and that all of it was met.
 TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   WorldCounts all;
-  for (std::uint64_t seed = 1; seed <= 2000 && !testing::Test::HasFailure(); ++seed)
+  for (std::uint64_t seed = 1; seed <= 600 && !testing::Test::HasFailure(); ++seed)
     all += storm(seed);
-  EXPECT_GT(all.elected, 2000U);
-  EXPECT_GT(all.stopped, 1000U);
-  EXPECT_GT(all.delivered, 20'000U);
-  EXPECT_GT(all.reads, 5'000U);
-  EXPECT_GT(all.quorum_reads, 5'000U);
-  EXPECT_GT(all.snapshots, 5U);
-  EXPECT_GT(all.changes, 100U);
-  EXPECT_GT(all.tails_taken_over, 100U);
+  EXPECT_GT(all.elected, 600U);
+  EXPECT_GT(all.stopped, 300U);
+  EXPECT_GT(all.delivered, 6'000U);
+  EXPECT_GT(all.reads, 1'500U);
+  EXPECT_GT(all.quorum_reads, 1'500U);
+  EXPECT_GT(all.snapshots, 0U);
+  EXPECT_GT(all.changes, 30U);
+  EXPECT_GT(all.tails_taken_over, 30U);
 }
 
 }  // namespace

@@ -1,0 +1,115 @@
+// coordinator/decision_store/group_engine.h
+//
+// The decision store of a group of coordinators: the record table as every replica applies it, in the order of their
+// replicated log. Pure: requests, what the log delivers and what it answers come in; proposals and answers go out.
+//
+// What is asked in one turn becomes one entry of the log. Whether it won its keys is decided where it is applied, at
+// every replica alike [S2]; it is answered there where it was asked, once it is chosen, and so durable at a write
+// quorum [S4].
+// [S1] An epoch record fences every older request behind it in the log, whoever proposed it.
+// [S6] A replica that stops leading answers `Unknown`: what it proposed may still be chosen.
+// [S7] A read is answered from a prefix that the log has confirmed, and a prefix ends at a slot.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <variant>
+#include <vector>
+
+#include "coordinator/consensus/ballot.h"
+#include "coordinator/decision_store/decision_store.h"
+#include "coordinator/decision_store/record_table.h"
+
+namespace troth::coordinator::store {
+
+// One start of one replica: its tickets are its own.
+struct BatchOrigin {
+  consensus::ReplicaId replica;
+  Nonce start;
+  bool operator==(const BatchOrigin&) const = default;
+};
+
+// An entry of the log.
+struct Batch {
+  BatchOrigin origin;
+  std::vector<Asked> requests;  // writes, in their order
+};
+
+// How much one entry may hold. A batch is cut behind the request that goes above it.
+struct BatchLimits {
+  std::size_t requests = 4096;
+};
+
+class GroupEngine {
+ public:
+  // ---- inputs (a request is `Asked`)
+  struct LeadBegun {};
+  struct LeadEnded {};
+  // The turn is over: what came in it may go out, if the log takes an entry.
+  struct TurnEnded {
+    bool may_propose = false;
+  };
+  struct BatchDelivered {
+    consensus::Slot slot;
+    Batch batch;
+  };
+  // An entry that is none of ours.
+  struct SlotPassed {
+    consensus::Slot slot;
+  };
+  struct ReadConfirmed {
+    Ticket ticket;
+  };
+  struct ReadRefused {
+    Ticket ticket;
+  };
+  using Input = std::variant<Asked, LeadBegun, LeadEnded, TurnEnded, BatchDelivered, SlotPassed,
+                             ReadConfirmed, ReadRefused>;
+
+  // ---- effects
+  struct Propose {
+    Batch batch;
+  };
+  // A linearizable one; what it confirms is delivered before.
+  struct ConfirmRead {
+    Ticket ticket;
+  };
+  // What the table took, in its order: for a snapshot that is being written.
+  struct Applied {
+    std::vector<LogRecord> records;
+  };
+  using Effect = std::variant<Propose, ConfirmRead, Applied, Answered>;
+
+  GroupEngine(BatchOrigin origin, BatchLimits limits) : origin_(origin), limits_(limits) {}
+
+  // A start from a snapshot: every record of it, then where it ends. Refuses (kCorrupt) what contradicts itself.
+  [[nodiscard]] Status restore(const LogRecord& record);
+  [[nodiscard]] Status restored(consensus::Slot through);
+
+  [[nodiscard]] std::vector<Effect> step(Input input);
+
+  [[nodiscard]] const RecordTable& records() const { return records_; }
+  [[nodiscard]] consensus::Slot applied() const { return applied_; }
+  [[nodiscard]] bool has_unproposed() const { return !unproposed_.empty(); }
+
+ private:
+  void ask(Asked asked, std::vector<Effect>& effects);
+  void propose(std::vector<Effect>& effects);
+  void deliver(BatchDelivered delivered, std::vector<Effect>& effects);
+  void end_lead(std::vector<Effect>& effects);
+  void confirm(Ticket ticket, std::vector<Effect>& effects);
+  [[nodiscard]] StoreAnswer read(const Request& request);
+
+  BatchOrigin origin_;
+  BatchLimits limits_;
+  RecordTable records_;
+  consensus::Slot applied_;
+  WriteNumber next_{1};
+  bool leads_ = false;
+  std::vector<Asked> unproposed_;
+  std::set<Ticket> proposed_;
+  std::map<Ticket, Request> reads_;
+};
+
+}  // namespace troth::coordinator::store
