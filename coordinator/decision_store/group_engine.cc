@@ -75,8 +75,10 @@ void GroupEngine::ask(Asked asked, std::vector<Effect>& effects) {
     effects.emplace_back(Answered{asked.ticket, not_the_leader()});
   } else if (is_read(asked.request)) {
     reads_.emplace(asked.ticket, std::move(asked.request));
-    effects.emplace_back(ConfirmRead{asked.ticket});
+    unconfirmed_.push_back({writes_asked_, asked.ticket});
+    confirm_reads(effects);
   } else {
+    ++writes_asked_;
     unproposed_.push_back(std::move(asked));
   }
 }
@@ -103,11 +105,19 @@ void GroupEngine::deliver(BatchDelivered delivered, std::vector<Effect>& effects
     next_.value += reply.append.size();
     std::ranges::move(reply.append, std::back_inserter(applied.records));
     // What was asked before a lead ended is answered already.
-    if (delivered.batch.origin == origin_ && proposed_.erase(ticket) > 0)
+    if (delivered.batch.origin == origin_ && proposed_.erase(ticket) > 0) {
+      ++writes_applied_;
       answers.emplace_back(Answered{ticket, std::move(reply.answer)});
+    }
   }
   if (!applied.records.empty()) effects.emplace_back(std::move(applied));
   std::ranges::move(answers, std::back_inserter(effects));
+  confirm_reads(effects);
+}
+
+void GroupEngine::confirm_reads(std::vector<Effect>& effects) {
+  for (; !unconfirmed_.empty() && unconfirmed_.front().writes <= writes_applied_; unconfirmed_.pop_front())
+    effects.emplace_back(ConfirmRead{unconfirmed_.front().ticket});
 }
 
 // [S6]
@@ -122,6 +132,8 @@ void GroupEngine::end_lead(std::vector<Effect>& effects) {
   proposed_.clear();
   unproposed_.clear();
   reads_.clear();
+  unconfirmed_.clear();
+  writes_applied_ = writes_asked_;
 }
 
 void GroupEngine::confirm(Ticket ticket, std::vector<Effect>& effects) {

@@ -11,6 +11,8 @@
 // [S7] A read is answered from a prefix that the log has confirmed, and a prefix ends at a slot.
 #pragma once
 
+#include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -98,6 +100,7 @@ class GroupEngine {
   void propose(std::vector<Effect>& effects);
   void deliver(BatchDelivered delivered, std::vector<Effect>& effects);
   void end_lead(std::vector<Effect>& effects);
+  void confirm_reads(std::vector<Effect>& effects);
   void confirm(Ticket ticket, std::vector<Effect>& effects);
   [[nodiscard]] StoreAnswer read(const Request& request);
 
@@ -109,6 +112,14 @@ class GroupEngine {
   bool leads_ = false;
   std::vector<Asked> unproposed_;
   std::set<Ticket> proposed_;
+  // A read comes behind every write that was asked here before it.
+  struct BehindWrites {
+    std::uint64_t writes = 0;  // that have to be applied first
+    Ticket ticket;
+  };
+  std::uint64_t writes_asked_ = 0;
+  std::uint64_t writes_applied_ = 0;
+  std::deque<BehindWrites> unconfirmed_;
   std::map<Ticket, Request> reads_;
 };
 
