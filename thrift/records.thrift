@@ -93,3 +93,31 @@ struct Resolution {
   6: string operator_name,
   7: i64 resolved_us
 }
+
+/**
+ * One write that a group's replicated log carries out. `kind` says which fields it has:
+ *   1 acquire an epoch: nonce, now_us, above
+ *   2 choose           : epoch, type, one record (types 2 to 5)
+ *   3 end              : epoch, records of type 8
+ *   4 register         : epoch, one record of type 6
+ *   5 raise floors     : epoch, one record of type 7
+ *   6 resolve          : epoch, one record of type 9
+ */
+struct BatchedRequest {
+  1: i64 ticket,                   // the asker's own
+  2: i32 kind,
+  3: optional i32 epoch,
+  4: optional i32 type,            // of `records`
+  5: optional list<binary> records,
+  6: optional i64 nonce,
+  7: optional i64 now_us,
+  8: optional i32 above,           // missing: none
+  9: optional bool unnumbered      // the resource is to be given a number; its record's own means nothing
+}
+
+// An entry of a group's log.
+struct Batch {
+  1: i32 replica,                  // who asked, in which of its starts
+  2: i64 start,
+  3: list<BatchedRequest> requests
+}
