@@ -38,6 +38,9 @@ Status check(const Configuration& configuration) {
   if (voters == 0 || voters > kMostVoters)
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
                 fmt::format("a group has 1 to {} replicas that vote, not {}", kMostVoters, voters));
+  if (configuration.voters.contains(ReplicaId{0}))
+    return fail(ErrorCode::kInvalidArgument, Effect::kNone,
+                "replica 0 cannot vote: the numbers of replicas begin with 1");
   const auto& [write, elect, read] = configuration.quorums;
   if (auto sized = check_size("write", write, voters); !sized) return sized;
   if (auto sized = check_size("elect", elect, voters); !sized) return sized;
