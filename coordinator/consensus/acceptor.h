@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coordinator/consensus/durable.h"
+#include "coordinator/consensus/synod_rules.h"
 
 namespace troth::coordinator::consensus {
 
@@ -20,8 +21,12 @@ class Acceptor {
   explicit Acceptor(const Restored& restored);
 
   [[nodiscard]] const Ballot& promised() const { return promised_; }
-  [[nodiscard]] bool may_promise(const Ballot& ballot) const { return ballot > promised_; }
-  [[nodiscard]] bool may_accept(const Ballot& ballot) const { return ballot >= promised_; }
+  [[nodiscard]] bool may_promise(const Ballot& ballot) const {
+    return consensus::may_promise(promised_, ballot);
+  }
+  [[nodiscard]] bool may_accept(const Ballot& ballot) const {
+    return consensus::may_accept(promised_, ballot);
+  }
 
   void promise(const Ballot& ballot);
   void accept(Accepted accepted);

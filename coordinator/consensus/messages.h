@@ -17,8 +17,10 @@
 #include <variant>
 #include <vector>
 
+#include "base/time.h"
 #include "coordinator/consensus/ballot.h"
 #include "coordinator/consensus/entry.h"
+#include "coordinator/consensus/lease.h"
 #include "coordinator/consensus/log_position.h"
 
 namespace troth::coordinator::consensus {
@@ -76,7 +78,8 @@ struct AcceptedThrough {
 struct Heartbeat {
   Ballot ballot;
   HeartbeatNumber number;
-  Slot chosen;  // every slot up to here is chosen; of those proposed in `ballot` it is that proposal
+  Slot chosen;   // every slot up to here is chosen; of those proposed in `ballot` it is that proposal
+  Instant sent;  // by its sender's clock, which gets it back
   std::map<ReplicaId, LogPosition> positions;  // how far each log is known to have come, at least
 };
 struct HeartbeatSeen {
@@ -84,6 +87,8 @@ struct HeartbeatSeen {
   HeartbeatNumber number;
   Slot chosen;           // of its sender
   LogPosition position;  // of its sender
+  Instant sent;          // of the heartbeat
+  bool granted = false;  // the lease, once more
 };
 
 struct Fetch {
@@ -97,8 +102,7 @@ struct ChosenEntries {
 
 // The leader of `ballot` proposes nothing more, and its lease is free for `successor` alone (attack 37).
 struct Release {
-  Ballot ballot;
-  ReplicaId successor;
+  LeaseHandOver hand_over;
 };
 struct TakeOver {
   Ballot ballot;  // that ends

@@ -11,8 +11,7 @@ void PhaseOne::hear(ReplicaId from, const Promise& promise) {
     knows_chosen_ = from;
   }
   for (const auto& accepted : promise.accepted) {
-    auto [known, is_first] = accepted_.try_emplace(accepted.slot, accepted);
-    if (!is_first && accepted.ballot > known->second.ballot) known->second = accepted;
+    keep_highest(accepted_[accepted.slot], accepted);
     const auto* change = std::get_if<ChangeConfiguration>(&accepted.entry);
     if (change != nullptr && std::ranges::find(changes_, *change) == changes_.end())
       changes_.push_back(*change);
@@ -48,7 +47,7 @@ std::vector<Entry> PhaseOne::adopted(Slot chosen) const {
   std::vector<Entry> entries;
   for (auto each = accepted_.upper_bound(chosen); each != accepted_.end(); ++each) {
     entries.resize(each->first.value - chosen.value - 1, NoOp{});
-    entries.push_back(each->second.entry);
+    entries.push_back(each->second->entry);
   }
   return entries;
 }

@@ -14,6 +14,7 @@
 
 #include "coordinator/consensus/membership.h"
 #include "coordinator/consensus/messages.h"
+#include "coordinator/consensus/synod_rules.h"
 
 namespace troth::coordinator::consensus {
 
@@ -41,7 +42,7 @@ class PhaseOne {
 
   Ballot ballot_;
   Replicas promised_;
-  std::map<Slot, Accepted> accepted_;  // in the highest ballot of those heard of
+  std::map<Slot, std::optional<Accepted>> accepted_;  // in the highest ballot of those heard of
   std::vector<ChangeConfiguration> changes_;
   Slot chosen_;
   ReplicaId knows_chosen_;

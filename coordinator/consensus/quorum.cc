@@ -48,6 +48,9 @@ Status check(const Configuration& configuration) {
     if (configuration.voters.contains(learner))
       return fail(ErrorCode::kInvalidArgument, Effect::kNone,
                   fmt::format("replica {} cannot vote and only learn at once", learner.value));
+  if (configuration.voters.contains(ReplicaId{0}))
+    return fail(ErrorCode::kInvalidArgument, Effect::kNone,
+                "replica 0 cannot vote: the numbers of replicas begin with 1");
   const auto& [write, elect, read] = configuration.quorums;
   if (auto sized = check_size("write", write, voters); !sized) return sized;
   if (auto sized = check_size("elect", elect, voters); !sized) return sized;

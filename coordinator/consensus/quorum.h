@@ -45,8 +45,8 @@ struct Configuration {
 // Each of the three is the smallest majority.
 [[nodiscard]] Configuration with_majorities(Replicas voters);
 
-// kInvalidArgument, effect none, with the sum that does not hold: no replica or more than kMostVoters, a size of
-// zero or above N, quorums that do not meet.
+// kInvalidArgument, effect none, with the sum that does not hold: no replica or more than kMostVoters, a replica
+// numbered 0, a size of zero or above N, quorums that do not meet.
 [[nodiscard]] Status check(const Configuration& configuration);
 
 // May `next` follow `current` in one step? Both are checked, and all of E_new + W_old, E_old + W_new, R_new + W_old

@@ -25,10 +25,8 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       chosen_(restored, options.limits.kept_bytes),
       membership_(restored.configured, options.limits.window),
       election_(options.timing, random, now),
-      // A grant given before a crash is not in the log: it is taken to stand. Alone, there is nobody to have it from.
-      grantor_(options.timing.lease, options.timing.drift_ppm,
-               membership_.voters_above(restored.chosen) == Replicas{options.self} ? std::nullopt
-                                                                                   : std::optional(now)),
+      grantor_(restored.cut_tail ? LeaseGrantor::without_memory(options.timing.lease, now)
+                                 : LeaseGrantor(options.timing.lease, options.self, restored.promised, now)),
       highest_seen_(restored.promised),
       start_(restored.start + 1),
       standing_(options.self, {restored.start, restored.written}, restored.cut_tail),
@@ -62,7 +60,7 @@ ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
                  [&](TimePassed&) { time_passed(); },
                  [&](PeerLost& in) {
                    if (leader_ == in.peer && in.peer != options_.self)
-                     election_.lost_leader(now_, grantor_.until());
+                     election_.lost_leader(now_, lease_ends());
                  },
                  [&](ReadAsked& in) { read_asked(in.ticket); },
                  [&](QuorumReadAsked& in) { quorum_read_asked(in.ticket); },
@@ -88,7 +86,7 @@ void ReplicatedLog::hear(ReplicaId from, Message& message) {
                  [&](HeartbeatSeen& in) { hear_heartbeat_seen(from, in); },
                  [&](Fetch& in) { hear_fetch(from, in); },
                  [&](ChosenEntries& in) { hear_chosen_entries(from, in); },
-                 [&](Release& in) { grantor_.release(in.ballot, in.successor); },
+                 [&](Release& in) { hear_release(from, in); },
                  [&](TakeOver& in) { hear_take_over(from, in); },
                  [&](AskStanding& in) { hear_ask_standing(from, in); },
                  [&](StandingShown& in) { hear_standing_shown(from, in); },
@@ -101,12 +99,9 @@ void ReplicatedLog::hear(ReplicaId from, Message& message) {
 // [C2] The answer waits for the promise, and with it for every acceptance that it tells.
 void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
   if (prepare.ballot.leader != from || !standing_.votes()) return;
-  // The answer to a doubled one may have been lost.
-  if (prepare.ballot != acceptor_.promised()) {
-    if (!acceptor_.may_promise(prepare.ballot) || grantor_.refuses(prepare.ballot, now_))
-      return refuse(from, prepare.ballot);
-    promise(prepare.ballot);
-  }
+  if (!acceptor_.may_promise(prepare.ballot) || !grantor_.allows(now_, from))
+    return refuse(from, prepare.ballot);
+  if (prepare.ballot > promised()) promise(prepare.ballot);
   send(from,
        Promise{.ballot = prepare.ballot,
                .chosen = chosen(),
@@ -153,22 +148,40 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
     note_position(replica, position);
   if (!standing_.votes()) return told_chosen(from, heartbeat.ballot, heartbeat.chosen);
   // Whoever leads was elected: what an E quorum promised may be promised here, too.
-  if (acceptor_.may_promise(heartbeat.ballot)) promise(heartbeat.ballot);
+  if (heartbeat.ballot > promised()) promise(heartbeat.ballot);
   follow(heartbeat.ballot, from);
-  grantor_.grant(heartbeat.ballot, now_);
-  send(from, HeartbeatSeen{.ballot = heartbeat.ballot,
-                           .number = heartbeat.number,
-                           .chosen = chosen(),
-                           .position = position(durable_)});
+  const bool granted = grantor_.grant(now_, heartbeat.ballot, promised());
+  send(from,
+       HeartbeatSeen{.ballot = heartbeat.ballot,
+                     .number = heartbeat.number,
+                     .chosen = chosen(),
+                     .position = position(durable_),
+                     .sent = heartbeat.sent,
+                     .granted = granted},
+       promise_write_);
   told_chosen(from, heartbeat.ballot, heartbeat.chosen);
 }
 
 void ReplicatedLog::hear_refusal(const Refused& refused) {
-  highest_seen_ = std::max(highest_seen_, refused.promised);
+  note_ballot(refused.promised);
   if (!is_current(refused.ballot) || refused.promised <= refused.ballot) return;
   if (is_leading()) return step_down("a higher ballot was promised");
   if (std::holds_alternative<Preparing>(role_)) election_.attempt_failed(now_);
   role_ = Following{};
+}
+
+void ReplicatedLog::hear_release(ReplicaId from, const Release& release) {
+  if (release.hand_over.ballot.leader == from) grantor_.hand_over(release.hand_over);
+}
+
+Instant ReplicatedLog::lease_ends() const {
+  const auto grant = grantor_.running(now_);
+  return grant ? grant->until : now_;
+}
+
+// One that no election could have brought is damaged, and would use up the numbers for everybody (attack 35).
+void ReplicatedLog::note_ballot(const Ballot& ballot) {
+  if (is_within_reach(ballot, promised())) highest_seen_ = std::max(highest_seen_, ballot);
 }
 
 void ReplicatedLog::refuse(ReplicaId from, const Ballot& ballot) {
@@ -178,7 +191,7 @@ void ReplicatedLog::refuse(ReplicaId from, const Ballot& ballot) {
 // Whatever it does in a lower ballot is over.
 void ReplicatedLog::promise(const Ballot& ballot) {
   acceptor_.promise(ballot);
-  append(Promised{ballot});
+  promise_write_ = append(Promised{ballot});
   highest_seen_ = std::max(highest_seen_, ballot);
   if (ballot.leader == options_.self) return;
   if (is_leading()) step_down("it promised a higher ballot");

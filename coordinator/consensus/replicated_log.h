@@ -103,6 +103,7 @@ class ReplicatedLog {
     std::map<ReplicaId, Instant> heard;  // when its last answer came
     std::map<ReplicaId, Instant> resend;
     std::deque<WaitingRead> reads;
+    std::optional<ChangeConfiguration> change;  // proposed, and not chosen
     Slot own;  // the first slot that was not adopted: from there on what is chosen is newer than every read
     Instant worked;
     std::optional<Transfer> transfer;
@@ -133,6 +134,9 @@ class ReplicatedLog {
   LogWrite append(DurableRecord record);
   void send(ReplicaId to, Message message, LogWrite after = {});
   void send_to_all(const Replicas& replicas, const Message& message, LogWrite after = {});
+  void note_ballot(const Ballot& ballot);
+  void hear_release(ReplicaId from, const Release& release);
+  [[nodiscard]] Instant lease_ends() const;
   void refuse(ReplicaId from, const Ballot& ballot);
   void promise(const Ballot& ballot);
   void follow(const Ballot& ballot, ReplicaId leader);
@@ -177,6 +181,8 @@ class ReplicatedLog {
   void leading_time_passed();
   void transfer_asked(ReplicaId successor);
   void try_to_hand_over();
+  // By which somebody may be elected, or a slot counted, from here on.
+  [[nodiscard]] std::vector<Configuration> configurations(const Leading& leading) const;
   [[nodiscard]] Instant heard_by_quorum(const Leading& leading) const;
 
   // replicated_log_reading.cc
@@ -206,6 +212,7 @@ class ReplicatedLog {
   ReplicaEffects effects_;
   LogWrite written_;  // appended
   LogWrite durable_;
+  LogWrite promise_write_;  // the newest promise's
 
   Acceptor acceptor_;
   ChosenLog chosen_;

@@ -10,7 +10,7 @@ namespace troth::coordinator::consensus {
 void ReplicatedLog::election_time_passed() {
   if (const auto* asking = std::get_if<Asking>(&role_); asking != nullptr && now_ >= asking->ends) {
     role_ = Following{};
-    election_.pre_vote_failed(now_, grantor_.until());
+    election_.pre_vote_failed(now_, lease_ends());
   }
   if (auto* preparing = std::get_if<Preparing>(&role_); preparing != nullptr) {
     if (now_ >= preparing->ends) {
@@ -31,7 +31,7 @@ void ReplicatedLog::election_time_passed() {
 // Nothing changes by it: a replica that was cut off does not disturb the others when it comes back.
 void ReplicatedLog::ask_for_votes() {
   const auto ballot = ballot_above(std::max(acceptor_.promised(), highest_seen_), options_.self);
-  if (const auto until = grantor_.refuses(ballot, now_)) return election_.pre_vote_failed(now_, *until);
+  if (!grantor_.allows(now_, options_.self)) return election_.pre_vote_failed(now_, lease_ends());
   role_ = Asking{.ballot = ballot, .granted = {options_.self}, .ends = now_ + options_.timing.pre_vote};
   if (has_elect_quorum({options_.self})) return prepare();
   send_to_all(membership_.voters_above(chosen()), PreVote{ballot});
@@ -40,8 +40,8 @@ void ReplicatedLog::ask_for_votes() {
 // Nobody helps against a leader that he hears himself.
 void ReplicatedLog::hear_pre_vote(ReplicaId from, const PreVote& vote) {
   if (!standing_.votes()) return;
-  if (!acceptor_.may_promise(vote.ballot) || is_leading() || !election_.misses_leader(now_) ||
-      grantor_.refuses(vote.ballot, now_))
+  if (vote.ballot <= promised() || !acceptor_.may_promise(vote.ballot) || is_leading() ||
+      !election_.misses_leader(now_) || !grantor_.allows(now_, from))
     return refuse(from, vote.ballot);
   send(from, PreVoteGranted{vote.ballot});
 }
@@ -61,6 +61,10 @@ bool ReplicatedLog::has_elect_quorum(const Replicas& replicas) const {
 
 // [C3] The own promise is durable before anybody hears of the ballot.
 void ReplicatedLog::prepare() {
+  if (!grantor_.allows(now_, options_.self)) {
+    role_ = Following{};
+    return election_.pre_vote_failed(now_, lease_ends());
+  }
   const auto ballot = ballot_above(std::max(acceptor_.promised(), highest_seen_), options_.self);
   promise(ballot);
   show_leader(std::nullopt);
@@ -111,7 +115,7 @@ void ReplicatedLog::hear_take_over(ReplicaId from, const TakeOver& take_over) {
       !standing_.votes())
     return;
   if (!std::holds_alternative<Following>(role_)) return;
-  grantor_.release(take_over.ballot, options_.self);
+  grantor_.hand_over({take_over.ballot, options_.self});
   prepare();
 }
 

@@ -13,7 +13,7 @@ void ReplicatedLog::lead(const PhaseOne& phase) {
   role_ =
       Leading{.phase = PhaseTwo(phase.ballot(), chosen(), now_),
               .adopted = {std::make_move_iterator(adopted.begin()), std::make_move_iterator(adopted.end())},
-              .lease = LeaseHolder(options_.timing.lease, options_.timing.drift_ppm),
+              .lease = LeaseHolder(options_.timing.lease, phase.ballot()),
               .began = now_,
               .own = own,
               .worked = now_};
@@ -49,6 +49,7 @@ void ReplicatedLog::propose(Entry entry) {
   auto& leading = std::get<Leading>(role_);
   const auto& ballot = leading.phase.ballot();
   const auto slot = leading.phase.propose(entry, now_);
+  if (const auto* change = std::get_if<ChangeConfiguration>(&entry)) leading.change = *change;
   send_to_all(membership_.everybody_above(chosen()),
               Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
   Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
@@ -70,11 +71,19 @@ void ReplicatedLog::count_chosen() {
   while (auto* leading = std::get_if<Leading>(&role_)) {
     auto entry = leading->phase.next_chosen(membership_, now_);
     if (!entry) break;
+    if (std::holds_alternative<ChangeConfiguration>(*entry)) leading->change.reset();
     deliver(std::move(*entry));
   }
   propose_adopted();
   confirm_reads();
   try_to_hand_over();
+}
+
+// A change that was proposed may be chosen, and known to be to somebody else.
+std::vector<Configuration> ReplicatedLog::configurations(const Leading& leading) const {
+  auto all = membership_.above(chosen());
+  if (leading.change) all.push_back(leading.change->next);
+  return all;
 }
 
 // ---- heartbeats
@@ -83,15 +92,16 @@ void ReplicatedLog::beat() {
   auto& leading = std::get<Leading>(role_);
   ++leading.number.value;
   leading.next_heartbeat = now_ + options_.timing.heartbeat;
-  leading.lease.asked(leading.number, now_);
   // Its own grant, as any acceptor's.
-  grantor_.grant(leading.phase.ballot(), now_);
-  leading.lease.granted(options_.self, leading.number);
+  const auto& ballot = leading.phase.ballot();
+  if (grantor_.grant(now_, ballot, promised()))
+    leading.lease.granted(now_, {.by = options_.self, .ballot = ballot, .sent = now_});
   leading.seen[options_.self] = leading.number;
   leading.heard[options_.self] = now_;
-  send_to_all(membership_.everybody_above(chosen()), Heartbeat{.ballot = leading.phase.ballot(),
+  send_to_all(membership_.everybody_above(chosen()), Heartbeat{.ballot = ballot,
                                                                .number = leading.number,
                                                                .chosen = chosen(),
+                                                               .sent = now_,
                                                                .positions = positions_});
 }
 
@@ -99,7 +109,7 @@ void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& see
   auto* leading = std::get_if<Leading>(&role_);
   if (leading == nullptr || leading->phase.ballot() != seen.ballot || seen.number > leading->number) return;
   note_position(from, seen.position);
-  leading->lease.granted(from, seen.number);
+  if (seen.granted) leading->lease.granted(now_, {.by = from, .ballot = seen.ballot, .sent = seen.sent});
   leading->heard[from] = now_;
   auto& newest = leading->seen[from];
   newest = std::max(newest, seen.number);
@@ -136,7 +146,7 @@ void ReplicatedLog::leading_time_passed() {
 // When a W quorum of every configuration had answered last.
 Instant ReplicatedLog::heard_by_quorum(const Leading& leading) const {
   Instant oldest = now_;
-  for (const auto& configuration : membership_.above(chosen())) {
+  for (const auto& configuration : configurations(leading)) {
     std::vector<Instant> heard;
     for (const auto voter : configuration.voters) {
       const auto found = leading.heard.find(voter);
@@ -167,9 +177,10 @@ void ReplicatedLog::try_to_hand_over() {
   const auto ballot = leading->phase.ballot();
   const auto successor = leading->transfer->successor;
   const auto voters = membership_.voters_above(chosen());
+  const auto hand_over = leading->lease.hand_over(successor);
   step_down("handed over");
-  grantor_.release(ballot, successor);
-  send_to_all(voters, Release{.ballot = ballot, .successor = successor});
+  grantor_.hand_over(hand_over);
+  send_to_all(voters, Release{hand_over});
   send(successor, TakeOver{.ballot = ballot, .chosen = chosen()});
 }
 

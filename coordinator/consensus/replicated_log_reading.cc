@@ -8,8 +8,8 @@ namespace troth::coordinator::consensus {
 bool ReplicatedLog::holds_lease(Instant now) const {
   const auto* leading = std::get_if<Leading>(&role_);
   return leading != nullptr && !leading->transfer &&
-         std::ranges::all_of(membership_.above(chosen()),
-                             [&](const auto& each) { return leading->lease.is_valid(each, now); });
+         std::ranges::all_of(configurations(*leading),
+                             [&](const auto& each) { return leading->lease.valid(now, each); });
 }
 
 void ReplicatedLog::read_asked(ReadTicket ticket) {
@@ -33,7 +33,7 @@ void ReplicatedLog::confirm_reads() {
     Replicas seen;
     for (const auto& [replica, number] : leading->seen)
       if (number >= read.confirmed_by) seen.insert(replica);
-    return std::ranges::all_of(membership_.above(chosen()),
+    return std::ranges::all_of(configurations(*leading),
                                [&](const auto& each) { return votes_of(seen, each) >= each.lease(); });
   };
   while (!leading->reads.empty() && (leased || is_confirmed(leading->reads.front()))) {

@@ -26,7 +26,7 @@ void ReplicatedLog::hear_ask_standing(ReplicaId from, const AskStanding& asked) 
 
 void ReplicatedLog::hear_standing_shown(ReplicaId from, const StandingShown& shown) {
   standing_.hear(from, shown);
-  highest_seen_ = std::max(highest_seen_, shown.promised);
+  note_ballot(shown.promised);
   settle_standing();
 }
 
@@ -46,8 +46,8 @@ bool ReplicatedLog::take_over_what_was_lost() {
   }
   if (!taken_over_) {
     for (const auto& [slot, accepted] : standing_.accepted())
-      if (slot > chosen() && acceptor_.take_over(accepted)) append(accepted);
-    if (acceptor_.may_promise(standing_.promised())) promise(standing_.promised());
+      if (slot > chosen() && acceptor_.take_over(*accepted)) append(*accepted);
+    if (standing_.promised() > promised()) promise(standing_.promised());
     taken_over_ = written_;
   }
   if (*taken_over_ > durable_) return false;

@@ -25,10 +25,8 @@ void Standing::hear(ReplicaId from, const StandingShown& shown) {
     chosen_ = shown.chosen;
     knows_chosen_ = from;
   }
-  for (const auto& accepted : shown.accepted) {
-    auto [known, is_first] = accepted_.try_emplace(accepted.slot, accepted);
-    if (!is_first && accepted.ballot > known->second.ballot) known->second = accepted;
-  }
+  for (const auto& accepted : shown.accepted)
+    keep_highest(accepted_[accepted.slot], accepted);
 }
 
 bool Standing::is_enough_for(const Configuration& configuration, bool waited) const {
@@ -45,7 +43,7 @@ bool Standing::is_decided(const Membership& membership, Slot chosen, bool waited
   if (!asks()) return false;
   auto configurations = membership.above(chosen);
   for (const auto& [slot, accepted] : accepted_)
-    if (const auto* change = std::get_if<ChangeConfiguration>(&accepted.entry);
+    if (const auto* change = std::get_if<ChangeConfiguration>(&accepted->entry);
         change != nullptr && slot > chosen)
       configurations.push_back(change->next);
   return std::ranges::all_of(configurations,

@@ -18,6 +18,7 @@
 
 #include "coordinator/consensus/membership.h"
 #include "coordinator/consensus/messages.h"
+#include "coordinator/consensus/synod_rules.h"
 
 namespace troth::coordinator::consensus {
 
@@ -41,7 +42,7 @@ class Standing {
   void vote() { state_ = State::kVoting; }
   // Of a recovering one, what has to be promised and accepted before it votes.
   [[nodiscard]] const Ballot& promised() const { return promised_; }
-  [[nodiscard]] const std::map<Slot, Accepted>& accepted() const { return accepted_; }
+  [[nodiscard]] const std::map<Slot, std::optional<Accepted>>& accepted() const { return accepted_; }
   // Everything up to here is to be fetched before it votes.
   [[nodiscard]] Slot chosen() const { return chosen_; }
   [[nodiscard]] std::optional<ReplicaId> knows_chosen() const { return knows_chosen_; }
@@ -54,7 +55,7 @@ class Standing {
   State state_;
   Replicas heard_;
   Ballot promised_;
-  std::map<Slot, Accepted> accepted_;
+  std::map<Slot, std::optional<Accepted>> accepted_;
   Slot chosen_;
   std::optional<ReplicaId> knows_chosen_;
 };

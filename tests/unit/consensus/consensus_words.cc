@@ -66,15 +66,15 @@ std::string text(const Message& message) {
                                in.chosen.value);
           },
           [](const HeartbeatSeen& in) {
-            return fmt::format("seen {} number {} chosen {}", text(in.ballot), in.number.value,
-                               in.chosen.value);
+            return fmt::format("seen {} number {} chosen {}{}", text(in.ballot), in.number.value,
+                               in.chosen.value, in.granted ? " granted" : "");
           },
           [](const Fetch& in) { return fmt::format("fetch above {}", in.above.value); },
           [](const ChosenEntries& in) {
             return fmt::format("chosen from {}:{}, of {}", in.first.value, text(in.entries), in.chosen.value);
           },
           [](const Release& in) {
-            return fmt::format("release {} for {}", text(in.ballot), in.successor.value);
+            return fmt::format("release {} for {}", text(in.hand_over.ballot), in.hand_over.successor.value);
           },
           [](const TakeOver& in) {
             return fmt::format("take over {} chosen {}", text(in.ballot), in.chosen.value);
@@ -198,10 +198,10 @@ Message read_message(Words& words) {
         .ballot = ballot, .number = {number}, .chosen = read_slot(words, "chosen"), .positions = {}};
   }
   if (words.accept("seen")) {
-    const auto ballot = read_ballot(words.next());
-    const auto number = read_slot(words, "number").value;
-    return HeartbeatSeen{
-        .ballot = ballot, .number = {number}, .chosen = read_slot(words, "chosen"), .position = {}};
+    HeartbeatSeen seen{.ballot = read_ballot(words.next()), .number = {read_slot(words, "number").value}};
+    seen.chosen = read_slot(words, "chosen");
+    seen.granted = words.accept("granted");
+    return seen;
   }
   if (words.accept("fetch")) return Fetch{read_slot(words, "above")};
   if (words.accept("chosen")) {
@@ -211,8 +211,7 @@ Message read_message(Words& words) {
   }
   if (words.accept("release")) {
     const auto ballot = read_ballot(words.next());
-    return Release{.ballot = ballot,
-                   .successor = {static_cast<std::uint32_t>(read_slot(words, "for").value)}};
+    return Release{{ballot, {static_cast<std::uint32_t>(read_slot(words, "for").value)}}};
   }
   if (words.accept("take over")) {
     const auto ballot = read_ballot(words.next());

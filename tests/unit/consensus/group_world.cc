@@ -34,7 +34,7 @@ GroupWorld::GroupWorld(std::uint64_t seed, std::size_t replicas, Quorums quorums
 
 void GroupWorld::add_replica(ReplicaId id) {
   auto& replica = replicas_[id];
-  replica.drift_ppm = random_.between(-400, 400);
+  replica.drift_ppm = random_.between(-10'000, 10'000);
   start(id);
 }
 
@@ -316,7 +316,9 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
     } else if (const auto* delivered = std::get_if<Deliver>(&effect)) {
       deliver(id, *delivered);
     } else if (const auto* at = std::get_if<ReadAt>(&effect)) {
-      ++(quorum_reads_.contains(at->ticket.value) ? counts_.quorum_reads : counts_.reads);
+      ++(quorum_reads_.contains(at->ticket.value)      ? counts_.quorum_reads
+         : replica.log->holds_lease(clock_of(replica)) ? counts_.leased_reads
+                                                       : counts_.reads);
       if (at->slot < reads_.at(at->ticket.value))
         break_rule("a read is older than what was known when it was asked [C6]");
     } else if (const auto* snapshot = std::get_if<SendSnapshot>(&effect)) {

@@ -30,6 +30,7 @@ struct WorldCounts {
   std::uint64_t stopped = 0;
   std::uint64_t delivered = 0;  // commands, at the first who knew
   std::uint64_t reads = 0;
+  std::uint64_t leased_reads = 0;
   std::uint64_t quorum_reads = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t crashes = 0;
@@ -41,6 +42,7 @@ struct WorldCounts {
     stopped += other.stopped;
     delivered += other.delivered;
     reads += other.reads;
+    leased_reads += other.leased_reads;
     quorum_reads += other.quorum_reads;
     snapshots += other.snapshots;
     crashes += other.crashes;

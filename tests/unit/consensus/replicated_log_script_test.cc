@@ -72,7 +72,9 @@ class ScriptedReplica : public ScriptedMachine {
       return step(PeerLost{{static_cast<std::uint32_t>(words.number())}});
     const ReplicaId from{static_cast<std::uint32_t>(words.number())};
     EXPECT_TRUE(words.accept("says")) << words.peek();
-    return step(MessageReceived{from, read_message(words)});
+    auto message = read_message(words);
+    if (auto* seen = std::get_if<HeartbeatSeen>(&message)) seen->sent = sent_[seen->number];
+    return step(MessageReceived{from, std::move(message)});
   }
 
   std::vector<std::string> start(bool cut_tail) {
@@ -112,6 +114,8 @@ class ScriptedReplica : public ScriptedMachine {
     std::vector<std::string> lines;
     for (const auto& effect : log_->step(std::move(input), now_)) {
       if (const auto* append = std::get_if<Append>(&effect)) appended_.push_back(append->record);
+      if (const auto* send = std::get_if<Send>(&effect))
+        if (const auto* beat = std::get_if<Heartbeat>(&send->message)) sent_[beat->number] = beat->sent;
       lines.push_back(write(effect));
     }
     return lines;
@@ -122,6 +126,7 @@ class ScriptedReplica : public ScriptedMachine {
   Configuration configuration_;
   std::vector<DurableRecord> appended_;
   std::size_t durable_ = 0;
+  std::map<HeartbeatNumber, Instant> sent_;
   std::optional<ReplicatedLog> log_;
 };
 

@@ -1,0 +1,251 @@
+#include "tests/unit/consensus/lease_world.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "coordinator/consensus/synod_rules.h"
+
+namespace troth::coordinator::consensus {
+namespace {
+
+using std::chrono::milliseconds;
+
+}  // namespace
+
+LeaseWorld::Counts& LeaseWorld::Counts::operator+=(const Counts& other) {
+  elections += other.elections;
+  leases += other.leases;
+  renewals += other.renewals;
+  hand_overs += other.hand_overs;
+  quick_successions += other.quick_successions;
+  own_successions += other.own_successions;
+  refusals += other.refusals;
+  restarts += other.restarts;
+  return *this;
+}
+
+std::int64_t LeaseWorld::Clock::shows(TrueTime now) const {
+  const auto passed = now - set_at;
+  return showed + passed + passed / 1'000 * rate_ppm / 1'000;
+}
+
+Instant LeaseWorld::Clock::at(TrueTime now) const {
+  return Instant{Duration{shows(now) / 1'000}};
+}
+
+LeaseWorld::LeaseWorld(Options options, std::uint64_t seed) : options_(std::move(options)), random_(seed) {
+  for (const auto id : options_.configuration.voters) {
+    auto& replica = replicas_[id];
+    replica.id = id;
+    set_clock(replica, true);
+    replica.grantor = LeaseGrantor(options_.terms, id, replica.promised, clock(replica));
+  }
+  // As many faults in a large group as in a small one, or nobody would ever be elected there.
+  const auto size = static_cast<int>(replicas_.size());
+  for (auto& [id, replica] : replicas_) {
+    begin(replica);
+    often(replica, size * milliseconds{300}, [this](Replica& each) { restart(each); });
+    often(replica, milliseconds{300}, [this](Replica& each) { set_clock(each, false); });
+    often(replica, size * milliseconds{400},
+          [this](Replica& each) { each.paused_until = now_ + random_.between(0, 400'000'000); });
+    often(replica, size * milliseconds{400},
+          [this](Replica& each) { each.cut_off_until = now_ + random_.between(0, 400'000'000); });
+  }
+}
+
+void LeaseWorld::run(Duration how_long) {
+  const auto end = now_ + how_long.count() * 1'000;
+  while (wrong_.empty() && !events_.empty() && events_.begin()->first <= end) {
+    const auto [when, what] = std::move(*events_.begin());
+    events_.erase(events_.begin());
+    now_ = when;
+    what();
+    look();
+  }
+}
+
+void LeaseWorld::after(Duration delay, std::function<void()> what) {
+  events_.emplace(now_ + delay.count() * 1'000 + random_.between(0, 999), std::move(what));
+}
+
+void LeaseWorld::often(Replica& replica, Duration longest, std::function<void(Replica&)> what) {
+  after(Duration{random_.between(0, longest.count())}, [this, &replica, longest, what = std::move(what)] {
+    what(replica);
+    often(replica, longest, what);
+  });
+}
+
+// What a start sets going; it ends with the next one.
+void LeaseWorld::begin(Replica& replica) {
+  const auto while_it_lives = [this, &replica](Duration longest, auto what) {
+    auto again = std::make_shared<std::function<void()>>();
+    const auto start = replica.start;
+    *again = [this, &replica, longest, what, start, weak = std::weak_ptr(again)] {
+      if (replica.start != start) return;
+      const auto self = weak.lock();
+      if (now_ < replica.paused_until) {
+        events_.emplace(replica.paused_until, [self] { (*self)(); });
+        return;
+      }
+      (this->*what)(replica);
+      after(Duration{random_.between(0, longest.count())}, [self] { (*self)(); });
+    };
+    after(Duration{random_.between(0, longest.count())}, [again] { (*again)(); });
+  };
+  while_it_lives(milliseconds{6}, &LeaseWorld::stand);
+  while_it_lives(milliseconds{80}, &LeaseWorld::ask_for_lease);
+  while_it_lives(milliseconds{500}, &LeaseWorld::hand_over);
+}
+
+void LeaseWorld::to_all(Replica& from, const Message& message) {
+  for (const auto to : options_.configuration.voters)
+    send(from, to, message);
+}
+
+void LeaseWorld::send(Replica& from, ReplicaId to, const Message& message) {
+  if (from.id == to) {
+    const auto start = from.start;
+    after(Duration{0}, [this, &from, start, message] {
+      if (from.start == start) hear(from, from.id, message);
+    });
+    return;
+  }
+  const int copies = random_.one_in(5) ? 2 : 1;
+  for (int copy = 0; copy < copies; ++copy) {
+    if (random_.one_in(8)) continue;
+    auto delay = random_.between(10, 400);
+    if (random_.one_in(5)) delay += random_.between(0, 300'000);
+    auto& receiver = replicas_.at(to);
+    after(Duration{delay}, [this, &from, &receiver, message] {
+      if (now_ < from.cut_off_until || now_ < receiver.cut_off_until) return;
+      hear(receiver, from.id, message);
+    });
+  }
+}
+
+void LeaseWorld::hear(Replica& replica, ReplicaId from, const Message& message) {
+  if (now_ < replica.paused_until) {  // it lies in the queue
+    events_.emplace(replica.paused_until, [this, &replica, from, message] { hear(replica, from, message); });
+    return;
+  }
+  const auto now = clock(replica);
+  replica.heard = now;
+  auto& grantor = replica.grantor;
+  if (const auto* prepare = std::get_if<Prepare>(&message)) {
+    if (!may_promise(replica.promised, prepare->ballot)) return;
+    if (!grantor.allows(now, from)) {
+      ++counts_.refusals;
+      return;
+    }
+    replica.promised = prepare->ballot;
+    send(replica, from, Promise{prepare->ballot});
+  } else if (const auto* promise = std::get_if<Promise>(&message)) {
+    auto& candidacy = replica.candidacy;
+    if (!candidacy || candidacy->ballot != promise->ballot) return;
+    candidacy->promised.insert(from);
+    if (votes_of(candidacy->promised, options_.configuration) < options_.configuration.quorums.elect) return;
+    ++counts_.elections;
+    replica.holder.emplace(options_.terms, candidacy->ballot);
+    replica.was_valid = false;
+    for (const auto& [id, other] : replicas_) {
+      const auto* held = holder(other);
+      if (id != replica.id && held != nullptr && held->ballot() < candidacy->ballot && wrong_.empty())
+        wrong_ = fmt::format("{} was elected while {} held a valid lease", replica.id.value, id.value);
+    }
+    candidacy.reset();
+    ask_for_lease(replica);
+  } else if (const auto* request = std::get_if<LeaseRequest>(&message)) {
+    if (!may_accept(replica.promised, request->ballot)) return;
+    replica.promised = request->ballot;  // it was elected, or it would not ask
+    const auto before = grantor.running(now);
+    if (!grantor.grant(now, request->ballot, replica.promised)) return;
+    if (before && before->successor == from) ++counts_.quick_successions;
+    if (before && before->ballot != request->ballot && before->ballot.leader == from)
+      ++counts_.own_successions;
+    send(replica, from, LeaseGrant{replica.id, request->ballot, request->sent});
+  } else if (auto grant = std::get_if<LeaseGrant>(&message); grant != nullptr && replica.holder) {
+    const auto until = replica.holder->valid_until(options_.configuration);
+    auto counted = *grant;
+    if (options_.defects.counts_from_receipt) counted.sent = now;
+    replica.holder->granted(now, counted);
+    const auto later = replica.holder->valid_until(options_.configuration);
+    if (until && later && *later > *until) ++counts_.renewals;
+    if (holder(replica) != nullptr && !replica.was_valid) {
+      ++counts_.leases;
+      replica.was_valid = true;
+    }
+  } else if (const auto* hand_over = std::get_if<LeaseHandOver>(&message)) {
+    grantor.hand_over(*hand_over);
+    if (hand_over->successor == replica.id) stand(replica);
+  }
+}
+
+// [L1] The holder goes before a newer ballot comes. [L2] It asks itself first.
+void LeaseWorld::stand(Replica& replica) {
+  replica.heard = clock(replica);
+  if (replica.holder && !random_.one_in(20)) return;
+  if (replica.candidacy && !random_.one_in(3)) return;
+  if (!replica.grantor.allows(clock(replica), replica.id)) return;
+  replica.holder.reset();
+  replica.promised = ballot_above(replica.promised, replica.id);
+  replica.candidacy = Candidacy{replica.promised, {}};
+  to_all(replica, Prepare{replica.promised});
+}
+
+void LeaseWorld::ask_for_lease(Replica& replica) {
+  replica.heard = clock(replica);
+  if (replica.holder) to_all(replica, LeaseRequest{replica.holder->ballot(), clock(replica)});
+}
+
+void LeaseWorld::hand_over(Replica& replica) {
+  replica.heard = clock(replica);
+  if (holder(replica) == nullptr || replicas_.size() == 1) return;
+  auto successor = std::next(replicas_.begin(), static_cast<std::ptrdiff_t>(random_.below(replicas_.size())));
+  if (successor->first == replica.id) return;
+  ++counts_.hand_overs;
+  auto& mine = *replica.holder;
+  const auto kept = mine;
+  to_all(replica, mine.hand_over(successor->first));
+  if (options_.defects.keeps_what_it_hands_over) mine = kept;
+}
+
+// Killed and started again, or the whole machine with its clock.
+void LeaseWorld::restart(Replica& replica) {
+  ++counts_.restarts;
+  ++replica.start;
+  replica.candidacy.reset();
+  replica.holder.reset();
+  replica.paused_until = 0;
+  if (random_.one_in(3)) set_clock(replica, true);
+  const auto remembered = options_.defects.grants_are_forgotten ? Ballot{} : replica.promised;
+  replica.grantor = LeaseGrantor(options_.terms, replica.id, remembered, clock(replica));
+  begin(replica);
+}
+
+// Another rate; most often as far off as may be.
+void LeaseWorld::set_clock(Replica& replica, bool reboot) {
+  auto& clock = replica.clock;
+  clock.showed = reboot ? random_.between(0, 1'000'000'000'000) : clock.shows(now_);
+  clock.set_at = now_;
+  const auto most = static_cast<std::int64_t>(options_.clocks_drift_ppm);
+  clock.rate_ppm = random_.one_in(3) ? random_.between(-most, most) : (random_.one_in(2) ? most : -most);
+}
+
+const LeaseHolder* LeaseWorld::holder(const Replica& replica) const {
+  const auto now = options_.defects.time_is_a_tick ? replica.heard : clock(replica);
+  const auto& held = replica.holder;
+  return held && held->valid(now, options_.configuration) ? &*held : nullptr;
+}
+
+void LeaseWorld::look() {
+  const Replica* first = nullptr;
+  for (const auto& [id, replica] : replicas_) {
+    if (holder(replica) == nullptr) continue;
+    if (first != nullptr && wrong_.empty())
+      wrong_ = fmt::format("{} and {} hold a valid lease at one instant", first->id.value, id.value);
+    first = &replica;
+  }
+}
+
+}  // namespace troth::coordinator::consensus
