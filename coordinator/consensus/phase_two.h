@@ -22,6 +22,7 @@ class PhaseTwo {
   PhaseTwo(Ballot ballot, Slot chosen, Instant now) : ballot_(ballot), chosen_(chosen), moved_(now) {}
 
   [[nodiscard]] const Ballot& ballot() const { return ballot_; }
+  [[nodiscard]] Slot chosen() const { return chosen_; }
   [[nodiscard]] Slot last() const { return {chosen_.value + in_flight_.size()}; }
   [[nodiscard]] std::size_t slots() const { return in_flight_.size(); }
   [[nodiscard]] std::size_t bytes() const { return bytes_; }

@@ -69,6 +69,8 @@ void ReplicatedLog::hear_accepted(ReplicaId from, const AcceptedThrough& accepte
 
 void ReplicatedLog::count_chosen() {
   while (auto* leading = std::get_if<Leading>(&role_)) {
+    CHECK(leading->phase.chosen() == chosen(), "phase two is at slot {}, the log at {}",
+          leading->phase.chosen().value, chosen().value);
     auto entry = leading->phase.next_chosen(membership_, now_);
     if (!entry) break;
     if (std::holds_alternative<ChangeConfiguration>(*entry)) leading->change.reset();

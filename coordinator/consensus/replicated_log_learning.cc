@@ -32,7 +32,9 @@ void ReplicatedLog::hear_fetch(ReplicaId from, const Fetch& fetch) {
   }
 }
 
+// A leader proposes every slot above those it knew, and counts them itself: what it fetched before comes too late.
 void ReplicatedLog::hear_chosen_entries(ReplicaId from, ChosenEntries& entries) {
+  if (is_leading()) return;
   Slot slot = entries.first;
   bool moved = false;
   for (auto& entry : entries.entries) {
