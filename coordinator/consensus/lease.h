@@ -18,18 +18,21 @@
 // may be stale then; no decision is ever in danger.
 //
 // What the caller has to keep to:
-// [L1] One LeaseHolder at a time; it is dropped before this replica makes a ballot above it, and there is none after a
-//      start. So a newer ballot of the same replica may be promised while its grant runs: nobody holds the old one any
-//      more, and a leader that has to move up, or was restarted, need not wait for itself.
+// [L1] One LeaseHolder at a time, and one for each ballot; it is dropped before this replica makes a ballot above it, and
+//      there is none after a start. So a newer ballot of the same replica may be promised while its grant runs: nobody
+//      holds the old one any more, and a leader that has to move up, or was restarted, need not wait for itself.
 // [L2] Every promise and pre-vote asks `allows` first, this replica's own, too. What a leader says that was elected
 //      (accept, heartbeat, request of a lease) does not: it raises the promise as may_accept has it, for an election
-//      that succeeded is the proof that nobody else's lease is valid.
+//      that succeeded is the proof that nobody else's lease is valid. A promise that is taken over from others, where
+//      the own log cannot be trusted, was not elected: it waits until no grant is `running`.
 // [L3] A grant leaves when the promise of its ballot is durable, as an acceptance does.
-// [L4] `valid` is asked for each configuration in which somebody may be elected: from the one in force to the newest
-//      that was proposed. With 4 replicas and E = 3 two grants are a lease; the two others elect, once 3 vote.
+// [L4] `valid` is asked for each configuration by which a slot above the chosen ones is counted: with 4 replicas and
+//      E = 3 two grants are a lease, and the two others elect, once 3 vote. Of a change nobody knows that it is chosen
+//      before the leader does, and who does not know needs E of the old configuration, too.
 // [L5] Length and drift are the group's, the same everywhere and always: a grantor that starts with a shorter length than
 //      it granted would wait too little.
-// [L6] A lease is handed over when the leader proposes nothing more (attack 37).
+// [L6] A lease is handed over when the leader proposes nothing more (attack 37). Where the successor does not come it has
+//      none again before its next ballot: its word may still be under way, and free a grantor for the successor.
 //
 // Time: `now` is this replica's own clock, read after the input left its queue (attack 21); nothing here reads it.
 // Durability: none of its own.
@@ -118,7 +121,7 @@ class LeaseGrantor {
   // (attack 59).
   LeaseGrantor(const LeaseTerms& terms, ReplicaId self, const Ballot& promised, Instant now);
   // At the start of a replica that cannot tell what it has promised (wiped, set back, its log's tail cut): it refuses
-  // everybody for one enlarged length.
+  // everybody for one enlarged length. See L2.
   [[nodiscard]] static LeaseGrantor without_memory(const LeaseTerms& terms, Instant now);
 
   // May this replica promise a ballot of `candidate`, or pre-vote for it?

@@ -50,15 +50,16 @@ TEST(LeaseRandom, NeverTwoAtOneInstantWhileClocksKeepTheBound) {
   // All of it happened, often.
   fmt::print(
       "elections {}, leases {}, renewals {}, hand-overs {}, quick successions {}, own successions {}, "
-      "refusals {}, restarts {}\n",
+      "refusals {}, restarts {}, wiped {}\n",
       counts.elections, counts.leases, counts.renewals, counts.hand_overs, counts.quick_successions,
-      counts.own_successions, counts.refusals, counts.restarts);
+      counts.own_successions, counts.refusals, counts.restarts, counts.wiped);
   EXPECT_GT(counts.leases, 1'000U);
   EXPECT_GT(counts.renewals, 1'000U);
   EXPECT_GT(counts.quick_successions, 100U);
   EXPECT_GT(counts.own_successions, 100U);
   EXPECT_GT(counts.refusals, 1'000U);
   EXPECT_GT(counts.restarts, 1'000U);
+  EXPECT_GT(counts.wiped, 1'000U);
 }
 
 // Each of these would be seen.
@@ -73,6 +74,10 @@ TEST(LeaseRandom, BeyondTheBoundItBreaks) {
 
 TEST(LeaseRandom, Attack20AGrantorThatForgetsWouldBeSeen) {
   EXPECT_GT(wrong_with(0, {.grants_are_forgotten = true}), 0U);
+}
+
+TEST(LeaseRandom, AWipedReplicaThatVotesTooSoonWouldBeSeen) {
+  EXPECT_GT(wrong_with(0, {.votes_before_grants_are_over = true}), 0U);
 }
 
 TEST(LeaseRandom, CountingFromTheReceiptOfTheGrantWouldBeSeen) {

@@ -22,6 +22,7 @@ LeaseWorld::Counts& LeaseWorld::Counts::operator+=(const Counts& other) {
   own_successions += other.own_successions;
   refusals += other.refusals;
   restarts += other.restarts;
+  wiped += other.wiped;
   return *this;
 }
 
@@ -96,6 +97,7 @@ void LeaseWorld::begin(Replica& replica) {
   while_it_lives(milliseconds{6}, &LeaseWorld::stand);
   while_it_lives(milliseconds{80}, &LeaseWorld::ask_for_lease);
   while_it_lives(milliseconds{500}, &LeaseWorld::hand_over);
+  while_it_lives(milliseconds{10}, &LeaseWorld::trust_again);
 }
 
 void LeaseWorld::to_all(Replica& from, const Message& message) {
@@ -131,6 +133,7 @@ void LeaseWorld::hear(Replica& replica, ReplicaId from, const Message& message) 
   }
   const auto now = clock(replica);
   replica.heard = now;
+  if (!replica.votes) return;
   auto& grantor = replica.grantor;
   if (const auto* prepare = std::get_if<Prepare>(&message)) {
     if (!may_promise(replica.promised, prepare->ballot)) return;
@@ -184,7 +187,7 @@ void LeaseWorld::hear(Replica& replica, ReplicaId from, const Message& message) 
 // [L1] The holder goes before a newer ballot comes. [L2] It asks itself first.
 void LeaseWorld::stand(Replica& replica) {
   replica.heard = clock(replica);
-  if (replica.holder && !random_.one_in(20)) return;
+  if (!replica.votes || (replica.holder && !random_.one_in(20))) return;
   if (replica.candidacy && !random_.one_in(3)) return;
   if (!replica.grantor.allows(clock(replica), replica.id)) return;
   replica.holder.reset();
@@ -218,9 +221,33 @@ void LeaseWorld::restart(Replica& replica) {
   replica.holder.reset();
   replica.paused_until = 0;
   if (random_.one_in(3)) set_clock(replica, true);
+  if (random_.one_in(5) && may_be_wiped(replica)) {
+    ++counts_.wiped;
+    replica.promised = {};
+    replica.votes = false;
+  }
   const auto remembered = options_.defects.grants_are_forgotten ? Ballot{} : replica.promised;
-  replica.grantor = LeaseGrantor(options_.terms, replica.id, remembered, clock(replica));
+  replica.grantor = replica.votes ? LeaseGrantor(options_.terms, replica.id, remembered, clock(replica))
+                                  : LeaseGrantor::without_memory(options_.terms, clock(replica));
   begin(replica);
+}
+
+// One at a time, and nobody who could have been elected without another's promise: or a ballot might come again.
+bool LeaseWorld::may_be_wiped(const Replica& replica) const {
+  return options_.configuration.quorums.elect > 1 && std::ranges::all_of(replicas_, [&](const auto& each) {
+           return each.first == replica.id || each.second.votes;
+         });
+}
+
+// What it had promised it takes over from the others, who are asked at once here. Its own grants have to be over [L2].
+void LeaseWorld::trust_again(Replica& replica) {
+  if (replica.votes) return;
+  if (replica.grantor.running(clock(replica)) && !options_.defects.votes_before_grants_are_over) return;
+  for (const auto& [id, other] : replicas_)
+    replica.promised = std::max(replica.promised, other.promised);
+  if (options_.defects.votes_before_grants_are_over)
+    replica.grantor = LeaseGrantor(options_.terms, replica.id, replica.promised, clock(replica));
+  replica.votes = true;
 }
 
 // Another rate; most often as far off as may be.

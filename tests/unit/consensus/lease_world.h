@@ -18,10 +18,11 @@ namespace troth::coordinator::consensus {
 
 // What a server must not do; a test that can fail shows that it would be seen.
 struct LeaseDefects {
-  bool grants_are_forgotten = false;      // by the restart of a grantor (attack 20)
-  bool counts_from_receipt = false;       // of the grant, not from the sending of the request
-  bool keeps_what_it_hands_over = false;  // attack 37
-  bool time_is_a_tick = false;            // asked with the time of the last input, not with now (attack 21)
+  bool grants_are_forgotten = false;          // by the restart of a grantor (attack 20)
+  bool counts_from_receipt = false;           // of the grant, not from the sending of the request
+  bool keeps_what_it_hands_over = false;      // attack 37
+  bool votes_before_grants_are_over = false;  // by a replica that was wiped
+  bool time_is_a_tick = false;  // asked with the time of the last input, not with now (attack 21)
 };
 
 class LeaseWorld {
@@ -41,6 +42,7 @@ class LeaseWorld {
     std::uint64_t own_successions = 0;    // a leader elected again while its own older grant ran
     std::uint64_t refusals = 0;           // prepares that a running grant refused
     std::uint64_t restarts = 0;
+    std::uint64_t wiped = 0;
     Counts& operator+=(const Counts& other);
   };
 
@@ -80,7 +82,8 @@ class LeaseWorld {
   struct Replica {
     ReplicaId id;
     Clock clock;
-    Ballot promised;  // durable at once
+    Ballot promised;    // durable at once
+    bool votes = true;  // not while it cannot tell what it has promised
     LeaseGrantor grantor{{}, {}, {}, {}};
     std::optional<Candidacy> candidacy;
     std::optional<LeaseHolder> holder;
@@ -102,6 +105,8 @@ class LeaseWorld {
   void ask_for_lease(Replica& replica);
   void hand_over(Replica& replica);
   void restart(Replica& replica);
+  [[nodiscard]] bool may_be_wiped(const Replica& replica) const;
+  void trust_again(Replica& replica);
   void set_clock(Replica& replica, bool reboot);
   void look();
 
