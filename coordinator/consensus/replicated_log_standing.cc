@@ -38,12 +38,14 @@ void ReplicatedLog::settle_standing() {
   if (membership_.voters_above(chosen()) == Replicas{options_.self}) election_.be_at_once(now_);
 }
 
-// True when it is durable: until then another start would have to do it again.
+// True when it is durable: until then another start would have to do it again. What it promises now says nothing of
+// whom it had granted a lease, so no start may find that promise before every lease has run out [L2].
 bool ReplicatedLog::take_over_what_was_lost() {
   if (standing_.chosen() > chosen()) {
     fetch(*standing_.knows_chosen());
     return false;
   }
+  if (grantor_.running(now_)) return false;
   if (!taken_over_) {
     for (const auto& [slot, accepted] : standing_.accepted())
       if (slot > chosen() && acceptor_.take_over(*accepted)) append(*accepted);
