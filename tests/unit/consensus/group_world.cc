@@ -305,7 +305,7 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
     if (auto* append = std::get_if<Append>(&effect)) {
       if (append->number.value != replica.durable.size() + replica.pending.size() + 1)
         break_rule("a write is not the next");
-      replica.pending.push_back(std::move(append->record));
+      replica.pending.push_back(disk_ ? disk_(append->record) : std::move(append->record));
       if (!replica.writing && !replica.stalled) write(id);
     } else if (auto* send = std::get_if<Send>(&effect)) {
       if (send->after.value <= replica.durable.size()) {
@@ -340,7 +340,9 @@ void GroupWorld::transmit(ReplicaId from, ReplicaId to, const Message& message) 
   for (int copy = 0; copy < copies; ++copy) {
     auto delay = Duration(random_.between(50, 400));
     if (random_.below(1000) < faults_.late) delay += Duration(random_.between(1'000, 700'000));
-    after(delay, [this, from, to, message] { feed(to, MessageReceived{from, message}); });
+    after(delay, [this, from, to, message = wire_ ? wire_(message) : message] {
+      feed(to, MessageReceived{from, message});
+    });
   }
 }
 

@@ -103,6 +103,10 @@ class GroupWorld {
   void transfer(ReplicaId successor);
   void add_replica(ReplicaId id);
 
+  // What goes over the network, or to a disk, as it comes out on the other side.
+  void send_through(std::function<Message(const Message&)> wire) { wire_ = std::move(wire); }
+  void write_through(std::function<DurableRecord(const DurableRecord&)> disk) { disk_ = std::move(disk); }
+
   // ---- what is seen
   [[nodiscard]] bool is_up(ReplicaId id) const;
   // Null: it is down.
@@ -169,6 +173,8 @@ class GroupWorld {
   std::map<Slot, Configuration> first_;
 
   std::function<void(ReplicaId, const ReplicaEffect&)> observer_;
+  std::function<Message(const Message&)> wire_;
+  std::function<DurableRecord(const DurableRecord&)> disk_;
   std::map<Slot, Entry> chosen_;  // delivered by somebody
   // What is accepted durably, whether anybody knows or not; and what is chosen by it.
   std::map<std::pair<Slot, Ballot>, Replicas> accepted_;

@@ -1,0 +1,575 @@
+#include "coordinator/consensus/runtime/replica_codec.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+#include <thrift/protocol/TCompactProtocol.h>
+#include <thrift/transport/TBufferTransports.h>
+
+#include "base/check.h"
+#include "thrift/gen/replicas_types.h"
+
+namespace troth::coordinator::consensus {
+namespace {
+
+using apache::thrift::TException;
+using apache::thrift::protocol::TCompactProtocolT;
+using apache::thrift::transport::TMemoryBuffer;
+
+constexpr std::int32_t kMostElements = 1 << 20;
+// Sums of two of them do not overflow; a group that chooses a million slots a second takes 100,000 years.
+constexpr std::int64_t kHighest = std::int64_t{1} << 61;
+
+// ---- out
+
+std::int64_t number(std::uint64_t value) {
+  return static_cast<std::int64_t>(value);
+}
+std::int64_t number(Slot slot) {
+  return number(slot.value);
+}
+std::int32_t number(ReplicaId replica) {
+  return static_cast<std::int32_t>(replica.value);
+}
+std::int64_t us(Instant time) {
+  return time.time_since_epoch().count();
+}
+
+replica::Ballot to_wire(const Ballot& in) {
+  replica::Ballot out;
+  out.__set_round(number(in.round));
+  out.__set_leader(number(in.leader));
+  return out;
+}
+
+replica::Position to_wire(const LogPosition& in) {
+  replica::Position out;
+  out.__set_start(number(in.start));
+  out.__set_durable(number(in.write.value));
+  return out;
+}
+
+std::map<std::int32_t, replica::Position> to_wire(const std::map<ReplicaId, LogPosition>& in) {
+  std::map<std::int32_t, replica::Position> out;
+  for (const auto& [replica, position] : in)
+    out.emplace(number(replica), to_wire(position));
+  return out;
+}
+
+std::vector<std::int32_t> to_wire(const Replicas& in) {
+  std::vector<std::int32_t> out;
+  for (const auto each : in)
+    out.push_back(number(each));
+  return out;
+}
+
+replica::Configuration to_wire(const Configuration& in) {
+  replica::Configuration out;
+  out.__set_voters(to_wire(in.voters));
+  out.__set_write_quorum(static_cast<std::int32_t>(in.quorums.write));
+  out.__set_elect_quorum(static_cast<std::int32_t>(in.quorums.elect));
+  out.__set_read_quorum(static_cast<std::int32_t>(in.quorums.read));
+  out.__set_learners(to_wire(in.learners));
+  return out;
+}
+
+replica::Entry to_wire(const Entry& in) {
+  replica::Entry out;
+  if (const auto* command = std::get_if<Command>(&in)) out.__set_command(*command->bytes);
+  if (const auto* change = std::get_if<ChangeConfiguration>(&in)) out.__set_change(to_wire(change->next));
+  return out;
+}
+
+replica::Accepted to_wire(const Accepted& in) {
+  replica::Accepted out;
+  out.__set_slot(number(in.slot));
+  out.__set_ballot(to_wire(in.ballot));
+  out.__set_entry(to_wire(in.entry));
+  return out;
+}
+
+template <typename T>
+auto to_wire(const std::vector<T>& in) {
+  std::vector<decltype(to_wire(in.front()))> out;
+  for (const auto& each : in)
+    out.push_back(to_wire(each));
+  return out;
+}
+
+// One `set` for each message: it says which field of the union it is.
+
+void set(replica::Message& out, const PreVote& in) {
+  replica::PreVote wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  out.__set_pre_vote(wire);
+}
+void set(replica::Message& out, const PreVoteGranted& in) {
+  replica::PreVoteGranted wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  out.__set_pre_vote_granted(wire);
+}
+void set(replica::Message& out, const Prepare& in) {
+  replica::Prepare wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  wire.__set_chosen(number(in.chosen));
+  out.__set_prepare(wire);
+}
+void set(replica::Message& out, const Promise& in) {
+  replica::Promise wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  wire.__set_chosen(number(in.chosen));
+  wire.__set_accepted(to_wire(in.accepted));
+  wire.__set_position(to_wire(in.position));
+  out.__set_promise(wire);
+}
+void set(replica::Message& out, const Refused& in) {
+  replica::Refused wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  wire.__set_promised(to_wire(in.promised));
+  if (in.leader) wire.__set_leader(number(*in.leader));
+  out.__set_refused(wire);
+}
+void set(replica::Message& out, const Accept& in) {
+  replica::Accept wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  wire.__set_first(number(in.first));
+  wire.__set_entries(to_wire(in.entries));
+  wire.__set_chosen(number(in.chosen));
+  out.__set_accept(wire);
+}
+void set(replica::Message& out, const AcceptedThrough& in) {
+  replica::AcceptedThrough wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  wire.__set_first(number(in.first));
+  wire.__set_last(number(in.last));
+  wire.__set_position(to_wire(in.position));
+  out.__set_accepted_through(wire);
+}
+void set(replica::Message& out, const Heartbeat& in) {
+  replica::Heartbeat wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  wire.__set_number(number(in.number.value));
+  wire.__set_chosen(number(in.chosen));
+  wire.__set_sent_us(us(in.sent));
+  wire.__set_positions(to_wire(in.positions));
+  out.__set_heartbeat(wire);
+}
+void set(replica::Message& out, const HeartbeatSeen& in) {
+  replica::HeartbeatSeen wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  wire.__set_number(number(in.number.value));
+  wire.__set_chosen(number(in.chosen));
+  wire.__set_position(to_wire(in.position));
+  wire.__set_sent_us(us(in.sent));
+  wire.__set_granted(in.granted);
+  out.__set_heartbeat_seen(wire);
+}
+void set(replica::Message& out, const Fetch& in) {
+  replica::Fetch wire;
+  wire.__set_above(number(in.above));
+  out.__set_fetch(wire);
+}
+void set(replica::Message& out, const ChosenEntries& in) {
+  replica::ChosenEntries wire;
+  wire.__set_first(number(in.first));
+  wire.__set_entries(to_wire(in.entries));
+  wire.__set_chosen(number(in.chosen));
+  out.__set_chosen_entries(wire);
+}
+void set(replica::Message& out, const Release& in) {
+  replica::Release wire;
+  wire.__set_ballot(to_wire(in.hand_over.ballot));
+  wire.__set_successor(number(in.hand_over.successor));
+  out.__set_release(wire);
+}
+void set(replica::Message& out, const TakeOver& in) {
+  replica::TakeOver wire;
+  wire.__set_ballot(to_wire(in.ballot));
+  wire.__set_chosen(number(in.chosen));
+  out.__set_take_over(wire);
+}
+void set(replica::Message& out, const AskStanding& in) {
+  replica::AskStanding wire;
+  wire.__set_chosen(number(in.chosen));
+  wire.__set_everything(in.everything);
+  out.__set_ask_standing(wire);
+}
+void set(replica::Message& out, const StandingShown& in) {
+  replica::StandingShown wire;
+  wire.__set_known(to_wire(in.known));
+  wire.__set_promised(to_wire(in.promised));
+  wire.__set_chosen(number(in.chosen));
+  wire.__set_accepted(to_wire(in.accepted));
+  out.__set_standing_shown(wire);
+}
+void set(replica::Message& out, const AskHighest& in) {
+  replica::AskHighest wire;
+  wire.__set_number(number(in.number.value));
+  out.__set_ask_highest(wire);
+}
+void set(replica::Message& out, const HighestShown& in) {
+  replica::HighestShown wire;
+  wire.__set_number(number(in.number.value));
+  wire.__set_highest(number(in.highest));
+  wire.__set_chosen(number(in.chosen));
+  out.__set_highest_shown(wire);
+}
+
+replica::Promised to_wire(const Promised& in) {
+  replica::Promised out;
+  out.__set_ballot(to_wire(in.ballot));
+  return out;
+}
+replica::Learned to_wire(const Learned& in) {
+  replica::Learned out;
+  out.__set_slot(number(in.slot));
+  out.__set_entry(to_wire(in.entry));
+  return out;
+}
+replica::ChosenThrough to_wire(const ChosenThrough& in) {
+  replica::ChosenThrough out;
+  out.__set_slot(number(in.slot));
+  return out;
+}
+replica::ConfiguredFrom to_wire(const ConfiguredFrom& in) {
+  replica::ConfiguredFrom out;
+  out.__set_slot(number(in.slot));
+  out.__set_configuration(to_wire(in.configuration));
+  return out;
+}
+replica::Started to_wire(const Started& in) {
+  replica::Started out;
+  out.__set_start(number(in.start));
+  return out;
+}
+replica::PositionsKnown to_wire(const PositionsKnown& in) {
+  replica::PositionsKnown out;
+  out.__set_positions(to_wire(in.positions));
+  return out;
+}
+
+template <typename Wire>
+std::string bytes_of(const Wire& wire) {
+  const auto memory = std::make_shared<TMemoryBuffer>();
+  TCompactProtocolT<TMemoryBuffer> protocol(memory);
+  wire.write(&protocol);
+  return memory->getBufferAsString();
+}
+
+// ---- in
+
+// Thrown inside this file only.
+struct Impossible {
+  std::string what;
+};
+
+void need(bool present) {
+  if (!present) throw Impossible{"a field is missing"};
+}
+
+std::uint64_t read_number(std::int64_t value) {
+  if (value < 0 || value > kHighest) throw Impossible{fmt::format("the number {}", value)};
+  return static_cast<std::uint64_t>(value);
+}
+Slot read_slot(std::int64_t value) {
+  return {read_number(value)};
+}
+ReplicaId read_replica(std::int32_t value) {
+  if (value < 1) throw Impossible{fmt::format("replica {}", value)};
+  return {static_cast<std::uint32_t>(value)};
+}
+Instant read_time(std::int64_t time_us) {
+  return Instant(Duration(static_cast<Duration::rep>(read_number(time_us))));
+}
+
+// "None" is round 0 of replica 0.
+Ballot from_wire(const replica::Ballot& in) {
+  need(in.__isset.round && in.__isset.leader);
+  if (in.round == 0 && in.leader == 0) return {};
+  return {read_number(in.round), read_replica(in.leader)};
+}
+
+LogPosition from_wire(const replica::Position& in) {
+  need(in.__isset.start && in.__isset.durable);
+  return {read_number(in.start), {read_number(in.durable)}};
+}
+
+std::map<ReplicaId, LogPosition> from_wire(const std::map<std::int32_t, replica::Position>& in) {
+  std::map<ReplicaId, LogPosition> out;
+  for (const auto& [replica, position] : in)
+    out.emplace(read_replica(replica), from_wire(position));
+  return out;
+}
+
+Replicas read_replicas(const std::vector<std::int32_t>& in) {
+  Replicas out;
+  for (const auto each : in)
+    if (!out.insert(read_replica(each)).second) throw Impossible{fmt::format("replica {} twice", each)};
+  return out;
+}
+
+Configuration from_wire(const replica::Configuration& in) {
+  need(in.__isset.voters && in.__isset.write_quorum && in.__isset.elect_quorum && in.__isset.read_quorum &&
+       in.__isset.learners);
+  Configuration out{
+      .voters = read_replicas(in.voters),
+      .quorums = {static_cast<std::uint32_t>(in.write_quorum), static_cast<std::uint32_t>(in.elect_quorum),
+                  static_cast<std::uint32_t>(in.read_quorum)},
+      .learners = read_replicas(in.learners)};
+  if (auto valid = check(out); !valid) throw Impossible{valid.error().message};
+  return out;
+}
+
+Entry from_wire(const replica::Entry& in) {
+  if (in.__isset.command && in.__isset.change) throw Impossible{"an entry of two kinds"};
+  if (in.__isset.command) return Command{std::make_shared<const std::string>(in.command)};
+  if (in.__isset.change) return ChangeConfiguration{from_wire(in.change)};
+  return NoOp{};
+}
+
+Accepted from_wire(const replica::Accepted& in) {
+  need(in.__isset.slot && in.__isset.ballot && in.__isset.entry);
+  return {read_slot(in.slot), from_wire(in.ballot), from_wire(in.entry)};
+}
+
+template <typename Wire>
+auto from_wire(const std::vector<Wire>& in) {
+  std::vector<decltype(from_wire(in.front()))> out;
+  for (const auto& each : in)
+    out.push_back(from_wire(each));
+  return out;
+}
+
+Message from_wire(const replica::PreVote& in) {
+  need(in.__isset.ballot);
+  return PreVote{from_wire(in.ballot)};
+}
+Message from_wire(const replica::PreVoteGranted& in) {
+  need(in.__isset.ballot);
+  return PreVoteGranted{from_wire(in.ballot)};
+}
+Message from_wire(const replica::Prepare& in) {
+  need(in.__isset.ballot && in.__isset.chosen);
+  return Prepare{from_wire(in.ballot), read_slot(in.chosen)};
+}
+Message from_wire(const replica::Promise& in) {
+  need(in.__isset.ballot && in.__isset.chosen && in.__isset.accepted && in.__isset.position);
+  return Promise{from_wire(in.ballot), read_slot(in.chosen), from_wire(in.accepted), from_wire(in.position)};
+}
+Message from_wire(const replica::Refused& in) {
+  need(in.__isset.ballot && in.__isset.promised);
+  Refused out{.ballot = from_wire(in.ballot), .promised = from_wire(in.promised), .leader = std::nullopt};
+  if (in.__isset.leader) out.leader = read_replica(in.leader);
+  return out;
+}
+Message from_wire(const replica::Accept& in) {
+  need(in.__isset.ballot && in.__isset.first && in.__isset.entries && in.__isset.chosen);
+  return Accept{from_wire(in.ballot), read_slot(in.first), from_wire(in.entries), read_slot(in.chosen)};
+}
+Message from_wire(const replica::AcceptedThrough& in) {
+  need(in.__isset.ballot && in.__isset.first && in.__isset.last && in.__isset.position);
+  return AcceptedThrough{from_wire(in.ballot), read_slot(in.first), read_slot(in.last),
+                         from_wire(in.position)};
+}
+Message from_wire(const replica::Heartbeat& in) {
+  need(in.__isset.ballot && in.__isset.number && in.__isset.chosen && in.__isset.sent_us &&
+       in.__isset.positions);
+  return Heartbeat{.ballot = from_wire(in.ballot),
+                   .number = {read_number(in.number)},
+                   .chosen = read_slot(in.chosen),
+                   .sent = read_time(in.sent_us),
+                   .positions = from_wire(in.positions)};
+}
+Message from_wire(const replica::HeartbeatSeen& in) {
+  need(in.__isset.ballot && in.__isset.number && in.__isset.chosen && in.__isset.position &&
+       in.__isset.sent_us && in.__isset.granted);
+  return HeartbeatSeen{.ballot = from_wire(in.ballot),
+                       .number = {read_number(in.number)},
+                       .chosen = read_slot(in.chosen),
+                       .position = from_wire(in.position),
+                       .sent = read_time(in.sent_us),
+                       .granted = in.granted};
+}
+Message from_wire(const replica::Fetch& in) {
+  need(in.__isset.above);
+  return Fetch{read_slot(in.above)};
+}
+Message from_wire(const replica::ChosenEntries& in) {
+  need(in.__isset.first && in.__isset.entries && in.__isset.chosen);
+  return ChosenEntries{read_slot(in.first), from_wire(in.entries), read_slot(in.chosen)};
+}
+Message from_wire(const replica::Release& in) {
+  need(in.__isset.ballot && in.__isset.successor);
+  return Release{{from_wire(in.ballot), read_replica(in.successor)}};
+}
+Message from_wire(const replica::TakeOver& in) {
+  need(in.__isset.ballot && in.__isset.chosen);
+  return TakeOver{from_wire(in.ballot), read_slot(in.chosen)};
+}
+Message from_wire(const replica::AskStanding& in) {
+  need(in.__isset.chosen && in.__isset.everything);
+  return AskStanding{read_slot(in.chosen), in.everything};
+}
+Message from_wire(const replica::StandingShown& in) {
+  need(in.__isset.known && in.__isset.promised && in.__isset.chosen && in.__isset.accepted);
+  return StandingShown{from_wire(in.known), from_wire(in.promised), read_slot(in.chosen),
+                       from_wire(in.accepted)};
+}
+Message from_wire(const replica::AskHighest& in) {
+  need(in.__isset.number);
+  return AskHighest{{read_number(in.number)}};
+}
+Message from_wire(const replica::HighestShown& in) {
+  need(in.__isset.number && in.__isset.highest && in.__isset.chosen);
+  return HighestShown{{read_number(in.number)}, read_slot(in.highest), read_slot(in.chosen)};
+}
+
+Message from_wire(const replica::Message& in) {
+  const auto& has = in.__isset;
+  if (has.pre_vote) return from_wire(in.pre_vote);
+  if (has.pre_vote_granted) return from_wire(in.pre_vote_granted);
+  if (has.prepare) return from_wire(in.prepare);
+  if (has.promise) return from_wire(in.promise);
+  if (has.refused) return from_wire(in.refused);
+  if (has.accept) return from_wire(in.accept);
+  if (has.accepted_through) return from_wire(in.accepted_through);
+  if (has.heartbeat) return from_wire(in.heartbeat);
+  if (has.heartbeat_seen) return from_wire(in.heartbeat_seen);
+  if (has.fetch) return from_wire(in.fetch);
+  if (has.chosen_entries) return from_wire(in.chosen_entries);
+  if (has.release) return from_wire(in.release);
+  if (has.take_over) return from_wire(in.take_over);
+  if (has.ask_standing) return from_wire(in.ask_standing);
+  if (has.standing_shown) return from_wire(in.standing_shown);
+  if (has.ask_highest) return from_wire(in.ask_highest);
+  if (has.highest_shown) return from_wire(in.highest_shown);
+  throw Impossible{"it is of a kind that this program does not know"};
+}
+
+DurableRecord from_wire(const replica::Promised& in) {
+  need(in.__isset.ballot);
+  return Promised{from_wire(in.ballot)};
+}
+DurableRecord from_wire(const replica::Learned& in) {
+  need(in.__isset.slot && in.__isset.entry);
+  return Learned{read_slot(in.slot), from_wire(in.entry)};
+}
+DurableRecord from_wire(const replica::ChosenThrough& in) {
+  need(in.__isset.slot);
+  return ChosenThrough{read_slot(in.slot)};
+}
+DurableRecord from_wire(const replica::ConfiguredFrom& in) {
+  need(in.__isset.slot && in.__isset.configuration);
+  return ConfiguredFrom{read_slot(in.slot), from_wire(in.configuration)};
+}
+DurableRecord from_wire(const replica::Started& in) {
+  need(in.__isset.start);
+  return Started{read_number(in.start)};
+}
+DurableRecord from_wire(const replica::PositionsKnown& in) {
+  need(in.__isset.positions);
+  return PositionsKnown{from_wire(in.positions)};
+}
+
+template <typename Wire>
+auto read_all(std::string_view bytes) {
+  // Thrift only reads from the buffer, though it wants it writable.
+  auto* data = const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes.data()));
+  const auto memory =
+      std::make_shared<TMemoryBuffer>(data, static_cast<std::uint32_t>(bytes.size()), TMemoryBuffer::OBSERVE);
+  TCompactProtocolT<TMemoryBuffer> protocol(memory,
+                                            static_cast<std::int32_t>(std::min<std::size_t>(
+                                                bytes.size(), std::numeric_limits<std::int32_t>::max())),
+                                            kMostElements);
+  Wire wire;
+  wire.read(&protocol);
+  if (memory->available_read() != 0)
+    throw Impossible{fmt::format("{} bytes behind its end", memory->available_read())};
+  return from_wire(wire);
+}
+
+enum class Type : std::uint32_t {
+  kAccepted = 1,
+  kPromised = 2,
+  kLearned = 3,
+  kChosenThrough = 4,
+  kConfiguredFrom = 5,
+  kStarted = 6,
+  kPositionsKnown = 7,
+};
+
+DurableRecord read_as(txlog::RecordType type, std::string_view bytes) {
+  switch (Type{type.number}) {
+    case Type::kAccepted: return read_all<replica::Accepted>(bytes);
+    case Type::kPromised: return read_all<replica::Promised>(bytes);
+    case Type::kLearned: return read_all<replica::Learned>(bytes);
+    case Type::kChosenThrough: return read_all<replica::ChosenThrough>(bytes);
+    case Type::kConfiguredFrom: return read_all<replica::ConfiguredFrom>(bytes);
+    case Type::kStarted: return read_all<replica::Started>(bytes);
+    case Type::kPositionsKnown: return read_all<replica::PositionsKnown>(bytes);
+  }
+  throw Impossible{"this program does not know the type"};
+}
+
+// What `read` makes, or an error that says why it cannot.
+template <typename T, typename Read>
+Result<T> guarded(ErrorCode code, const std::string& what, const Read& read) {
+  try {
+    return read();
+  } catch (const TException& e) {
+    return fail(code, Effect::kNone, fmt::format("{} cannot be read: {}", what, e.what()));
+  } catch (const Impossible& e) {
+    return fail(code, Effect::kNone, fmt::format("{} cannot be read: {}", what, e.what));
+  }
+}
+
+}  // namespace
+
+std::string encode_message(const Message& message) {
+  replica::Message wire;
+  std::visit([&](const auto& in) { set(wire, in); }, message);
+  return bytes_of(wire);
+}
+
+Result<Message> decode_message(std::string_view bytes) {
+  return guarded<Message>(ErrorCode::kInvalidArgument, "a replica's message",
+                          [&] { return read_all<replica::Message>(bytes); });
+}
+
+txlog::RecordType type_of(const DurableRecord& record) {
+  const auto type = std::visit(
+      [](const auto& r) {
+        using R = std::decay_t<decltype(r)>;
+        if constexpr (std::is_same_v<R, Accepted>)
+          return Type::kAccepted;
+        else if constexpr (std::is_same_v<R, Promised>)
+          return Type::kPromised;
+        else if constexpr (std::is_same_v<R, Learned>)
+          return Type::kLearned;
+        else if constexpr (std::is_same_v<R, ChosenThrough>)
+          return Type::kChosenThrough;
+        else if constexpr (std::is_same_v<R, ConfiguredFrom>)
+          return Type::kConfiguredFrom;
+        else if constexpr (std::is_same_v<R, Started>)
+          return Type::kStarted;
+        else
+          return Type::kPositionsKnown;
+      },
+      record);
+  return {static_cast<std::uint32_t>(type), false};
+}
+
+std::string encode_record(const DurableRecord& record) {
+  return std::visit([](const auto& in) { return bytes_of(to_wire(in)); }, record);
+}
+
+Result<DurableRecord> decode_record(txlog::RecordType type, std::string_view bytes) {
+  return guarded<DurableRecord>(ErrorCode::kCorrupt,
+                                fmt::format("a replica's record of type {}", type.number),
+                                [&] { return read_as(type, bytes); });
+}
+
+}  // namespace troth::coordinator::consensus
