@@ -1,11 +1,11 @@
 #include "coordinator/decision_store/runtime/local_store.h"
 
-#include <atomic>
 #include <utility>
 
 #include "base/check.h"
 #include "coordinator/decision_store/local_engine.h"
 #include "coordinator/decision_store/runtime/record_codec.h"
+#include "coordinator/decision_store/runtime/write_progress.h"
 
 namespace troth::coordinator::store {
 
@@ -40,7 +40,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
     log_ = std::move(opened->log);
     cut_tail_ = std::move(opened->cut_tail);
     last_append_ = {opened->next_sequence.value - 1};
-    durable_.store(last_append_.value, std::memory_order_relaxed);
+    durable_.begin_at(last_append_.value);
     if (auto status = engine_.opened({opened->next_sequence.value}); !status) return status;
     // N = 1: there is nobody else to hear from, so what is here is what there is.
     if (cut_tail_) log_->settle_cut_tail();
@@ -123,16 +123,12 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
           sequence->value);
   }
 
-  // On the log's thread, in the order of sequences. One post stands for all that became durable until it
-  // runs.
+  // On the log's thread, in the order of sequences.
   void written(const Result<txlog::LogPosition>& done) {
     if (!done) return;  // on_failure says it once for all
-    durable_.store(done->sequence.value, std::memory_order_release);
-    if (durable_posted_.exchange(true, std::memory_order_acq_rel)) return;
+    if (!durable_.reach(done->sequence.value)) return;
     post([](Core& c) {
-      // An exchange, not a store: it must see what the log's thread wrote before it found the flag set.
-      c.durable_posted_.exchange(false, std::memory_order_acq_rel);
-      const WriteNumber through{c.durable_.load(std::memory_order_acquire)};
+      const WriteNumber through{c.durable_.take()};
       c.carry_out(c.engine_.step(LocalEngine::WritesDurable{through}));
       c.continue_cleaning_if_durable();
     });
@@ -178,7 +174,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
   }
 
   void continue_cleaning_if_durable() {
-    if (!cleaning_waits_for_ || durable_.load(std::memory_order_acquire) < cleaning_waits_for_->value) return;
+    if (!cleaning_waits_for_ || durable_.through() < cleaning_waits_for_->value) return;
     cleaning_waits_for_.reset();
     post([](Core& c) { c.carry_out(c.engine_.step(LocalEngine::CleaningContinued{})); });
   }
@@ -212,8 +208,7 @@ class LocalStore::Core : public std::enable_shared_from_this<LocalStore::Core> {
   bool hurry_posted_ = false;
   bool answers_posted_ = false;
   WriteNumber last_append_;
-  std::atomic<std::uint64_t> durable_{0};
-  std::atomic<bool> durable_posted_{false};
+  WriteProgress durable_;
   std::uint64_t records_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t since_cleaning_check_ = 0;
