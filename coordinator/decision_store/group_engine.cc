@@ -54,6 +54,7 @@ std::vector<GroupEngine::Effect> GroupEngine::step(Input input) {
                    if (in.may_propose && !unproposed_.empty()) propose(effects);
                  },
                  [&](BatchDelivered& in) { deliver(std::move(in), effects); },
+                 [&](RequestUnwritable& in) { refuse(std::move(in), effects); },
                  [&](SlotPassed& in) {
                    CHECK(in.slot.value == applied_.value + 1);
                    applied_ = in.slot;
@@ -118,6 +119,13 @@ void GroupEngine::deliver(BatchDelivered delivered, std::vector<Effect>& effects
 void GroupEngine::confirm_reads(std::vector<Effect>& effects) {
   for (; !unconfirmed_.empty() && unconfirmed_.front().writes <= writes_applied_; unconfirmed_.pop_front())
     effects.emplace_back(ConfirmRead{unconfirmed_.front().ticket});
+}
+
+void GroupEngine::refuse(RequestUnwritable unwritable, std::vector<Effect>& effects) {
+  if (proposed_.erase(unwritable.ticket) == 0) return;
+  ++writes_applied_;
+  effects.emplace_back(Answered{unwritable.ticket, Refused{std::move(unwritable.reason)}});
+  confirm_reads(effects);
 }
 
 // [S6]

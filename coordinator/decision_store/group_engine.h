@@ -56,6 +56,11 @@ class GroupEngine {
     consensus::Slot slot;
     Batch batch;
   };
+  // Of a batch that was to be proposed, and went without it: its bytes could not have been read by anybody.
+  struct RequestUnwritable {
+    Ticket ticket;
+    Error reason;
+  };
   // An entry that is none of ours.
   struct SlotPassed {
     consensus::Slot slot;
@@ -66,8 +71,8 @@ class GroupEngine {
   struct ReadRefused {
     Ticket ticket;
   };
-  using Input = std::variant<Asked, LeadBegun, LeadEnded, TurnEnded, BatchDelivered, SlotPassed,
-                             ReadConfirmed, ReadRefused>;
+  using Input = std::variant<Asked, LeadBegun, LeadEnded, TurnEnded, BatchDelivered, RequestUnwritable,
+                             SlotPassed, ReadConfirmed, ReadRefused>;
 
   // ---- effects
   struct Propose {
@@ -99,6 +104,7 @@ class GroupEngine {
   void ask(Asked asked, std::vector<Effect>& effects);
   void propose(std::vector<Effect>& effects);
   void deliver(BatchDelivered delivered, std::vector<Effect>& effects);
+  void refuse(RequestUnwritable unwritable, std::vector<Effect>& effects);
   void end_lead(std::vector<Effect>& effects);
   void confirm_reads(std::vector<Effect>& effects);
   void confirm(Ticket ticket, std::vector<Effect>& effects);

@@ -221,4 +221,17 @@ Result<Batch> decode_batch(std::string_view bytes) {
   }
 }
 
+std::vector<Unreadable> take_unreadable(Batch& batch) {
+  std::vector<Unreadable> unreadable;
+  // All of them are well, nearly always: one look at the whole tells.
+  if (decode_batch(encode_batch(batch))) return unreadable;
+  std::erase_if(batch.requests, [&](const Asked& asked) {
+    auto read = decode_batch(encode_batch({.origin = batch.origin, .requests = {asked}}));
+    if (read) return false;
+    unreadable.push_back({asked.ticket, std::move(read.error())});
+    return true;
+  });
+  return unreadable;
+}
+
 }  // namespace troth::coordinator::store

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "coordinator/decision_store/group_engine.h"
@@ -18,5 +19,12 @@ namespace troth::coordinator::store {
 // Refuses (kCorrupt) bytes that are no batch, an unknown kind, and fields that are missing or impossible: a replica
 // that skipped what it does not understand would come to another state than the others.
 [[nodiscard]] Result<Batch> decode_batch(std::string_view bytes);
+
+// Takes out of `batch` what no replica could read, each with the reason: in the log it would stop all of them, for ever.
+struct Unreadable {
+  Ticket ticket;
+  Error reason;
+};
+[[nodiscard]] std::vector<Unreadable> take_unreadable(Batch& batch);
 
 }  // namespace troth::coordinator::store

@@ -143,7 +143,7 @@ TEST_P(StoreConformance, ANewerEpochFencesEveryRequestOfAnOlderOne) {  // [S1]
   fenced_by_now(get<Fenced>(End{old.number, {}}));
   fenced_by_now(get<Fenced>(RaiseFloors{old.number, {}}));
   fenced_by_now(get<Fenced>(RegisterResource{old.number, {}}));
-  fenced_by_now(get<Fenced>(Resolve{old.number, {}}));
+  fenced_by_now(get<Fenced>(Resolve{old.number, {id(old, 1), {1}, {"pg"}, true, "lost", "dba", wall(1)}}));
   EXPECT_FALSE(get<Found>(Lookup{id(old, 1)}).decision);
 }
 

@@ -1,0 +1,311 @@
+#include "coordinator/decision_store/runtime/group_store.h"
+
+#include <deque>
+#include <utility>
+
+#include "base/check.h"
+#include "coordinator/consensus/runtime/replica_codec.h"
+#include "coordinator/decision_store/group_engine.h"
+#include "coordinator/decision_store/runtime/batch_codec.h"
+#include "coordinator/decision_store/runtime/write_progress.h"
+
+namespace troth::coordinator::store {
+namespace {
+
+constexpr const char* kGroupLogOwner = "replica";
+
+template <typename... Arms>
+struct Overloaded : Arms... {
+  using Arms::operator()...;
+};
+
+txlog::Bytes bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+std::string_view text_of(txlog::Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+// Shared with what is posted, so that a post that comes after the store's end finds `closed_` and does nothing.
+class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
+ public:
+  explicit Core(GroupStoreOptions options)
+      : options_(std::move(options)), engine_({options_.self, options_.start}, {}) {}
+
+  Status open() {
+    if (auto valid = consensus::check(options_.first); !valid) return valid;
+    consensus::Restored restored;
+    txlog::LogOptions log;
+    log.directory = options_.directory;
+    log.identity = {options_.cluster, kGroupLogOwner};
+    log.segment_bytes = options_.segment_bytes;
+    log.max_pending_bytes = options_.max_pending_bytes;
+    log.files = options_.files;
+    log.on_synced = options_.on_synced;
+    log.replay = [&](const txlog::RecordView& record) -> Status {
+      auto decoded = consensus::decode_record(record.type, text_of(record.payload));
+      if (!decoded) return std::unexpected(std::move(decoded.error()));
+      return restored.take(*decoded);
+    };
+    log.on_failure = [weak = weak_from_this()](const Error& reason) {
+      if (const auto core = weak.lock()) core->post([reason](Core& c) { c.fail(reason); });
+    };
+    log.on_warning = [weak = weak_from_this()](const Error& reason) {
+      if (const auto core = weak.lock())
+        core->post([reason](Core& c) {
+          if (c.options_.on_warning) c.options_.on_warning(reason);
+        });
+    };
+    auto opened = txlog::Log::open(std::move(log));
+    if (!opened) return std::unexpected(std::move(opened.error()));
+    log_ = std::move(opened->log);
+    restored.cut_tail = opened->cut_tail.has_value();
+    restored.written = {opened->next_sequence.value - 1};
+    durable_.begin_at(restored.written.value);
+    if (restored.configured.empty()) {
+      const consensus::ConfiguredFrom first{{1}, options_.first};
+      write({{restored.written.value + 1}, first});
+      if (auto taken = restored.take(first); !taken) return taken;
+    }
+    replica_.emplace(consensus::ReplicaOptions{options_.self, options_.timing, options_.limits},
+                     std::move(restored), Random(options_.seed), options_.now());
+    step(consensus::TimePassed{});
+    return {};
+  }
+
+  void close() {
+    closed_ = true;
+    log_.reset();
+  }
+
+  void submit(std::vector<Asked> requests) {
+    for (auto& asked : requests)
+      carry_out(engine_.step(std::move(asked)));
+    work();
+  }
+
+  Status receive(consensus::ReplicaId from, std::string_view bytes) {
+    auto message = consensus::decode_message(bytes);
+    if (!message) return std::unexpected(std::move(message.error()));
+    step(consensus::MessageReceived{from, std::move(*message)});
+    return {};
+  }
+
+  void step(consensus::ReplicaInput input) {
+    inputs_.push_back(std::move(input));
+    work();
+  }
+
+  [[nodiscard]] const consensus::ReplicatedLog& replica() const { return *replica_; }
+  [[nodiscard]] Counts record_counts() const { return engine_.records().counts(); }
+  [[nodiscard]] txlog::LogCounters counters() const { return log_->counters(); }
+
+ private:
+  // Runs `work` on the owner's loop, unless the store is gone by then.
+  void post(std::function<void(Core&)> work) {
+    options_.post([core = shared_from_this(), work = std::move(work)] {
+      if (!core->closed_) work(*core);
+    });
+  }
+
+  // What one input asks for may be another input: one after the other, each with all its effects.
+  void work() {
+    if (working_ || failed_) return;
+    working_ = true;
+    while (!failed_) {
+      while (!inputs_.empty() && !failed_) {
+        auto input = std::move(inputs_.front());
+        inputs_.pop_front();
+        carry_out(replica_->step(std::move(input), options_.now()));
+      }
+      if (failed_ || !engine_.has_unproposed() || !replica_->can_propose()) break;
+      carry_out(engine_.step(GroupEngine::TurnEnded{.may_propose = true}));
+    }
+    working_ = false;
+    log_->hurry();
+    if (!failed_) options_.wake_at(replica_->wakes_at());
+  }
+
+  void carry_out(consensus::ReplicaEffects effects) {
+    for (auto& effect : effects) {
+      std::visit(Overloaded{
+                     [&](consensus::Append& in) { write(in); },
+                     [&](consensus::Send& in) { send(in); },
+                     [&](consensus::Deliver& in) { deliver(in); },
+                     [&](consensus::Lead&) {
+                       carry_out(engine_.step(GroupEngine::LeadBegun{}));
+                       tell_lead(true);
+                     },
+                     [&](consensus::StopLeading&) {
+                       carry_out(engine_.step(GroupEngine::LeadEnded{}));
+                       tell_lead(false);
+                     },
+                     [&](consensus::ShowLeader&) {},
+                     [&](consensus::SendSnapshot&) {},
+                     [&](consensus::ReadAt& in) {
+                       carry_out(engine_.step(GroupEngine::ReadConfirmed{{in.ticket.value}}));
+                     },
+                     [&](consensus::RefuseRead& in) {
+                       carry_out(engine_.step(GroupEngine::ReadRefused{{in.ticket.value}}));
+                     },
+                     [&](consensus::SettleCutTail&) { log_->settle_cut_tail(); },
+                 },
+                 effect);
+    }
+  }
+
+  void carry_out(std::vector<GroupEngine::Effect> effects) {
+    for (auto& effect : effects) {
+      if (auto* propose = std::get_if<GroupEngine::Propose>(&effect)) {
+        propose_batch(std::move(propose->batch));
+      } else if (const auto* read = std::get_if<GroupEngine::ConfirmRead>(&effect)) {
+        inputs_.push_back(consensus::ReadAsked{{read->ticket.value}});
+      } else if (auto* answered = std::get_if<Answered>(&effect)) {
+        answer(std::move(*answered));
+      }
+    }
+  }
+
+  void propose_batch(Batch batch) {
+    for (auto& [ticket, reason] : take_unreadable(batch))
+      carry_out(engine_.step(GroupEngine::RequestUnwritable{ticket, std::move(reason)}));
+    if (batch.requests.empty()) return;
+    inputs_.push_back(consensus::EntryOffered{
+        consensus::Command{std::make_shared<const std::string>(encode_batch(batch))}});
+  }
+
+  void answer(Answered answered) {
+    answers_.push_back(std::move(answered));
+    if (std::exchange(answers_posted_, true)) return;
+    post([](Core& c) {
+      c.answers_posted_ = false;
+      c.options_.on_answers(std::exchange(c.answers_, {}));
+    });
+  }
+
+  void tell_lead(bool leads) {
+    post([leads](Core& c) {
+      if (c.options_.on_lead) c.options_.on_lead(leads);
+    });
+  }
+
+  void deliver(const consensus::Deliver& delivered) {
+    const auto* command = std::get_if<consensus::Command>(&delivered.entry);
+    if (command == nullptr) return carry_out(engine_.step(GroupEngine::SlotPassed{delivered.slot}));
+    auto batch = decode_batch(*command->bytes);
+    if (!batch) return fail(batch.error());
+    carry_out(engine_.step(GroupEngine::BatchDelivered{delivered.slot, std::move(*batch)}));
+  }
+
+  // ---- the log
+
+  void write(const consensus::Append& append) {
+    if (failed_) return;
+    const auto payload = consensus::encode_record(append.record);
+    const auto sequence = log_->append(
+        consensus::type_of(append.record), bytes_of(payload),
+        [core = shared_from_this()](Result<txlog::LogPosition> done) { core->written(done); },
+        txlog::Urgency::kUnhurried);
+    if (!sequence) return fail(sequence.error());
+    CHECK(sequence->value == append.number.value, "the log gave record {} the number {}", append.number.value,
+          sequence->value);
+  }
+
+  // On the log's thread, in the order of sequences.
+  void written(const Result<txlog::LogPosition>& done) {
+    if (!done || !durable_.reach(done->sequence.value)) return;
+    post([](Core& c) { c.proceed({c.durable_.take()}); });
+  }
+
+  void proceed(consensus::LogWrite through) {
+    for (; !held_.empty() && held_.front().after <= through; held_.pop_front())
+      options_.send(held_.front().to, encode_message(held_.front().message));
+    step(consensus::WritesDurable{through});
+  }
+
+  // What waits for nothing overtakes what does [T10].
+  void send(consensus::Send& send) {
+    if (send.after.value <= durable_.through()) {
+      options_.send(send.to, encode_message(send.message));
+      return;
+    }
+    auto at = held_.end();
+    while (at != held_.begin() && std::prev(at)->after > send.after)
+      --at;
+    held_.insert(at, std::move(send));
+  }
+
+  void fail(const Error& reason) {
+    if (std::exchange(failed_, true)) return;
+    carry_out(engine_.step(GroupEngine::LeadEnded{}));
+    post([reason](Core& c) {
+      if (c.options_.on_failure) c.options_.on_failure(reason);
+    });
+  }
+
+  const GroupStoreOptions options_;
+  GroupEngine engine_;
+  std::optional<consensus::ReplicatedLog> replica_;
+  std::unique_ptr<txlog::Log> log_;
+  WriteProgress durable_;
+  std::deque<consensus::ReplicaInput> inputs_;
+  std::deque<consensus::Send> held_;
+  std::vector<Answered> answers_;
+  bool answers_posted_ = false;
+  bool working_ = false;
+  bool failed_ = false;
+  bool closed_ = false;
+};
+
+Result<std::unique_ptr<GroupStore>> GroupStore::open(GroupStoreOptions options) {
+  CHECK(options.post && options.on_answers && options.send && options.now && options.wake_at,
+        "a replica needs its owner's loop, clock and network");
+  auto core = std::make_shared<Core>(std::move(options));
+  if (auto status = core->open(); !status) {
+    core->close();
+    return std::unexpected(std::move(status.error()));
+  }
+  return std::unique_ptr<GroupStore>(new GroupStore(std::move(core)));
+}
+
+GroupStore::GroupStore(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+
+GroupStore::~GroupStore() {
+  core_->close();
+}
+
+void GroupStore::submit(std::vector<Asked> requests) {
+  core_->submit(std::move(requests));
+}
+
+Status GroupStore::receive(consensus::ReplicaId from, std::string_view bytes) {
+  return core_->receive(from, bytes);
+}
+
+void GroupStore::peer_lost(consensus::ReplicaId peer) {
+  core_->step(consensus::PeerLost{peer});
+}
+
+void GroupStore::tick() {
+  core_->step(consensus::TimePassed{});
+}
+
+void GroupStore::transfer_to(consensus::ReplicaId successor) {
+  core_->step(consensus::TransferAsked{successor});
+}
+
+const consensus::ReplicatedLog& GroupStore::log() const {
+  return core_->replica();
+}
+
+Counts GroupStore::record_counts() const {
+  return core_->record_counts();
+}
+
+txlog::LogCounters GroupStore::counters() const {
+  return core_->counters();
+}
+
+}  // namespace troth::coordinator::store
