@@ -84,6 +84,12 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     for (auto& asked : requests)
       carry_out(engine_.step(std::move(asked)));
     work();
+    // What one turn of the loop asks is one entry of the log.
+    if (std::exchange(turn_posted_, true)) return;
+    post([](Core& c) {
+      c.turn_posted_ = false;
+      c.work();
+    });
   }
 
   Status receive(consensus::ReplicaId from, std::string_view bytes) {
@@ -95,6 +101,13 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
 
   void step(consensus::ReplicaInput input) {
     inputs_.push_back(std::move(input));
+    work();
+  }
+
+  // What was asked before goes out first.
+  void transfer_to(consensus::ReplicaId successor) {
+    successor_ = successor;
+    turn_posted_ = false;
     work();
   }
 
@@ -120,10 +133,12 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
         inputs_.pop_front();
         carry_out(replica_->step(std::move(input), options_.now()));
       }
-      if (failed_ || !engine_.has_unproposed() || !replica_->can_propose()) break;
+      if (failed_ || turn_posted_ || !engine_.has_unproposed() || !replica_->can_propose()) break;
       carry_out(engine_.step(GroupEngine::TurnEnded{.may_propose = true}));
     }
     working_ = false;
+    if (successor_ && !engine_.has_unproposed())
+      return step(consensus::TransferAsked{*std::exchange(successor_, std::nullopt)});
     log_->hurry();
     if (!failed_) options_.wake_at(replica_->wakes_at());
   }
@@ -254,6 +269,8 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   std::deque<consensus::Send> held_;
   std::vector<Answered> answers_;
   bool answers_posted_ = false;
+  std::optional<consensus::ReplicaId> successor_;
+  bool turn_posted_ = false;
   bool working_ = false;
   bool failed_ = false;
   bool closed_ = false;
@@ -293,7 +310,7 @@ void GroupStore::tick() {
 }
 
 void GroupStore::transfer_to(consensus::ReplicaId successor) {
-  core_->step(consensus::TransferAsked{successor});
+  core_->transfer_to(successor);
 }
 
 const consensus::ReplicatedLog& GroupStore::log() const {
