@@ -57,6 +57,8 @@ class ReplicatedLog {
   [[nodiscard]] bool can_propose() const;
   [[nodiscard]] std::optional<ReplicaId> leader() const { return leader_; }
   [[nodiscard]] Slot chosen() const { return chosen_.chosen(); }
+  // Nothing waits for the own log.
+  [[nodiscard]] bool is_all_durable() const { return written_ == durable_; }
   [[nodiscard]] const Ballot& promised() const { return acceptor_.promised(); }
   [[nodiscard]] Standing::State standing() const { return standing_.state(); }
   [[nodiscard]] const Membership& membership() const { return membership_; }
