@@ -32,6 +32,7 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       standing_(options.self, {restored.start, restored.written}, restored.cut_tail),
       started_(now),
       positions_(restored.positions),
+      last_quorum_read_(options.start.value >> 16U),
       chosen_written_(restored.chosen),
       chosen_written_at_(now) {
   restore_chosen(restored);

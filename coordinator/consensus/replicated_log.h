@@ -235,7 +235,7 @@ class ReplicatedLog {
   std::deque<OwnAcceptance> own_acceptances_;
 
   std::deque<QuorumRead> quorum_reads_;
-  std::uint64_t last_quorum_read_ = 0;
+  std::uint64_t last_quorum_read_;  // counted from a random number: see ReplicaOptions::start
 
   Slot chosen_written_;
   Instant chosen_written_at_;

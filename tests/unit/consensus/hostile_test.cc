@@ -38,8 +38,8 @@ class OneReplica {
     for (const auto& record : records_)
       EXPECT_TRUE(restored.take(record).has_value());
     restored.cut_tail = cut_tail;
-    log_.emplace(ReplicaOptions{.self = kSelf, .timing = {}, .limits = limits_}, std::move(restored),
-                 Random(++starts_), now_);
+    log_.emplace(ReplicaOptions{.self = kSelf, .start = {++starts_}, .timing = {}, .limits = limits_},
+                 std::move(restored), Random(starts_), now_);
     effects_.clear();
     step(TimePassed{});
   }
@@ -69,7 +69,11 @@ class OneReplica {
     write();
     EXPECT_TRUE(log_->standing() == Standing::State::kVoting);
   }
-  static StandingShown answer(const AskStanding&) { return {}; }
+  static StandingShown answer(const AskStanding& asked) {
+    StandingShown shown;
+    shown.asked_in = asked.start;
+    return shown;
+  }
 
   Ballot ask_and_prepare() {
     for (int attempt = 0; attempt < 10 && sent<PreVote>({2}).empty(); ++attempt)
@@ -135,6 +139,50 @@ TEST(Hostile, LeaderLearnsNothingThatItHasInFlight) {
   EXPECT_EQ(delivered[1].slot, Slot{2});
   EXPECT_EQ(delivered[1].entry, command("b"));
   EXPECT_EQ(one.log().chosen(), Slot{2});
+}
+
+// Attack 44. An answer to an earlier start does not know what this replica has accepted since, and lost.
+TEST(Hostile, CutTailIsNotTakenOverFromAnAnswerToAnEarlierStart) {
+  OneReplica one(3);
+  one.start(true);
+  const auto first = one.sent<AskStanding>({2}).front();
+  one.start(true);
+  one.hear(2, OneReplica::answer(first));
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  one.hear(2, OneReplica::answer(one.sent<AskStanding>({2}).back()));
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+// Attack 26. Nor how far its log has come since.
+TEST(Hostile, SetBackIsSeenThoughAnAnswerToAnEarlierStartComesFirst) {
+  OneReplica one(3);
+  const auto first = one.sent<AskStanding>({2}).front();
+  one.start();
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.hear(2, OneReplica::answer(first));
+  EXPECT_EQ(one.log().standing(), Standing::State::kAsking);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).back());
+  shown.known = {.start = 1, .write = {5}};
+  one.hear(2, shown);
+  EXPECT_EQ(one.log().standing(), Standing::State::kSetBack);
+}
+
+// Attack 23. What had been accepted when an earlier start asked is no answer to what was asked since.
+TEST(Hostile, QuorumReadIsNotAnsweredByWhatAnEarlierStartAsked) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.step(QuorumReadAsked{{7}});
+  const auto early = one.sent<AskHighest>({2}).front();
+  one.start();
+  one.be_allowed_to_vote();
+  one.step(QuorumReadAsked{{8}});
+  one.hear(2, HighestShown{.number = early.number, .highest = {}, .chosen = {}});
+  EXPECT_TRUE(one.done<ReadAt>().empty());
+  one.hear(2, HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {}, .chosen = {}});
+  EXPECT_EQ(one.done<ReadAt>().size(), 1U);
 }
 
 }  // namespace
