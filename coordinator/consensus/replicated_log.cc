@@ -112,7 +112,7 @@ void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
 }
 
 void ReplicatedLog::hear_accept(ReplicaId from, Accept& accept) {
-  if (accept.ballot.leader != from) return;
+  if (accept.ballot.leader != from || accept.first.value == 0 || accept.entries.empty()) return;
   if (!acceptor_.may_accept(accept.ballot)) return refuse(from, accept.ballot);
   if (!standing_.votes()) return told_chosen(from, accept.ballot, accept.chosen);
   follow(accept.ballot, from);
@@ -164,6 +164,7 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
 }
 
 void ReplicatedLog::hear_refusal(const Refused& refused) {
+  if (!is_within_reach(refused.promised, promised())) return;
   note_ballot(refused.promised);
   if (!is_current(refused.ballot) || refused.promised <= refused.ballot) return;
   if (is_leading()) return step_down("a higher ballot was promised");
@@ -181,8 +182,19 @@ Instant ReplicatedLog::lease_ends() const {
 }
 
 // One that no election could have brought is damaged, and would use up the numbers for everybody (attack 35).
+// The one that this replica makes above it must be within reach, too.
 void ReplicatedLog::note_ballot(const Ballot& ballot) {
-  if (is_within_reach(ballot, promised())) highest_seen_ = std::max(highest_seen_, ballot);
+  if (is_within_reach(ballot_above(ballot, options_.self), promised())) highest_seen_ = std::max(highest_seen_, ballot);
+}
+
+// The same of slots: no acceptor takes any beyond two windows of what it knows to be chosen, and a start knows a little
+// less. A candidate would have to fill everything below.
+bool ReplicatedLog::are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const {
+  constexpr std::uint64_t kAtLeast = 1U << 16U;
+  const auto farthest = std::max(kAtLeast, 8 * (options_.limits.window + options_.limits.unwritten_chosen));
+  return std::ranges::all_of(accepted, [&](const Accepted& each) {
+    return each.slot <= chosen || each.slot.value - chosen.value <= farthest;
+  });
 }
 
 void ReplicatedLog::refuse(ReplicaId from, const Ballot& ballot) {
@@ -201,7 +213,7 @@ void ReplicatedLog::promise(const Ballot& ballot) {
 }
 
 void ReplicatedLog::follow(const Ballot& ballot, ReplicaId leader) {
-  highest_seen_ = std::max(highest_seen_, ballot);
+  note_ballot(ballot);
   if (is_leading()) step_down("another replica leads");
   role_ = Following{};
   election_.heard(now_);

@@ -103,7 +103,7 @@ class ReplicatedLog {
     std::map<ReplicaId, Instant> heard;  // when its last answer came
     std::map<ReplicaId, Instant> resend;
     std::deque<WaitingRead> reads;
-    std::optional<ChangeConfiguration> change;  // proposed, and not chosen
+    std::map<Slot, Configuration> changes;  // proposed, not chosen, and of a kind that may follow the newest
     Slot own;  // the first slot that was not adopted: from there on what is chosen is newer than every read
     Instant worked;
     std::optional<Transfer> transfer;
@@ -135,6 +135,7 @@ class ReplicatedLog {
   void send(ReplicaId to, Message message, LogWrite after = {});
   void send_to_all(const Replicas& replicas, const Message& message, LogWrite after = {});
   void note_ballot(const Ballot& ballot);
+  [[nodiscard]] bool are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const;
   void hear_release(ReplicaId from, const Release& release);
   [[nodiscard]] Instant lease_ends() const;
   void refuse(ReplicaId from, const Ballot& ballot);

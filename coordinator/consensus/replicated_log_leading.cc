@@ -49,7 +49,9 @@ void ReplicatedLog::propose(Entry entry) {
   auto& leading = std::get<Leading>(role_);
   const auto& ballot = leading.phase.ballot();
   const auto slot = leading.phase.propose(entry, now_);
-  if (const auto* change = std::get_if<ChangeConfiguration>(&entry)) leading.change = *change;
+  if (const auto* change = std::get_if<ChangeConfiguration>(&entry);
+      change != nullptr && check_change(membership_.newest(), change->next))
+    leading.changes.emplace(slot, change->next);
   send_to_all(membership_.everybody_above(chosen()),
               Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
   Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
@@ -73,7 +75,7 @@ void ReplicatedLog::count_chosen() {
           leading->phase.chosen().value, chosen().value);
     auto entry = leading->phase.next_chosen(membership_, now_);
     if (!entry) break;
-    if (std::holds_alternative<ChangeConfiguration>(*entry)) leading->change.reset();
+    leading->changes.erase({chosen().value + 1});
     deliver(std::move(*entry));
   }
   propose_adopted();
@@ -84,7 +86,8 @@ void ReplicatedLog::count_chosen() {
 // A change that was proposed may be chosen, and known to be to somebody else.
 std::vector<Configuration> ReplicatedLog::configurations(const Leading& leading) const {
   auto all = membership_.above(chosen());
-  if (leading.change) all.push_back(leading.change->next);
+  for (const auto& [slot, next] : leading.changes)
+    all.push_back(next);
   return all;
 }
 

@@ -29,7 +29,9 @@ void ReplicatedLog::hear_ask_standing(ReplicaId from, const AskStanding& asked) 
 
 // An answer to an earlier start knows nothing of what was said since, and may be lost by now.
 void ReplicatedLog::hear_standing_shown(ReplicaId from, const StandingShown& shown) {
-  if (shown.asked_in != options_.start) return;
+  if (shown.asked_in != options_.start || !are_within_reach(shown.accepted, shown.chosen) ||
+      !(shown.promised.is_none() || is_within_reach(shown.promised, promised())))
+    return;
   standing_.hear(from, shown);
   note_ballot(shown.promised);
   settle_standing();

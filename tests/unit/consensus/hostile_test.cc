@@ -185,5 +185,118 @@ TEST(Hostile, QuorumReadIsNotAnsweredByWhatAnEarlierStartAsked) {
   EXPECT_EQ(one.done<ReadAt>().size(), 1U);
 }
 
+constexpr std::uint64_t kHuge = ~std::uint64_t{0};
+
+// Attack 35. Of each kind one message with numbers that no group can have come to, at every stage: it goes on, and leads.
+TEST(Hostile, DamagedNumbersAbortNobodyAndUseNothingUp) {
+  for (const std::uint64_t huge : {kHuge, kHuge - 1, kHuge / 2, kMostRoundsAhead, kMostRoundsAhead + 1}) {
+    const std::vector<Accepted> far{{{huge}, {huge, {2}}, command("far")}};
+    for (int stage = 0; stage < 5; ++stage) {
+      OneReplica one(3);
+      const auto damage = [&] {
+        for (const Ballot ballot :
+             {Ballot{huge, {2}}, Ballot{huge, {0}}, Ballot{1, {2}}, one.log().promised()}) {
+          one.hear(2, PreVote{ballot});
+          one.hear(2, PreVoteGranted{ballot});
+          one.hear(2, Promise{ballot, {}, far, {huge, {huge}}});
+          one.hear(2, AcceptedThrough{ballot, {0}, {huge}, {}});
+          one.hear(2, HeartbeatSeen{ballot, {huge}, {huge}, {}, Instant::max(), true});
+          one.hear(2, Release{{ballot, {huge == 1 ? 1U : 9U}}});
+        }
+        one.hear(2, Refused{{1, {1}}, {huge, {2}}, ReplicaId{9}});
+        one.hear(2, Accept{{0, {2}}, {huge}, {command("x"), command("y")}, {huge}});
+        one.hear(2, Fetch{{huge}});
+        one.hear(2, ChosenEntries{{huge}, {command("x"), command("y")}, {huge}});
+        one.hear(2, HighestShown{{huge}, {huge}, {huge}});
+        one.hear(2, AskStanding{{huge}, true, {huge}});
+        one.hear(2, StandingShown{{}, {huge, {2}}, {}, far, one.sent<AskStanding>({2}).back().start});
+      };
+      if (stage == 1) damage();
+      one.be_allowed_to_vote();
+      if (stage == 2) damage();
+      auto ballot = one.ask_and_prepare();
+      if (stage == 3) damage();
+      if (stage == 3 && huge <= kMostRoundsAhead + 1) {
+        // As far as an election could have come: it gives way to it.
+        one.forget_effects();
+        ballot = one.ask_and_prepare();
+      }
+      one.hear(3, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+      ASSERT_TRUE(one.log().is_leading()) << huge << " at stage " << stage;
+      if (stage == 4) damage();
+      EXPECT_LE(one.log().promised().round, kMostRoundsAhead + 2) << huge << " at stage " << stage;
+      EXPECT_EQ(one.log().chosen(), Slot{});
+    }
+  }
+}
+
+// Of a cut tail everything that others say is taken over, and written.
+TEST(Hostile, DamagedNumbersAreNotTakenOver) {
+  OneReplica one(3);
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.accepted = {{{kHuge}, {1, {2}}, command("far")}};
+  one.hear(2, shown);
+  shown.accepted.clear();
+  shown.promised = {kHuge, {2}};
+  one.hear(2, shown);
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  one.hear(2, OneReplica::answer(one.sent<AskStanding>({2}).front()));
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+TEST(Hostile, AcceptOfNothingIsNotAnswered) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.hear(2, Accept{.ballot = {1, {2}}, .first = {}, .entries = {}, .chosen = {}});
+  one.write();
+  EXPECT_TRUE(one.sent<AcceptedThrough>({2}).empty());
+}
+
+// A change that may not follow is nobody's configuration: neither while it is adopted, nor when it is chosen.
+TEST(Hostile, AdoptedChangeThatCannotBeCountsNowhere) {
+  for (const auto& impossible :
+       {Configuration{.voters = {{1}, {2}, {3}}, .quorums = {9, 9, 9}, .learners = {}},
+        Configuration{.voters = {}, .quorums = {0, 0, 0}, .learners = {}},
+        Configuration{.voters = {{7}, {8}, {9}}, .quorums = {2, 2, 2}, .learners = {}}}) {
+    OneReplica one(3);
+    one.be_allowed_to_vote();
+    const auto ballot = one.ask_and_prepare();
+    one.hear(2, Promise{.ballot = ballot,
+                        .chosen = {},
+                        .accepted = {{{1}, {0, {3}}, ChangeConfiguration{impossible}}},
+                        .position = {}});
+    ASSERT_TRUE(one.log().is_leading());
+    one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = true});
+    EXPECT_TRUE(one.log().holds_lease(one.now()));
+    one.pass(10ms);
+    one.write();
+    one.hear(2, AcceptedThrough{.ballot = ballot, .first = {1}, .last = {1}, .position = {}});
+    EXPECT_TRUE(one.log().is_leading());
+    EXPECT_EQ(one.log().chosen(), Slot{1});
+    EXPECT_EQ(one.log().membership().newest().voters.size(), 3U);
+  }
+}
+
+// [L4] Two changes in flight: the first is the one that comes into effect.
+TEST(Hostile, EveryChangeInFlightCountsForTheLease) {
+  OneReplica one(4);
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  for (const std::uint32_t other : {2U, 3U})
+    one.hear(other, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+  one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = true});
+  ASSERT_TRUE(one.log().holds_lease(one.now()));
+  // A lease of it takes three grants.
+  const Configuration narrow{.voters = {{1}, {2}, {3}, {4}}, .quorums = {4, 2, 2}, .learners = {}};
+  one.step(EntryOffered{ChangeConfiguration{narrow}});
+  EXPECT_FALSE(one.log().holds_lease(one.now()));
+  one.step(EntryOffered{ChangeConfiguration{with_majorities({{1}, {2}, {3}, {4}})}});
+  EXPECT_FALSE(one.log().holds_lease(one.now()));
+}
+
 }  // namespace
 }  // namespace troth::coordinator::consensus
