@@ -28,7 +28,8 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       grantor_(restored.cut_tail ? LeaseGrantor::without_memory(options.timing.lease, now)
                                  : LeaseGrantor(options.timing.lease, options.self, restored.promised, now)),
       highest_seen_(restored.promised),
-      start_(restored.start + 1),
+      // The batch that was cut may have held a start that others know of.
+      start_(restored.start + (restored.cut_tail ? 2 : 1)),
       standing_(options.self, {restored.start, restored.written}, restored.cut_tail),
       started_(now),
       positions_(restored.positions),
@@ -36,7 +37,7 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       chosen_written_(restored.chosen),
       chosen_written_at_(now) {
   restore_chosen(restored);
-  append(Started{start_});
+  start_write_ = append(Started{start_});
 }
 
 void ReplicatedLog::restore_chosen(const Restored& restored) {

@@ -154,7 +154,7 @@ class ReplicatedLog {
   void settle_standing();
   bool take_over_what_was_lost();
   void note_position(ReplicaId of, const LogPosition& position);
-  [[nodiscard]] LogPosition position(LogWrite durable) const { return {start_, durable}; }
+  [[nodiscard]] LogPosition position(LogWrite durable) const;
 
   // replicated_log_electing.cc
   void hear_pre_vote(ReplicaId from, const PreVote& vote);
@@ -224,7 +224,8 @@ class ReplicatedLog {
   Ballot highest_seen_;
   Role role_;
 
-  std::uint64_t start_;
+  const std::uint64_t start_;
+  LogWrite start_write_;
   Standing standing_;
   Instant started_;
   std::optional<Instant> ask_standing_at_;

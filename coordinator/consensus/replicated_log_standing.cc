@@ -64,6 +64,12 @@ bool ReplicatedLog::take_over_what_was_lost() {
   return true;
 }
 
+// Until the start itself is durable, what is known of the log belongs to an earlier one: a crash before would otherwise
+// look as if the disk had been set back.
+LogPosition ReplicatedLog::position(LogWrite durable) const {
+  return {durable >= start_write_ ? start_ : start_ - 1, durable};
+}
+
 void ReplicatedLog::note_position(ReplicaId of, const LogPosition& position) {
   if (of == options_.self) return;
   auto& known = positions_[of];

@@ -38,7 +38,7 @@ class OneReplica {
     for (const auto& record : records_)
       EXPECT_TRUE(restored.take(record).has_value());
     restored.cut_tail = cut_tail;
-    log_.emplace(ReplicaOptions{.self = kSelf, .start = {++starts_}, .timing = {}, .limits = limits_},
+    log_.emplace(ReplicaOptions{.self = kSelf, .start = {++starts_ << 32U}, .timing = {}, .limits = limits_},
                  std::move(restored), Random(starts_), now_);
     effects_.clear();
     step(TimePassed{});
@@ -149,9 +149,11 @@ TEST(Hostile, CutTailIsNotTakenOverFromAnAnswerToAnEarlierStart) {
   one.start(true);
   one.hear(2, OneReplica::answer(first));
   one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.pass(1s);
   one.write();
   EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
   one.hear(2, OneReplica::answer(one.sent<AskStanding>({2}).back()));
+  one.pass(1s);
   one.write();
   EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
 }
@@ -183,6 +185,37 @@ TEST(Hostile, QuorumReadIsNotAnsweredByWhatAnEarlierStartAsked) {
   EXPECT_TRUE(one.done<ReadAt>().empty());
   one.hear(2, HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {}, .chosen = {}});
   EXPECT_EQ(one.done<ReadAt>().size(), 1U);
+}
+
+// Attack 56. A crash before the start itself is written is no older image.
+TEST(Hostile, PositionDoesNotNameAStartThatIsNotDurable) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.start();
+  for (const std::uint32_t other : {2U, 3U})
+    one.hear(other, OneReplica::answer(one.sent<AskStanding>({other}).front()));
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {1}, .chosen = {}, .sent = {}, .positions = {}});
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {2}, .chosen = {}, .sent = {}, .positions = {}});
+  ASSERT_FALSE(one.sent<HeartbeatSeen>({2}).empty());
+  const auto told = one.sent<HeartbeatSeen>({2}).back().position;
+  one.start();
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.known = told;
+  one.hear(2, shown);
+  EXPECT_NE(one.log().standing(), Standing::State::kSetBack);
+}
+
+// Nor is a log whose last batch was lost, and taken over from others.
+TEST(Hostile, StartBehindACutTailIsAboveEveryOneThatWasTold) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto before = one.records().size();
+  one.start(true);
+  std::uint64_t start = 0;
+  for (auto each = one.records().begin() + static_cast<std::ptrdiff_t>(before); each != one.records().end();
+       ++each)
+    if (const auto* started = std::get_if<Started>(&*each)) start = started->start;
+  EXPECT_GT(start, 2U) << "start 2 may have been written, told and lost";
 }
 
 constexpr std::uint64_t kHuge = ~std::uint64_t{0};
@@ -241,9 +274,11 @@ TEST(Hostile, DamagedNumbersAreNotTakenOver) {
   shown.promised = {kHuge, {2}};
   one.hear(2, shown);
   one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.pass(1s);
   one.write();
   EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
   one.hear(2, OneReplica::answer(one.sent<AskStanding>({2}).front()));
+  one.pass(1s);
   one.write();
   EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
 }
