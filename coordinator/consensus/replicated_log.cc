@@ -162,6 +162,8 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
                      .granted = granted},
        promise_write_);
   told_chosen(from, heartbeat.ballot, heartbeat.chosen);
+  // A follower that hears of its leader in time never wakes for anything.
+  write_chosen_if_old();
 }
 
 void ReplicatedLog::hear_refusal(const Refused& refused) {

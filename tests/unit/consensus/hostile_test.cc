@@ -55,6 +55,11 @@ class OneReplica {
     now_ += time;
     step(TimePassed{});
   }
+  // As the caller has to: it is woken when it asked for it.
+  void sleep(Duration time) {
+    now_ += time;
+    if (now_ >= log_->wakes_at()) step(TimePassed{});
+  }
   void write() {
     durable_ = records_.size();
     step(WritesDurable{{durable_}});
@@ -216,6 +221,26 @@ TEST(Hostile, StartBehindACutTailIsAboveEveryOneThatWasTold) {
        ++each)
     if (const auto* started = std::get_if<Started>(&*each)) start = started->start;
   EXPECT_GT(start, 2U) << "start 2 may have been written, told and lost";
+}
+
+// Attack 56. A group that starts cold has only what is written of how far each log had come: also at a follower whose
+// leader is never late.
+TEST(Hostile, FollowerOfAnUntiringLeaderWritesWhatItKnows) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  for (std::uint64_t number = 1; number <= 100; ++number) {
+    one.sleep(30ms);
+    one.hear(2, Heartbeat{.ballot = {1, {2}},
+                          .number = {number},
+                          .chosen = {},
+                          .sent = {},
+                          .positions = {{{3}, {.start = 1, .write = {number}}}}});
+  }
+  std::uint64_t written = 0;
+  for (const auto& record : one.records())
+    if (const auto* known = std::get_if<PositionsKnown>(&record))
+      written = known->positions.at({3}).write.value;
+  EXPECT_GT(written, 50U);
 }
 
 constexpr std::uint64_t kHuge = ~std::uint64_t{0};
