@@ -119,6 +119,7 @@ class ReplicatedLog {
     LogWrite after;
     Ballot ballot;
     Slot slot;
+    Instant appended;
   };
 
   // replicated_log.cc: the acceptor, and what is the same for every role

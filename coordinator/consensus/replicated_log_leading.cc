@@ -55,7 +55,7 @@ void ReplicatedLog::propose(Entry entry) {
   send_to_all(membership_.everybody_above(chosen()),
               Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
   Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
-  own_acceptances_.push_back({append(accepted), ballot, slot});
+  own_acceptances_.push_back({append(accepted), ballot, slot, now_});
   acceptor_.accept(std::move(accepted));
   leading.worked = now_;
 }
@@ -139,6 +139,9 @@ void ReplicatedLog::leading_time_passed() {
   // Cut off, or with a disk that hangs: others can do better (attack 25).
   if (const auto since = leading.phase.waits_since(); since && now_ - *since >= options_.timing.stuck)
     return step_down("no write quorum accepts");
+  // The others may well be a write quorum without it.
+  if (!own_acceptances_.empty() && now_ - own_acceptances_.front().appended >= options_.timing.stuck)
+    return step_down("its own log does not move");
   if (now_ - heard_by_quorum(leading) >= options_.timing.silence) return step_down("no write quorum answers");
   if (!is_voter()) return step_down("it was removed from the group");
   if (leading.transfer && now_ >= leading.transfer->ends) leading.transfer.reset();

@@ -243,6 +243,27 @@ TEST(Hostile, FollowerOfAnUntiringLeaderWritesWhatItKnows) {
   EXPECT_GT(written, 50U);
 }
 
+// Attack 25. The others are a write quorum, and its own disk hangs: what it keeps in memory for the log would grow for
+// ever.
+TEST(Hostile, LeaderWhoseOwnDiskHangsResigns) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  one.hear(2, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+  ASSERT_TRUE(one.log().is_leading());
+  std::uint64_t slot = 0;
+  for (int turn = 0; turn < 100 && one.log().is_leading(); ++turn) {
+    one.pass(30ms);
+    if (!one.log().can_propose()) continue;
+    one.step(EntryOffered{command("x")});
+    ++slot;
+    for (const std::uint32_t other : {2U, 3U})
+      one.hear(other, AcceptedThrough{.ballot = ballot, .first = {1}, .last = {slot}, .position = {}});
+  }
+  EXPECT_FALSE(one.log().is_leading());
+  EXPECT_GT(one.log().chosen().value, 20U);
+}
+
 constexpr std::uint64_t kHuge = ~std::uint64_t{0};
 
 // Attack 35. Of each kind one message with numbers that no group can have come to, at every stage: it goes on, and leads.
