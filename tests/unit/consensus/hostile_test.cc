@@ -264,6 +264,57 @@ TEST(Hostile, LeaderWhoseOwnDiskHangsResigns) {
   EXPECT_GT(one.log().chosen().value, 20U);
 }
 
+// Attacks 13, 44. What it takes over reveals a change, and the one who votes by it was a learner: it has to be asked, too.
+TEST(Hostile, CutTailIsTakenOverFromWhomARevealedChangeLetsVote) {
+  OneReplica one(2);
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.promised = {1, {2}};
+  shown.accepted = {{{1}, {1, {2}}, ChangeConfiguration{with_majorities({{1}, {2}, {3}})}}};
+  one.hear(2, shown);
+  one.pass(1s);
+  ASSERT_FALSE(one.sent<AskStanding>({3}).empty());
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).back()));
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+// One that can follow nothing is waited for by nobody.
+TEST(Hostile, CutTailIsTakenOverThoughItRevealsAnImpossibleChange) {
+  OneReplica one(2);
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.promised = {1, {2}};
+  shown.accepted = {{{1}, {1, {2}}, ChangeConfiguration{{.voters = {}, .quorums = {}, .learners = {}}}}};
+  one.hear(2, shown);
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+// Attack 13. Two changes that a candidate did not know: the second may follow the first only, and counts all the same.
+TEST(Hostile, ChangeThatFollowsARevealedOneIsRevealed) {
+  const Configuration first{.voters = {{1}, {2}, {3}, {4}, {5}}, .quorums = {5, 1, 1}, .learners = {}};
+  const Configuration second{.voters = first.voters, .quorums = {5, 2, 2}, .learners = {}};
+  const Configuration third{.voters = first.voters, .quorums = {4, 3, 3}, .learners = {}};
+  ASSERT_TRUE(check_change(first, second) && check_change(second, third) && !check_change(first, third));
+  const Membership membership({{Slot{1}, first}}, 2);
+  for (const bool in_order : {true, false}) {
+    PhaseOne phase({9, {1}});
+    Promise promise{.ballot = phase.ballot(), .chosen = {}, .accepted = {}, .position = {}};
+    promise.accepted = {{{1}, {1, {2}}, ChangeConfiguration{in_order ? second : third}},
+                        {{2}, {1, {2}}, ChangeConfiguration{in_order ? third : second}}};
+    phase.hear({1}, promise);
+    promise.accepted.clear();
+    phase.hear({2}, promise);
+    EXPECT_FALSE(phase.is_won(membership, {})) << "two promised, the third takes three";
+    phase.hear({3}, promise);
+    EXPECT_TRUE(phase.is_won(membership, {}));
+  }
+}
+
 constexpr std::uint64_t kHuge = ~std::uint64_t{0};
 
 // Attack 35. Of each kind one message with numbers that no group can have come to, at every stage: it goes on, and leads.
