@@ -136,13 +136,15 @@ struct TakeOver {
 }
 struct AskStanding {
   1: i64 chosen,
-  2: bool everything
+  2: bool everything,
+  3: i64 start
 }
 struct StandingShown {
   1: Position known,
   2: Ballot promised,
   3: i64 chosen,
-  4: list<Accepted> accepted
+  4: list<Accepted> accepted,
+  5: i64 asked_in
 }
 struct AskHighest {
   1: i64 number

@@ -12,7 +12,7 @@ Acceptor::Acceptor(const Restored& restored) : promised_(restored.promised) {
 }
 
 void Acceptor::promise(const Ballot& ballot) {
-  CHECK(may_promise(ballot), "round {} after round {}", ballot.round, promised_.round);
+  CHECK(ballot >= promised_, "round {} after round {}", ballot.round, promised_.round);
   promised_ = ballot;
 }
 

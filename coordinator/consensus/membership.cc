@@ -1,5 +1,7 @@
 #include "coordinator/consensus/membership.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -24,11 +26,27 @@ std::vector<Configuration> Membership::above(Slot slot) const {
   return all;
 }
 
-Replicas Membership::voters_above(Slot slot) const {
+std::vector<Configuration> Membership::above(Slot slot, std::vector<Configuration> revealed) const {
+  auto all = above(slot);
+  for (auto from = all.size() - 1; from < all.size(); ++from) {
+    const Configuration before = all[from];
+    const auto follows = std::ranges::stable_partition(
+        revealed, [&](const Configuration& each) { return !check_change(before, each); });
+    std::ranges::move(follows, std::back_inserter(all));
+    revealed.erase(follows.begin(), follows.end());
+  }
+  return all;
+}
+
+Replicas voters_of(const std::vector<Configuration>& configurations) {
   Replicas all;
-  for (const auto& configuration : above(slot))
+  for (const auto& configuration : configurations)
     all.insert(configuration.voters.begin(), configuration.voters.end());
   return all;
+}
+
+Replicas Membership::voters_above(Slot slot) const {
+  return voters_of(above(slot));
 }
 
 Replicas Membership::everybody_above(Slot slot) const {

@@ -14,6 +14,9 @@
 
 namespace troth::coordinator::consensus {
 
+// Whoever votes in one of them.
+[[nodiscard]] Replicas voters_of(const std::vector<Configuration>& configurations);
+
 class Membership {
  public:
   Membership(std::map<Slot, Configuration> configured, std::uint64_t window);
@@ -22,6 +25,8 @@ class Membership {
   [[nodiscard]] const Configuration& newest() const { return configured_.rbegin()->second; }
   // By which slots above `slot` are counted, as far as what is chosen tells.
   [[nodiscard]] std::vector<Configuration> above(Slot slot) const;
+  // And by which they may be counted besides, if some of these changes are chosen there: one may follow another.
+  [[nodiscard]] std::vector<Configuration> above(Slot slot, std::vector<Configuration> revealed) const;
   // Who votes in one of these, and who is to be told.
   [[nodiscard]] Replicas voters_above(Slot slot) const;
   [[nodiscard]] Replicas everybody_above(Slot slot) const;

@@ -113,12 +113,14 @@ struct TakeOver {
 struct AskStanding {
   Slot chosen;              // of its sender
   bool everything = false;  // it cut its log, and asks for what it may have promised and accepted
+  Nonce start;              // of its sender
 };
 struct StandingShown {
   LogPosition known;  // of whom it is sent to, at least
   Ballot promised;
   Slot chosen;
   std::vector<Accepted> accepted;  // above both `chosen`s; only with `everything`
+  Nonce asked_in;                  // AskStanding::start
 };
 
 // For a quorum read; `number` is the asker's own.

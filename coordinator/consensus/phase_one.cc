@@ -13,27 +13,17 @@ void PhaseOne::hear(ReplicaId from, const Promise& promise) {
   for (const auto& accepted : promise.accepted) {
     keep_highest(accepted_[accepted.slot], accepted);
     const auto* change = std::get_if<ChangeConfiguration>(&accepted.entry);
-    if (change != nullptr && std::ranges::find(changes_, *change) == changes_.end())
-      changes_.push_back(*change);
+    if (change != nullptr && std::ranges::find(changes_, change->next) == changes_.end())
+      changes_.push_back(change->next);
   }
 }
 
-std::vector<Configuration> PhaseOne::configurations(const Membership& membership, Slot chosen) const {
-  auto all = membership.above(chosen);
-  for (const auto& [next] : changes_)
-    if (check_change(membership.newest(), next)) all.push_back(next);
-  return all;
-}
-
 Replicas PhaseOne::voters(const Membership& membership, Slot chosen) const {
-  Replicas all;
-  for (const auto& configuration : configurations(membership, chosen))
-    all.insert(configuration.voters.begin(), configuration.voters.end());
-  return all;
+  return voters_of(membership.above(chosen, changes_));
 }
 
 bool PhaseOne::is_won(const Membership& membership, Slot chosen) const {
-  return chosen_ <= chosen && std::ranges::all_of(configurations(membership, chosen), [&](const auto& each) {
+  return chosen_ <= chosen && std::ranges::all_of(membership.above(chosen, changes_), [&](const auto& each) {
            return votes_of(promised_, each) >= each.quorums.elect;
          });
 }

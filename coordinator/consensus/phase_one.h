@@ -38,12 +38,10 @@ class PhaseOne {
   [[nodiscard]] std::vector<Entry> adopted(Slot chosen) const;
 
  private:
-  [[nodiscard]] std::vector<Configuration> configurations(const Membership& membership, Slot chosen) const;
-
   Ballot ballot_;
   Replicas promised_;
   std::map<Slot, std::optional<Accepted>> accepted_;  // in the highest ballot of those heard of
-  std::vector<ChangeConfiguration> changes_;
+  std::vector<Configuration> changes_;
   Slot chosen_;
   ReplicaId knows_chosen_;
 };

@@ -24,6 +24,8 @@ struct GroupLimits {
 
 struct ReplicaOptions {
   ReplicaId self;
+  // Random, of this start alone: what answers a question of an earlier start is too old for this one.
+  Nonce start{};
   Timing timing;
   GroupLimits limits;
 };

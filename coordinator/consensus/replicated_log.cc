@@ -28,14 +28,16 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       grantor_(restored.cut_tail ? LeaseGrantor::without_memory(options.timing.lease, now)
                                  : LeaseGrantor(options.timing.lease, options.self, restored.promised, now)),
       highest_seen_(restored.promised),
-      start_(restored.start + 1),
+      // The batch that was cut may have held a start that others know of.
+      start_(restored.start + (restored.cut_tail ? 2 : 1)),
       standing_(options.self, {restored.start, restored.written}, restored.cut_tail),
       started_(now),
       positions_(restored.positions),
+      last_quorum_read_(options.start.value >> 16U),
       chosen_written_(restored.chosen),
       chosen_written_at_(now) {
   restore_chosen(restored);
-  append(Started{start_});
+  start_write_ = append(Started{start_});
 }
 
 void ReplicatedLog::restore_chosen(const Restored& restored) {
@@ -111,7 +113,7 @@ void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
 }
 
 void ReplicatedLog::hear_accept(ReplicaId from, Accept& accept) {
-  if (accept.ballot.leader != from) return;
+  if (accept.ballot.leader != from || accept.first.value == 0 || accept.entries.empty()) return;
   if (!acceptor_.may_accept(accept.ballot)) return refuse(from, accept.ballot);
   if (!standing_.votes()) return told_chosen(from, accept.ballot, accept.chosen);
   follow(accept.ballot, from);
@@ -160,9 +162,12 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
                      .granted = granted},
        promise_write_);
   told_chosen(from, heartbeat.ballot, heartbeat.chosen);
+  // A follower that hears of its leader in time never wakes for anything.
+  write_chosen_if_old();
 }
 
 void ReplicatedLog::hear_refusal(const Refused& refused) {
+  if (!is_within_reach(refused.promised, promised())) return;
   note_ballot(refused.promised);
   if (!is_current(refused.ballot) || refused.promised <= refused.ballot) return;
   if (is_leading()) return step_down("a higher ballot was promised");
@@ -180,8 +185,19 @@ Instant ReplicatedLog::lease_ends() const {
 }
 
 // One that no election could have brought is damaged, and would use up the numbers for everybody (attack 35).
+// The one that this replica makes above it must be within reach, too.
 void ReplicatedLog::note_ballot(const Ballot& ballot) {
-  if (is_within_reach(ballot, promised())) highest_seen_ = std::max(highest_seen_, ballot);
+  if (is_within_reach(ballot_above(ballot, options_.self), promised())) highest_seen_ = std::max(highest_seen_, ballot);
+}
+
+// The same of slots: no acceptor takes any beyond two windows of what it knows to be chosen, and a start knows a little
+// less. A candidate would have to fill everything below.
+bool ReplicatedLog::are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const {
+  constexpr std::uint64_t kAtLeast = 1U << 16U;
+  const auto farthest = std::max(kAtLeast, 8 * (options_.limits.window + options_.limits.unwritten_chosen));
+  return std::ranges::all_of(accepted, [&](const Accepted& each) {
+    return each.slot <= chosen || each.slot.value - chosen.value <= farthest;
+  });
 }
 
 void ReplicatedLog::refuse(ReplicaId from, const Ballot& ballot) {
@@ -200,7 +216,7 @@ void ReplicatedLog::promise(const Ballot& ballot) {
 }
 
 void ReplicatedLog::follow(const Ballot& ballot, ReplicaId leader) {
-  highest_seen_ = std::max(highest_seen_, ballot);
+  note_ballot(ballot);
   if (is_leading()) step_down("another replica leads");
   role_ = Following{};
   election_.heard(now_);

@@ -105,7 +105,7 @@ class ReplicatedLog {
     std::map<ReplicaId, Instant> heard;  // when its last answer came
     std::map<ReplicaId, Instant> resend;
     std::deque<WaitingRead> reads;
-    std::optional<ChangeConfiguration> change;  // proposed, and not chosen
+    std::map<Slot, Configuration> changes;  // proposed, not chosen, and of a kind that may follow the newest
     Slot own;  // the first slot that was not adopted: from there on what is chosen is newer than every read
     Instant worked;
     std::optional<Transfer> transfer;
@@ -121,6 +121,7 @@ class ReplicatedLog {
     LogWrite after;
     Ballot ballot;
     Slot slot;
+    Instant appended;
   };
 
   // replicated_log.cc: the acceptor, and what is the same for every role
@@ -137,6 +138,7 @@ class ReplicatedLog {
   void send(ReplicaId to, Message message, LogWrite after = {});
   void send_to_all(const Replicas& replicas, const Message& message, LogWrite after = {});
   void note_ballot(const Ballot& ballot);
+  [[nodiscard]] bool are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const;
   void hear_release(ReplicaId from, const Release& release);
   [[nodiscard]] Instant lease_ends() const;
   void refuse(ReplicaId from, const Ballot& ballot);
@@ -155,7 +157,7 @@ class ReplicatedLog {
   void settle_standing();
   bool take_over_what_was_lost();
   void note_position(ReplicaId of, const LogPosition& position);
-  [[nodiscard]] LogPosition position(LogWrite durable) const { return {start_, durable}; }
+  [[nodiscard]] LogPosition position(LogWrite durable) const;
 
   // replicated_log_electing.cc
   void hear_pre_vote(ReplicaId from, const PreVote& vote);
@@ -225,7 +227,8 @@ class ReplicatedLog {
   Ballot highest_seen_;
   Role role_;
 
-  std::uint64_t start_;
+  const std::uint64_t start_;
+  LogWrite start_write_;
   Standing standing_;
   Instant started_;
   std::optional<Instant> ask_standing_at_;
@@ -237,7 +240,7 @@ class ReplicatedLog {
   std::deque<OwnAcceptance> own_acceptances_;
 
   std::deque<QuorumRead> quorum_reads_;
-  std::uint64_t last_quorum_read_ = 0;
+  std::uint64_t last_quorum_read_;  // counted from a random number: see ReplicaOptions::start
 
   Slot chosen_written_;
   Instant chosen_written_at_;

@@ -91,7 +91,9 @@ void ReplicatedLog::own_promise_durable(const Ballot& ballot) {
 
 void ReplicatedLog::hear_promise(ReplicaId from, const Promise& promise) {
   auto* preparing = std::get_if<Preparing>(&role_);
-  if (preparing == nullptr || preparing->phase.ballot() != promise.ballot) return;
+  if (preparing == nullptr || preparing->phase.ballot() != promise.ballot ||
+      !are_within_reach(promise.accepted, promise.chosen))
+    return;
   note_position(from, promise.position);
   const auto asked = preparing->phase.voters(membership_, chosen());
   preparing->phase.hear(from, promise);

@@ -49,11 +49,13 @@ void ReplicatedLog::propose(Entry entry) {
   auto& leading = std::get<Leading>(role_);
   const auto& ballot = leading.phase.ballot();
   const auto slot = leading.phase.propose(entry, now_);
-  if (const auto* change = std::get_if<ChangeConfiguration>(&entry)) leading.change = *change;
+  if (const auto* change = std::get_if<ChangeConfiguration>(&entry);
+      change != nullptr && check_change(membership_.newest(), change->next))
+    leading.changes.emplace(slot, change->next);
   send_to_all(membership_.everybody_above(chosen()),
               Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
   Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
-  own_acceptances_.push_back({append(accepted), ballot, slot});
+  own_acceptances_.push_back({append(accepted), ballot, slot, now_});
   acceptor_.accept(std::move(accepted));
   leading.worked = now_;
 }
@@ -73,7 +75,7 @@ void ReplicatedLog::count_chosen() {
           leading->phase.chosen().value, chosen().value);
     auto entry = leading->phase.next_chosen(membership_, now_);
     if (!entry) break;
-    if (std::holds_alternative<ChangeConfiguration>(*entry)) leading->change.reset();
+    leading->changes.erase({chosen().value + 1});
     deliver(std::move(*entry));
   }
   propose_adopted();
@@ -84,7 +86,8 @@ void ReplicatedLog::count_chosen() {
 // A change that was proposed may be chosen, and known to be to somebody else.
 std::vector<Configuration> ReplicatedLog::configurations(const Leading& leading) const {
   auto all = membership_.above(chosen());
-  if (leading.change) all.push_back(leading.change->next);
+  for (const auto& [slot, next] : leading.changes)
+    all.push_back(next);
   return all;
 }
 
@@ -136,6 +139,9 @@ void ReplicatedLog::leading_time_passed() {
   // Cut off, or with a disk that hangs: others can do better (attack 25).
   if (const auto since = leading.phase.waits_since(); since && now_ - *since >= options_.timing.stuck)
     return step_down("no write quorum accepts");
+  // The others may well be a write quorum without it.
+  if (!own_acceptances_.empty() && now_ - own_acceptances_.front().appended >= options_.timing.stuck)
+    return step_down("its own log does not move");
   if (now_ - heard_by_quorum(leading) >= options_.timing.silence) return step_down("no write quorum answers");
   if (!is_voter()) return step_down("it was removed from the group");
   if (leading.transfer && now_ >= leading.transfer->ends) leading.transfer.reset();

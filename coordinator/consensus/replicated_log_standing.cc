@@ -10,7 +10,9 @@ void ReplicatedLog::ask_standing() {
   ask_standing_at_ = now_ + options_.timing.resend;
   send_to_all(
       standing_.unheard(membership_, chosen()),
-      AskStanding{.chosen = chosen(), .everything = standing_.state() == Standing::State::kRecovering});
+      AskStanding{.chosen = chosen(),
+                  .everything = standing_.state() == Standing::State::kRecovering,
+                  .start = options_.start});
 }
 
 // Answered whatever the own standing is: a group that starts together answers from its logs.
@@ -19,12 +21,17 @@ void ReplicatedLog::hear_ask_standing(ReplicaId from, const AskStanding& asked) 
   StandingShown shown{.known = known == positions_.end() ? LogPosition{} : known->second,
                       .promised = acceptor_.promised(),
                       .chosen = chosen(),
-                      .accepted = {}};
+                      .accepted = {},
+                      .asked_in = asked.start};
   if (asked.everything) shown.accepted = acceptor_.above(std::max(chosen(), asked.chosen));
   send(from, std::move(shown), asked.everything ? written_ : LogWrite{});
 }
 
+// An answer to an earlier start knows nothing of what was said since, and may be lost by now.
 void ReplicatedLog::hear_standing_shown(ReplicaId from, const StandingShown& shown) {
+  if (shown.asked_in != options_.start || !are_within_reach(shown.accepted, shown.chosen) ||
+      !(shown.promised.is_none() || is_within_reach(shown.promised, promised())))
+    return;
   standing_.hear(from, shown);
   note_ballot(shown.promised);
   settle_standing();
@@ -55,6 +62,12 @@ bool ReplicatedLog::take_over_what_was_lost() {
   if (*taken_over_ > durable_) return false;
   effects_.emplace_back(SettleCutTail{});
   return true;
+}
+
+// Until the start itself is durable, what is known of the log belongs to an earlier one: a crash before would otherwise
+// look as if the disk had been set back.
+LogPosition ReplicatedLog::position(LogWrite durable) const {
+  return {durable >= start_write_ ? start_ : start_ - 1, durable};
 }
 
 void ReplicatedLog::note_position(ReplicaId of, const LogPosition& position) {

@@ -1,6 +1,7 @@
 #include "coordinator/consensus/standing.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace troth::coordinator::consensus {
 
@@ -8,7 +9,7 @@ Standing::Standing(ReplicaId self, LogPosition own, bool cut_tail)
     : self_(self), own_(own), state_(cut_tail ? State::kRecovering : State::kAsking), heard_{self} {}
 
 Replicas Standing::unheard(const Membership& membership, Slot chosen) const {
-  auto others = membership.voters_above(chosen);
+  auto others = voters_of(configurations(membership, chosen));
   std::erase_if(others, [&](ReplicaId each) { return heard_.contains(each); });
   return others;
 }
@@ -29,6 +30,15 @@ void Standing::hear(ReplicaId from, const StandingShown& shown) {
     keep_highest(accepted_[accepted.slot], accepted);
 }
 
+// Also those by which what is taken over may be counted.
+std::vector<Configuration> Standing::configurations(const Membership& membership, Slot chosen) const {
+  std::vector<Configuration> revealed;
+  for (auto each = accepted_.upper_bound(chosen); each != accepted_.end(); ++each)
+    if (const auto* change = std::get_if<ChangeConfiguration>(&each->second->entry))
+      revealed.push_back(change->next);
+  return membership.above(chosen, std::move(revealed));
+}
+
 bool Standing::is_enough_for(const Configuration& configuration, bool waited) const {
   if (configuration.voters == Replicas{self_}) return true;
   const auto heard = votes_of(heard_, configuration);
@@ -41,12 +51,7 @@ bool Standing::is_enough_for(const Configuration& configuration, bool waited) co
 
 bool Standing::is_decided(const Membership& membership, Slot chosen, bool waited) const {
   if (!asks()) return false;
-  auto configurations = membership.above(chosen);
-  for (const auto& [slot, accepted] : accepted_)
-    if (const auto* change = std::get_if<ChangeConfiguration>(&accepted->entry);
-        change != nullptr && slot > chosen)
-      configurations.push_back(change->next);
-  return std::ranges::all_of(configurations,
+  return std::ranges::all_of(configurations(membership, chosen),
                              [&](const Configuration& each) { return is_enough_for(each, waited); });
 }
 

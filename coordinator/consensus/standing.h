@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "coordinator/consensus/membership.h"
 #include "coordinator/consensus/messages.h"
@@ -48,6 +49,7 @@ class Standing {
   [[nodiscard]] std::optional<ReplicaId> knows_chosen() const { return knows_chosen_; }
 
  private:
+  [[nodiscard]] std::vector<Configuration> configurations(const Membership& membership, Slot chosen) const;
   [[nodiscard]] bool is_enough_for(const Configuration& configuration, bool waited) const;
 
   ReplicaId self_;

@@ -195,6 +195,7 @@ void set(replica::Message& out, const AskStanding& in) {
   replica::AskStanding wire;
   wire.__set_chosen(number(in.chosen));
   wire.__set_everything(in.everything);
+  wire.__set_start(number(in.start.value));
   out.__set_ask_standing(wire);
 }
 void set(replica::Message& out, const StandingShown& in) {
@@ -203,6 +204,7 @@ void set(replica::Message& out, const StandingShown& in) {
   wire.__set_promised(to_wire(in.promised));
   wire.__set_chosen(number(in.chosen));
   wire.__set_accepted(to_wire(in.accepted));
+  wire.__set_asked_in(number(in.asked_in.value));
   out.__set_standing_shown(wire);
 }
 void set(replica::Message& out, const AskHighest& in) {
@@ -273,6 +275,10 @@ void need(bool present) {
 std::uint64_t read_number(std::int64_t value) {
   if (value < 0 || value > kHighest) throw Impossible{fmt::format("the number {}", value)};
   return static_cast<std::uint64_t>(value);
+}
+// Any 64 bits.
+Nonce read_nonce(std::int64_t value) {
+  return {static_cast<std::uint64_t>(value)};
 }
 Slot read_slot(std::int64_t value) {
   return {read_number(value)};
@@ -410,13 +416,14 @@ Message from_wire(const replica::TakeOver& in) {
   return TakeOver{from_wire(in.ballot), read_slot(in.chosen)};
 }
 Message from_wire(const replica::AskStanding& in) {
-  need(in.__isset.chosen && in.__isset.everything);
-  return AskStanding{read_slot(in.chosen), in.everything};
+  need(in.__isset.chosen && in.__isset.everything && in.__isset.start);
+  return AskStanding{read_slot(in.chosen), in.everything, read_nonce(in.start)};
 }
 Message from_wire(const replica::StandingShown& in) {
-  need(in.__isset.known && in.__isset.promised && in.__isset.chosen && in.__isset.accepted);
+  need(in.__isset.known && in.__isset.promised && in.__isset.chosen && in.__isset.accepted &&
+       in.__isset.asked_in);
   return StandingShown{from_wire(in.known), from_wire(in.promised), read_slot(in.chosen),
-                       from_wire(in.accepted)};
+                       from_wire(in.accepted), read_nonce(in.asked_in)};
 }
 Message from_wire(const replica::AskHighest& in) {
   need(in.__isset.number);

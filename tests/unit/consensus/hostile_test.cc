@@ -1,0 +1,434 @@
+// One replica among others that are late, odd or damaged. What it must never do: deliver two entries for one slot,
+// count an answer that was meant for an earlier start of it, or abort because of what another says.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "coordinator/consensus/replicated_log.h"
+
+namespace troth::coordinator::consensus {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr ReplicaId kSelf{1};
+
+Entry command(const std::string& text) {
+  return Command{std::make_shared<const std::string>(text)};
+}
+
+// Replica 1 of a group with majorities.
+class OneReplica {
+ public:
+  explicit OneReplica(std::uint32_t replicas, GroupLimits limits = {}) : limits_(limits) {
+    Replicas voters;
+    for (std::uint32_t id = 1; id <= replicas; ++id)
+      voters.insert({id});
+    configuration_ = with_majorities(voters);
+    start();
+  }
+
+  void start(bool cut_tail = false) {
+    Restored restored;
+    restored.configured = {{Slot{1}, configuration_}};
+    records_.resize(durable_);
+    for (const auto& record : records_)
+      EXPECT_TRUE(restored.take(record).has_value());
+    restored.cut_tail = cut_tail;
+    log_.emplace(ReplicaOptions{.self = kSelf, .start = {++starts_ << 32U}, .timing = {}, .limits = limits_},
+                 std::move(restored), Random(starts_), now_);
+    effects_.clear();
+    step(TimePassed{});
+  }
+
+  void step(ReplicaInput input) {
+    for (auto& effect : log_->step(std::move(input), now_)) {
+      if (const auto* append = std::get_if<Append>(&effect)) records_.push_back(append->record);
+      effects_.push_back(std::move(effect));
+    }
+  }
+  void hear(std::uint32_t from, Message message) { step(MessageReceived{{from}, std::move(message)}); }
+  void pass(Duration time) {
+    now_ += time;
+    step(TimePassed{});
+  }
+  // As the caller has to: it is woken when it asked for it.
+  void sleep(Duration time) {
+    now_ += time;
+    if (now_ >= log_->wakes_at()) step(TimePassed{});
+  }
+  void write() {
+    durable_ = records_.size();
+    step(WritesDurable{{durable_}});
+  }
+
+  void be_allowed_to_vote() {
+    for (const auto other : configuration_.voters) {
+      if (other == kSelf) continue;
+      for (const auto& asked : sent<AskStanding>(other))
+        hear(other.value, answer(asked));
+    }
+    write();
+    EXPECT_TRUE(log_->standing() == Standing::State::kVoting);
+  }
+  static StandingShown answer(const AskStanding& asked) {
+    StandingShown shown;
+    shown.asked_in = asked.start;
+    return shown;
+  }
+
+  Ballot ask_and_prepare() {
+    for (int attempt = 0; attempt < 10 && sent<PreVote>({2}).empty(); ++attempt)
+      pass(2s);
+    const auto ballot = sent<PreVote>({2}).back().ballot;
+    for (const auto other : configuration_.voters)
+      hear(other.value, PreVoteGranted{ballot});
+    write();
+    return ballot;
+  }
+
+  // All that it said to one of the others.
+  template <typename M>
+  std::vector<M> sent(ReplicaId to) const {
+    std::vector<M> all;
+    for (const auto& effect : effects_)
+      if (const auto* send = std::get_if<Send>(&effect); send != nullptr && send->to == to)
+        if (const auto* message = std::get_if<M>(&send->message)) all.push_back(*message);
+    return all;
+  }
+  template <typename E>
+  std::vector<E> done() const {
+    std::vector<E> all;
+    for (const auto& effect : effects_)
+      if (const auto* found = std::get_if<E>(&effect)) all.push_back(*found);
+    return all;
+  }
+
+  [[nodiscard]] const ReplicatedLog& log() const { return *log_; }
+  [[nodiscard]] const std::vector<DurableRecord>& records() const { return records_; }
+  [[nodiscard]] Instant now() const { return now_; }
+  void forget_effects() { effects_.clear(); }
+
+ private:
+  GroupLimits limits_;
+  Configuration configuration_;
+  Instant now_{1h};
+  std::vector<DurableRecord> records_;
+  std::size_t durable_ = 0;
+  std::uint64_t starts_ = 0;
+  std::optional<ReplicatedLog> log_;
+  ReplicaEffects effects_;
+};
+
+// [C1] What a leader adopted may be known to be chosen by one that promised nothing. Were it learned from there, the
+// same entries would be counted again, for the slots behind.
+TEST(Hostile, LeaderLearnsNothingThatItHasInFlight) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  one.hear(2, Promise{.ballot = ballot,
+                      .chosen = {},
+                      .accepted = {{{1}, {0, {3}}, command("a")}, {{2}, {0, {3}}, command("b")}},
+                      .position = {}});
+  ASSERT_TRUE(one.log().is_leading());
+  one.hear(3, ChosenEntries{.first = {1}, .entries = {command("a"), command("b")}, .chosen = {2}});
+  one.write();
+  one.hear(2, AcceptedThrough{.ballot = ballot, .first = {1}, .last = {2}, .position = {}});
+  const auto delivered = one.done<Deliver>();
+  ASSERT_EQ(delivered.size(), 2U);
+  EXPECT_EQ(delivered[0].slot, Slot{1});
+  EXPECT_EQ(delivered[0].entry, command("a"));
+  EXPECT_EQ(delivered[1].slot, Slot{2});
+  EXPECT_EQ(delivered[1].entry, command("b"));
+  EXPECT_EQ(one.log().chosen(), Slot{2});
+}
+
+// Attack 44. An answer to an earlier start does not know what this replica has accepted since, and lost.
+TEST(Hostile, CutTailIsNotTakenOverFromAnAnswerToAnEarlierStart) {
+  OneReplica one(3);
+  one.start(true);
+  const auto first = one.sent<AskStanding>({2}).front();
+  one.start(true);
+  one.hear(2, OneReplica::answer(first));
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  one.hear(2, OneReplica::answer(one.sent<AskStanding>({2}).back()));
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+// Attack 26. Nor how far its log has come since.
+TEST(Hostile, SetBackIsSeenThoughAnAnswerToAnEarlierStartComesFirst) {
+  OneReplica one(3);
+  const auto first = one.sent<AskStanding>({2}).front();
+  one.start();
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.hear(2, OneReplica::answer(first));
+  EXPECT_EQ(one.log().standing(), Standing::State::kAsking);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).back());
+  shown.known = {.start = 1, .write = {5}};
+  one.hear(2, shown);
+  EXPECT_EQ(one.log().standing(), Standing::State::kSetBack);
+}
+
+// Attack 23. What had been accepted when an earlier start asked is no answer to what was asked since.
+TEST(Hostile, QuorumReadIsNotAnsweredByWhatAnEarlierStartAsked) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.step(QuorumReadAsked{{7}});
+  const auto early = one.sent<AskHighest>({2}).front();
+  one.start();
+  one.be_allowed_to_vote();
+  one.step(QuorumReadAsked{{8}});
+  one.hear(2, HighestShown{.number = early.number, .highest = {}, .chosen = {}});
+  EXPECT_TRUE(one.done<ReadAt>().empty());
+  one.hear(2, HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {}, .chosen = {}});
+  EXPECT_EQ(one.done<ReadAt>().size(), 1U);
+}
+
+// Attack 56. A crash before the start itself is written is no older image.
+TEST(Hostile, PositionDoesNotNameAStartThatIsNotDurable) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.start();
+  for (const std::uint32_t other : {2U, 3U})
+    one.hear(other, OneReplica::answer(one.sent<AskStanding>({other}).front()));
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {1}, .chosen = {}, .sent = {}, .positions = {}});
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {2}, .chosen = {}, .sent = {}, .positions = {}});
+  ASSERT_FALSE(one.sent<HeartbeatSeen>({2}).empty());
+  const auto told = one.sent<HeartbeatSeen>({2}).back().position;
+  one.start();
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.known = told;
+  one.hear(2, shown);
+  EXPECT_NE(one.log().standing(), Standing::State::kSetBack);
+}
+
+// Nor is a log whose last batch was lost, and taken over from others.
+TEST(Hostile, StartBehindACutTailIsAboveEveryOneThatWasTold) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto before = one.records().size();
+  one.start(true);
+  std::uint64_t start = 0;
+  for (auto each = one.records().begin() + static_cast<std::ptrdiff_t>(before); each != one.records().end();
+       ++each)
+    if (const auto* started = std::get_if<Started>(&*each)) start = started->start;
+  EXPECT_GT(start, 2U) << "start 2 may have been written, told and lost";
+}
+
+// Attack 56. A group that starts cold has only what is written of how far each log had come: also at a follower whose
+// leader is never late.
+TEST(Hostile, FollowerOfAnUntiringLeaderWritesWhatItKnows) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  for (std::uint64_t number = 1; number <= 100; ++number) {
+    one.sleep(30ms);
+    one.hear(2, Heartbeat{.ballot = {1, {2}},
+                          .number = {number},
+                          .chosen = {},
+                          .sent = {},
+                          .positions = {{{3}, {.start = 1, .write = {number}}}}});
+  }
+  std::uint64_t written = 0;
+  for (const auto& record : one.records())
+    if (const auto* known = std::get_if<PositionsKnown>(&record))
+      written = known->positions.at({3}).write.value;
+  EXPECT_GT(written, 50U);
+}
+
+// Attack 25. The others are a write quorum, and its own disk hangs: what it keeps in memory for the log would grow for
+// ever.
+TEST(Hostile, LeaderWhoseOwnDiskHangsResigns) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  one.hear(2, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+  ASSERT_TRUE(one.log().is_leading());
+  std::uint64_t slot = 0;
+  for (int turn = 0; turn < 100 && one.log().is_leading(); ++turn) {
+    one.pass(30ms);
+    if (!one.log().can_propose()) continue;
+    one.step(EntryOffered{command("x")});
+    ++slot;
+    for (const std::uint32_t other : {2U, 3U})
+      one.hear(other, AcceptedThrough{.ballot = ballot, .first = {1}, .last = {slot}, .position = {}});
+  }
+  EXPECT_FALSE(one.log().is_leading());
+  EXPECT_GT(one.log().chosen().value, 20U);
+}
+
+// Attacks 13, 44. What it takes over reveals a change, and the one who votes by it was a learner: it has to be asked, too.
+TEST(Hostile, CutTailIsTakenOverFromWhomARevealedChangeLetsVote) {
+  OneReplica one(2);
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.promised = {1, {2}};
+  shown.accepted = {{{1}, {1, {2}}, ChangeConfiguration{with_majorities({{1}, {2}, {3}})}}};
+  one.hear(2, shown);
+  one.pass(1s);
+  ASSERT_FALSE(one.sent<AskStanding>({3}).empty());
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).back()));
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+// One that can follow nothing is waited for by nobody.
+TEST(Hostile, CutTailIsTakenOverThoughItRevealsAnImpossibleChange) {
+  OneReplica one(2);
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.promised = {1, {2}};
+  shown.accepted = {{{1}, {1, {2}}, ChangeConfiguration{{.voters = {}, .quorums = {}, .learners = {}}}}};
+  one.hear(2, shown);
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+// Attack 13. Two changes that a candidate did not know: the second may follow the first only, and counts all the same.
+TEST(Hostile, ChangeThatFollowsARevealedOneIsRevealed) {
+  const Configuration first{.voters = {{1}, {2}, {3}, {4}, {5}}, .quorums = {5, 1, 1}, .learners = {}};
+  const Configuration second{.voters = first.voters, .quorums = {5, 2, 2}, .learners = {}};
+  const Configuration third{.voters = first.voters, .quorums = {4, 3, 3}, .learners = {}};
+  ASSERT_TRUE(check_change(first, second) && check_change(second, third) && !check_change(first, third));
+  const Membership membership({{Slot{1}, first}}, 2);
+  for (const bool in_order : {true, false}) {
+    PhaseOne phase({9, {1}});
+    Promise promise{.ballot = phase.ballot(), .chosen = {}, .accepted = {}, .position = {}};
+    promise.accepted = {{{1}, {1, {2}}, ChangeConfiguration{in_order ? second : third}},
+                        {{2}, {1, {2}}, ChangeConfiguration{in_order ? third : second}}};
+    phase.hear({1}, promise);
+    promise.accepted.clear();
+    phase.hear({2}, promise);
+    EXPECT_FALSE(phase.is_won(membership, {})) << "two promised, the third takes three";
+    phase.hear({3}, promise);
+    EXPECT_TRUE(phase.is_won(membership, {}));
+  }
+}
+
+constexpr std::uint64_t kHuge = ~std::uint64_t{0};
+
+// Attack 35. Of each kind one message with numbers that no group can have come to, at every stage: it goes on, and leads.
+TEST(Hostile, DamagedNumbersAbortNobodyAndUseNothingUp) {
+  for (const std::uint64_t huge : {kHuge, kHuge - 1, kHuge / 2, kMostRoundsAhead, kMostRoundsAhead + 1}) {
+    const std::vector<Accepted> far{{{huge}, {huge, {2}}, command("far")}};
+    for (int stage = 0; stage < 5; ++stage) {
+      OneReplica one(3);
+      const auto damage = [&] {
+        for (const Ballot ballot :
+             {Ballot{huge, {2}}, Ballot{huge, {0}}, Ballot{1, {2}}, one.log().promised()}) {
+          one.hear(2, PreVote{ballot});
+          one.hear(2, PreVoteGranted{ballot});
+          one.hear(2, Promise{ballot, {}, far, {huge, {huge}}});
+          one.hear(2, AcceptedThrough{ballot, {0}, {huge}, {}});
+          one.hear(2, HeartbeatSeen{ballot, {huge}, {huge}, {}, Instant::max(), true});
+          one.hear(2, Release{{ballot, {huge == 1 ? 1U : 9U}}});
+        }
+        one.hear(2, Refused{{1, {1}}, {huge, {2}}, ReplicaId{9}});
+        one.hear(2, Accept{{0, {2}}, {huge}, {command("x"), command("y")}, {huge}});
+        one.hear(2, Fetch{{huge}});
+        one.hear(2, ChosenEntries{{huge}, {command("x"), command("y")}, {huge}});
+        one.hear(2, HighestShown{{huge}, {huge}, {huge}});
+        one.hear(2, AskStanding{{huge}, true, {huge}});
+        one.hear(2, StandingShown{{}, {huge, {2}}, {}, far, one.sent<AskStanding>({2}).back().start});
+      };
+      if (stage == 1) damage();
+      one.be_allowed_to_vote();
+      if (stage == 2) damage();
+      auto ballot = one.ask_and_prepare();
+      if (stage == 3) damage();
+      if (stage == 3 && huge <= kMostRoundsAhead + 1) {
+        // As far as an election could have come: it gives way to it.
+        one.forget_effects();
+        ballot = one.ask_and_prepare();
+      }
+      one.hear(3, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+      ASSERT_TRUE(one.log().is_leading()) << huge << " at stage " << stage;
+      if (stage == 4) damage();
+      EXPECT_LE(one.log().promised().round, kMostRoundsAhead + 2) << huge << " at stage " << stage;
+      EXPECT_EQ(one.log().chosen(), Slot{});
+    }
+  }
+}
+
+// Of a cut tail everything that others say is taken over, and written.
+TEST(Hostile, DamagedNumbersAreNotTakenOver) {
+  OneReplica one(3);
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.accepted = {{{kHuge}, {1, {2}}, command("far")}};
+  one.hear(2, shown);
+  shown.accepted.clear();
+  shown.promised = {kHuge, {2}};
+  one.hear(2, shown);
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  one.hear(2, OneReplica::answer(one.sent<AskStanding>({2}).front()));
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+TEST(Hostile, AcceptOfNothingIsNotAnswered) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.hear(2, Accept{.ballot = {1, {2}}, .first = {}, .entries = {}, .chosen = {}});
+  one.write();
+  EXPECT_TRUE(one.sent<AcceptedThrough>({2}).empty());
+}
+
+// A change that may not follow is nobody's configuration: neither while it is adopted, nor when it is chosen.
+TEST(Hostile, AdoptedChangeThatCannotBeCountsNowhere) {
+  for (const auto& impossible :
+       {Configuration{.voters = {{1}, {2}, {3}}, .quorums = {9, 9, 9}, .learners = {}},
+        Configuration{.voters = {}, .quorums = {0, 0, 0}, .learners = {}},
+        Configuration{.voters = {{7}, {8}, {9}}, .quorums = {2, 2, 2}, .learners = {}}}) {
+    OneReplica one(3);
+    one.be_allowed_to_vote();
+    const auto ballot = one.ask_and_prepare();
+    one.hear(2, Promise{.ballot = ballot,
+                        .chosen = {},
+                        .accepted = {{{1}, {0, {3}}, ChangeConfiguration{impossible}}},
+                        .position = {}});
+    ASSERT_TRUE(one.log().is_leading());
+    one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = true});
+    EXPECT_TRUE(one.log().holds_lease(one.now()));
+    one.pass(10ms);
+    one.write();
+    one.hear(2, AcceptedThrough{.ballot = ballot, .first = {1}, .last = {1}, .position = {}});
+    EXPECT_TRUE(one.log().is_leading());
+    EXPECT_EQ(one.log().chosen(), Slot{1});
+    EXPECT_EQ(one.log().membership().newest().voters.size(), 3U);
+  }
+}
+
+// [L4] Two changes in flight: the first is the one that comes into effect.
+TEST(Hostile, EveryChangeInFlightCountsForTheLease) {
+  OneReplica one(4);
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  for (const std::uint32_t other : {2U, 3U})
+    one.hear(other, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+  one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = true});
+  ASSERT_TRUE(one.log().holds_lease(one.now()));
+  // A lease of it takes three grants.
+  const Configuration narrow{.voters = {{1}, {2}, {3}, {4}}, .quorums = {4, 2, 2}, .learners = {}};
+  one.step(EntryOffered{ChangeConfiguration{narrow}});
+  EXPECT_FALSE(one.log().holds_lease(one.now()));
+  one.step(EntryOffered{ChangeConfiguration{with_majorities({{1}, {2}, {3}, {4}})}});
+  EXPECT_FALSE(one.log().holds_lease(one.now()));
+}
+
+}  // namespace
+}  // namespace troth::coordinator::consensus
