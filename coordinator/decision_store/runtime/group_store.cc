@@ -69,7 +69,10 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
       write({{restored.written.value + 1}, first});
       if (auto taken = restored.take(first); !taken) return taken;
     }
-    replica_.emplace(consensus::ReplicaOptions{options_.self, options_.timing, options_.limits},
+    replica_.emplace(consensus::ReplicaOptions{.self = options_.self,
+                                               .start = options_.start,
+                                               .timing = options_.timing,
+                                               .limits = options_.limits},
                      std::move(restored), Random(options_.seed), options_.now());
     step(consensus::TimePassed{});
     return {};
