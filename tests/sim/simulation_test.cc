@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/sim/rare_situations.h"
-#include "tests/sim/report.h"
+#include "tests/sim/tool/report.h"
 
 namespace troth::sim {
 namespace {

@@ -1,18 +1,20 @@
-#include "tests/sim/report.h"
+#include "tests/sim/tool/report.h"
 
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/sim/nodes/crash_point_names.h"
 #include "tests/sim/rare_situations.h"
 
 namespace troth::sim {
 
-void Report::add(const Outcome& outcome) {
-  ++seeds_;
-  if (!outcome.broken.empty()) ++failed_;
+void Report::add(const Outcome& outcome, const std::string& replay) {
+  if (seeds_++ == 0) from_ = outcome.seed;
+  if (!outcome.broken.empty()) failures_.push_back({outcome.seed, outcome.broken, replay});
+  hash_ = (hash_ ^ outcome.hash) * 0x100000001b3ULL;
   events_ += outcome.events;
   transfers_ += outcome.transfers;
   committed_ += outcome.committed;
@@ -46,13 +48,16 @@ std::vector<std::string> Report::never_died_at() const {
   return points;
 }
 
+double Report::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+}
+
 std::string Report::text() const {
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began_;
   std::string text = fmt::format(
       "{} seeds, {} failed; {:.1f} virtual hours in {:.1f} s ({:.2f} ms a seed); {} events; {} of {} "
       "transfers committed\n",
-      seeds_, failed_, static_cast<double>(virtual_time_.count()) / 3.6e9, took.count(),
-      took.count() * 1e3 / static_cast<double>(seeds_), events_, committed_, transfers_);
+      seeds_, failed(), virtual_hours(), seconds(), seconds() * 1e3 / static_cast<double>(seeds_), events_,
+      committed_, transfers_);
   text += "faults:\n";
   for (const auto& [name, count] : faults_)
     text += fmt::format("  {:>8}  {}\n", count, name);
@@ -60,6 +65,26 @@ std::string Report::text() const {
   for (const auto& [name, count] : rare_)
     text += fmt::format("  {:>8}  {}\n", count, name);
   return text;
+}
+
+std::string Report::json() const {
+  nlohmann::ordered_json json;
+  json["from"] = from_;
+  json["seeds"] = seeds_;
+  json["failed"] = failed();
+  json["virtual_hours"] = virtual_hours();
+  json["seconds"] = seconds();
+  json["events"] = events_;
+  json["hash"] = fmt::format("{:016x}", hash_);
+  json["transfers"] = transfers_;
+  json["decisions"] = committed_;
+  json["faults"] = faults_;
+  json["rare"] = rare_;
+  json["failures"] = nlohmann::ordered_json::array();
+  for (const auto& failure : failures_)
+    json["failures"].push_back(
+        {{"seed", failure.seed}, {"broken", failure.broken}, {"replay", failure.replay}});
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace troth::sim
