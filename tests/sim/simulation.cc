@@ -25,10 +25,11 @@ constexpr const char* kCoordinatorAddress = "10.0.0.1:7710";
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, std::function<void(std::string_view)> print)
+Simulation::Simulation(std::uint64_t seed, Variation variation, std::function<void(std::string_view)> print)
     : world_(seed, Trace(std::move(print))),
       network_(world_),
-      swarm_(draw_swarm(world_.random(Purpose::kSwarm))) {
+      variation_(std::move(variation)),
+      swarm_(varied(draw_swarm(world_.random(Purpose::kSwarm)), variation_)) {
   build();
 }
 
@@ -201,11 +202,14 @@ Outcome Simulation::run() {
   network_.set_faults(swarm_.network);
   for (auto& database : databases_)
     database->set_breaks(swarm_.database_breaks);
+  Outcome outcome;
   {
     FaultStorm storm(*this);
     storm.begin();
     world_.run_until(world_.now() + swarm_.safety);
     storm.end();
+    for (const auto kind : storm.strikes())
+      outcome.strikes.emplace_back(name_of(kind));
   }
   heal();
   const auto give_up = world_.now() + kLiveness;
@@ -225,7 +229,6 @@ Outcome Simulation::run() {
     if (!ended || open.empty()) break;
   }
   observe();
-  Outcome outcome;
   outcome.broken = broken_invariants(*this, ended);
   if (!is_quiet() && leaves_to_operator()) {
     world_.count_rare("a branch in doubt was left to an operator");

@@ -25,6 +25,7 @@
 #include "tests/sim/network/network.h"
 #include "tests/sim/nodes/machine.h"
 #include "tests/sim/swarm.h"
+#include "tests/sim/variation.h"
 
 namespace troth::sim {
 
@@ -35,7 +36,8 @@ struct Outcome {
   Duration virtual_time{};
   std::uint64_t transfers = 0;
   std::uint64_t committed = 0;
-  std::vector<std::string> broken;  // invariants, in words
+  std::vector<std::string> broken;   // invariants, in words: their name, a colon, what they knew
+  std::vector<std::string> strikes;  // of the storm, by kind; the left out ones, too
   std::map<std::string, std::uint64_t> faults;
   std::map<std::string, std::uint64_t> rare;
 };
@@ -43,7 +45,8 @@ struct Outcome {
 class Simulation {
  public:
   // `print`: where the trace's lines go; empty: nowhere.
-  Simulation(std::uint64_t seed, std::function<void(std::string_view)> print = {});
+  explicit Simulation(std::uint64_t seed, Variation variation = {},
+                      std::function<void(std::string_view)> print = {});
   ~Simulation();
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
@@ -54,6 +57,7 @@ class Simulation {
   [[nodiscard]] World& world() { return world_; }
   [[nodiscard]] Network& network() { return network_; }
   [[nodiscard]] const Swarm& swarm() const { return swarm_; }
+  [[nodiscard]] const Variation& variation() const { return variation_; }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
   [[nodiscard]] Machine& coordinator() { return *coordinator_; }
   [[nodiscard]] std::vector<std::unique_ptr<Machine>>& agents() { return agents_; }
@@ -78,6 +82,7 @@ class Simulation {
 
   World world_;
   Network network_;
+  Variation variation_;
   Swarm swarm_;
   Ledger ledger_;
   std::vector<std::unique_ptr<Database>> databases_;

@@ -27,8 +27,7 @@ void World::run_until(Duration end) {
   now_ = end;
 }
 
-Duration World::draw(Purpose purpose, Duration low, Duration high) {
-  auto& random = random_[std::to_underlying(purpose)];
+Duration draw(Random& random, Duration low, Duration high) {
   const auto width = static_cast<std::uint64_t>((high - low).count()) + 1;
   return low + Duration(static_cast<std::int64_t>(std::min(random.below(width), random.below(width))));
 }

@@ -34,6 +34,9 @@ enum class Purpose : std::uint8_t {
 };
 inline constexpr std::size_t kPurposes = 9;
 
+// Within [low, high], mostly near the low end.
+[[nodiscard]] Duration draw(Random& random, Duration low, Duration high);
+
 class World {
  public:
   using Action = std::move_only_function<void()>;
@@ -51,8 +54,9 @@ class World {
   void end() { std::exchange(events_, {}); }
 
   [[nodiscard]] Random& random(Purpose purpose) { return random_[std::to_underlying(purpose)]; }
-  // Within [low, high], mostly near the low end.
-  [[nodiscard]] Duration draw(Purpose purpose, Duration low, Duration high);
+  [[nodiscard]] Duration draw(Purpose purpose, Duration low, Duration high) {
+    return sim::draw(random(purpose), low, high);
+  }
   // True so many times in 10,000.
   [[nodiscard]] bool chance(Purpose purpose, std::uint32_t per_10000);
 

@@ -197,7 +197,7 @@ class Found:
 
 def seek(binary: Path, plant: str) -> Found:
     began = time.monotonic()
-    done = run([binary, "--plant", plant, "--seeds", str(SEEDS), "--until-broken", "--json"])
+    done = run([binary, "--plant", plant, "--seeds", str(SEEDS), "--until-broken", "--no-shrink", "--json"])
     found = Found(seconds=time.monotonic() - began)
     try:
         report = json.loads(done.stdout.splitlines()[-1])

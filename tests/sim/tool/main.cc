@@ -1,5 +1,6 @@
 // troth-sim: many seeds and a report, or one seed and its trace.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -15,10 +16,16 @@
 #include "tests/sim/simulation.h"
 #include "tests/sim/tool/crew.h"
 #include "tests/sim/tool/report.h"
+#include "tests/sim/tool/shrink.h"
 
 namespace {
 
 using namespace troth::sim;
+
+// So many failed seeds of a run are shrunk: where more fail, they mostly fail of the same.
+constexpr std::size_t kMostShrunk = 3;
+constexpr ShrinkLimits kShrinkLimits{};
+constexpr std::chrono::seconds kLongestShrunk{10};
 
 struct Arguments {
   std::uint64_t seed = 0;
@@ -26,7 +33,9 @@ struct Arguments {
   std::uint64_t from = 1;
   unsigned jobs = 1;
   bool rare = false;
+  Variation variation;
   bool until_broken = false;
+  bool no_shrink = false;
   bool json = false;
   std::string plant;
   bool plants = false;
@@ -38,7 +47,7 @@ int complain(std::string_view message) {
 }
 
 int trace(const Arguments& arguments) {
-  Simulation simulation(arguments.seed, [](std::string_view line) {
+  Simulation simulation(arguments.seed, arguments.variation, [](std::string_view line) {
     std::fwrite(line.data(), 1, line.size(), stdout);
     std::fputc('\n', stdout);
   });
@@ -50,17 +59,40 @@ int trace(const Arguments& arguments) {
   return outcome.broken.empty() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-Outcome run_seed(std::uint64_t seed) {
+Outcome run_seed(std::uint64_t seed, const Variation& variation) {
   const auto before = troth::plant_reached;
-  auto outcome = Simulation(seed).run();
+  auto outcome = Simulation(seed, variation).run();
   if (const auto reached = troth::plant_reached - before; reached > 0)
     outcome.rare["the plant was reached"] = reached;
   return outcome;
 }
 
-std::string replay_of(const Arguments& arguments, std::uint64_t seed) {
-  if (arguments.plant.empty()) return fmt::format("make sim SEED={}", seed);
-  return fmt::format("troth-sim-planted --plant {} --seed {}", arguments.plant, seed);
+std::string replay_of(const Arguments& arguments, std::uint64_t seed, const Variation& variation) {
+  const auto set = variation.text();
+  if (arguments.plant.empty())
+    return fmt::format("make sim SEED={}{}{}", seed, set.empty() ? "" : " SET=", set);
+  return fmt::format("build/dev/bin/troth-sim-planted --plant {} --seed {}{}{}", arguments.plant, seed,
+                     set.empty() ? "" : " --set ", set);
+}
+
+// The command that replays what is left of a failed run, and what is said of it.
+std::string shrunk(const Arguments& arguments, const Outcome& failed) {
+  const auto seed = failed.seed;
+  World world(seed, Trace());
+  const auto run = [seed](const Variation& variation) {
+    return run_apart(seed, kLongestShrunk, [&](std::uint64_t) { return run_seed(seed, variation); });
+  };
+  const auto small =
+      shrink(arguments.variation, failed, draw_swarm(world.random(Purpose::kSwarm)), kShrinkLimits, run);
+  const auto again = run(small.variation);
+  std::string said = fmt::format("  shrunk, in {} runs{}: {}\n", small.runs,
+                                 small.has_ended ? "" : " (then its limit was reached)",
+                                 replay_of(arguments, seed, small.variation));
+  for (const auto& broken : small.outcome.broken)
+    said += fmt::format("    {}\n", broken);
+  if (again.hash != small.outcome.hash || again.broken != small.outcome.broken)
+    said += "    IT DOES NOT REPLAY: the same run again came to something else\n";
+  return said;
 }
 
 // For people; with --json standard output is for programs alone.
@@ -72,17 +104,19 @@ void say(const Arguments& arguments, std::string_view text) {
 
 int many(const Arguments& arguments) {
   Report report;
-  run_seeds(arguments.from, arguments.seeds, {.jobs = arguments.jobs}, run_seed, [&](const Outcome& outcome) {
+  const auto run = [&](std::uint64_t seed) { return run_seed(seed, arguments.variation); };
+  run_seeds(arguments.from, arguments.seeds, {.jobs = arguments.jobs}, run, [&](const Outcome& outcome) {
     if (outcome.broken.empty()) {
       report.add(outcome);
       return true;
     }
-    const auto replay = replay_of(arguments, outcome.seed);
+    const auto replay = replay_of(arguments, outcome.seed, arguments.variation);
     report.add(outcome, replay);
     std::string said;
     for (const auto& broken : outcome.broken)
       said += fmt::format("seed {}: {}\n", outcome.seed, broken);
     say(arguments, said + fmt::format("  replay: {}\n", replay));
+    if (!arguments.no_shrink && report.failed() <= kMostShrunk) say(arguments, shrunk(arguments, outcome));
     return !arguments.until_broken;
   });
   say(arguments, report.text());
@@ -126,6 +160,10 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", arguments.seeds, "So many seeds, and a report");
   app.add_option("--from", arguments.from, "The first of them [1]")->check(CLI::PositiveNumber);
   app.add_option("--jobs", arguments.jobs, "Processes that share them [1]")->check(CLI::Range(1, 256));
+  std::string set;
+  app.add_option("--set", set,
+                 "Otherwise than the seed says: NAME=NUMBER,...; strikes=3+7 leaves these faults alone");
+  app.add_flag("--no-shrink", arguments.no_shrink, "Leave a failing run as large as it is");
   app.add_flag("--until-broken", arguments.until_broken, "Stop at the first that fails");
   app.add_flag("--json", arguments.json,
                "The report as a line of JSON on standard output, the text on standard error");
@@ -137,6 +175,9 @@ int main(int argc, char** argv) {
   }
   CLI11_PARSE(app, argc, argv);
   try {
+    auto variation = Variation::read(set);
+    if (!variation) return complain(variation.error().message);
+    arguments.variation = std::move(*variation);
     return run(arguments);
   } catch (const std::exception& error) {
     return complain(error.what());

@@ -18,6 +18,7 @@ std::string line_of(const Outcome& outcome) {
   json["transfers"] = outcome.transfers;
   json["committed"] = outcome.committed;
   json["broken"] = outcome.broken;
+  json["strikes"] = outcome.strikes;
   json["faults"] = outcome.faults;
   json["rare"] = outcome.rare;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -33,6 +34,7 @@ Outcome outcome_of(std::string_view line) {
   json.at("transfers").get_to(outcome.transfers);
   json.at("committed").get_to(outcome.committed);
   json.at("broken").get_to(outcome.broken);
+  json.at("strikes").get_to(outcome.strikes);
   json.at("faults").get_to(outcome.faults);
   json.at("rare").get_to(outcome.rare);
   return outcome;
