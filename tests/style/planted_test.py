@@ -67,9 +67,9 @@ def test_a_patch_that_asks_for_another_name_is_named(tree):
 
 
 def test_a_patch_that_breaks_nothing_by_name_is_named(tree):
-    (tree / "patches/swapped.patch").write_text(PATCH.format(name="swapped").replace("T2", "it"))
+    (tree / "patches/swapped.patch").write_text(PATCH.format(name="swapped").replace("Breaks", "Spoils"))
     (wrong,) = _wrong(tree)
-    assert wrong.startswith("swapped: its comment names no rule")
+    assert wrong.startswith("swapped: its first line does not say `# Breaks RULE: how`")
 
 
 def test_two_that_change_the_same_lines_are_named(tree):

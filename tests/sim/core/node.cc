@@ -124,6 +124,9 @@ void Node::program_ended(std::string_view why) {
 }
 
 void Node::arm(std::string_view point, std::uint32_t hit, CrashKind kind) {
+  world_.trace().event(world_.now(), name_, "will die at", hit, [&] {
+    return std::string(point.empty() ? "any point" : point) + ", time " + std::to_string(hit);
+  });
   armed_ = Armed{std::string(point), hit, kind};
 }
 

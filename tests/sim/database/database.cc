@@ -1,26 +1,11 @@
 #include "tests/sim/database/database.h"
 
-#include <array>
-
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "tests/sim/words/database_words.h"
 
 namespace troth::sim {
-namespace {
-
-// As the requests stand in requests.h.
-std::string_view name_of(const Request& request) {
-  constexpr std::array<std::string_view, std::variant_size_v<Request>> kNames{
-      "run branch",      "run statement",  "prepare open",   "roll back open", "release held",
-      "finish prepared", "read markers",   "insert barrier", "bar a request",  "list prepared",
-      "list sessions",   "end session",    "read server",    "claim owner",    "raise counter",
-      "raise floors",    "delete markers", "clean up"};
-  return kNames[request.index()];
-}
-
-}  // namespace
-
 Database::Database(World& world, Network& network, std::string name, ModelOptions options)
     : world_(world),
       network_(network),
@@ -76,7 +61,11 @@ void Database::deliver() {
 
 void Database::answer(SessionHandle session, Waiting waiting, std::optional<Completion> completion) {
   world_.trace().event(world_.now(), name(), completion ? "answers" : "loses a client's connection",
-                       completion ? completion->reply.index() : 0, [&] { return waiting.client->name(); });
+                       completion ? completion->reply.index() : 0, [&] {
+                         return fmt::format("{}: {}{}{}", waiting.client->name(), waiting.asked,
+                                            completion ? " -> " : "",
+                                            completion ? words_of(completion->reply) : "");
+                       });
   if (!network_.reaches(node_, *waiting.client)) {
     waiting_.emplace(session, std::move(waiting));  // it waits for what does not come, until it gives up
     return;
@@ -117,9 +106,10 @@ void Database::open(Node& client, const std::string& role, const agent::SessionS
 void Database::ask(Node& client, SessionHandle session, Request request,
                    std::function<void(std::optional<Completion>)> done) {
   world_.trace().event(world_.now(), name(), "is asked", request.index(), [&] {
-    return fmt::format("{} by {} on session {}", name_of(request), client.name(), session.value);
+    return fmt::format("by {} on session {}: {}", client.name(), session.value, words_of(request));
   });
   Waiting waiting{&client, client.generation(), std::move(done)};
+  if (world_.trace().is_printed()) waiting.asked = words_of(request);
   if (!clients_.contains(session)) return answer(session, std::move(waiting), std::nullopt);
   CHECK(!waiting_.contains(session), "a session is asked two things at once");
   if (!network_.reaches(client, node_)) {
@@ -195,6 +185,7 @@ void Database::start() {
 }
 
 void Database::cut_all() {
+  world_.trace().event(world_.now(), name(), "loses all its connections", clients_.size());
   for (const auto& [session, client] : std::exchange(clients_, {})) {
     server_->cut(session, now());
     if (const auto found = waiting_.find(session); found != waiting_.end()) {

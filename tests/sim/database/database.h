@@ -62,6 +62,7 @@ class Database {
     std::uint64_t generation;
     std::function<void(std::optional<Completion>)> done;
     bool loses_reply = false;
+    std::string asked;  // in words; empty where nobody reads the trace
   };
   [[nodiscard]] Instant now() const { return Instant(world_.now()); }
   [[nodiscard]] Duration delay() { return world_.draw(Purpose::kDatabase, Duration(15), Duration(200)); }

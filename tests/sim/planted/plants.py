@@ -6,7 +6,7 @@
   plants.py run BINARIES [NAME...]    seeks each (or these), with BINARIES/troth-sim-planted; prints a table
 
 `NAME.patch`, beside this file, is a unified diff against the tree, with paths as `git diff` has them. It begins with lines
-of comment that say which rule or attack it breaks, and why somebody would make this mistake. What it changes is active only
+of comment: `# Breaks T2: ...` names the rule, attack or promise, the others why somebody would make this mistake. What it changes is active only
 where `troth::planted("NAME")` is true (planted.h). Two may change one file, if they leave a line between them.
 
 Exit codes: 0 all well, 1 not, for the reason given, 2 wrong usage.
@@ -47,17 +47,11 @@ class Plant:
         return self.path.stem
 
     @property
-    def comment(self) -> str:
-        """What stands before its diff."""
-        return re.split(
-            r"^(?:diff |--- )", self.path.read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE
-        )[0]
-
-    @property
     def breaks(self) -> str:
-        """The rules and attacks that its comment names."""
-        found = re.findall(r"\bT\d+\b|\b[Aa]ttacks? \d+", self.comment)
-        return ", ".join(dict.fromkeys(word.lower() if word[0] in "aA" else word for word in found))
+        """What its first line says that it breaks: rules, attacks, or a promise; empty if it says nothing."""
+        first = self.path.read_text(encoding="utf-8").split("\n", 1)[0]
+        found = re.match(r"# Breaks (.+?)(?:: .*|\.)?$", first)
+        return found.group(1) if found else ""
 
     @property
     def files(self) -> list[str]:
@@ -66,9 +60,7 @@ class Plant:
     def check_form(self) -> None:
         text = self.path.read_text(encoding="utf-8")
         if not self.breaks:
-            raise PlantError(
-                f"{self.name}: its comment names no rule (T1 to T12) and no attack that it breaks"
-            )
+            raise PlantError(f"{self.name}: its first line does not say `# Breaks RULE: how`")
         if not self.files:
             raise PlantError(f"{self.name}: it changes no file; write paths as `git diff` does (+++ b/...)")
         asked = set(re.findall(r'\bplanted\("([^"]*)"\)', text))
@@ -241,7 +233,7 @@ def run_plants(binaries: Path, chosen: list[str], jobs: int) -> int:
         raise PlantError(f"no bug is planted: {HERE} has no patch")
     began = time.monotonic()
     width = max(len(name) for name in names)
-    print(f"{'plant':<{width}}  {'breaks':<24} {'seed':>6} {'s':>7}  found by")
+    print(f"{'plant':<{width}}  {'breaks':<26} {'seed':>6} {'s':>7}  found by")
     missed = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         quiet = pool.submit(compare_quiet, binaries)
@@ -254,7 +246,7 @@ def run_plants(binaries: Path, chosen: list[str], jobs: int) -> int:
                 by = f"NOT FOUND in {SEEDS} seeds" + ("" if found.reached else "; no seed came to its code")
             seed = found.seed or "-"
             print(
-                f"{name:<{width}}  {plants[name].breaks:<24.24} {seed:>6} {found.seconds:>7.1f}  {by:.110}",
+                f"{name:<{width}}  {plants[name].breaks:<26.26} {seed:>6} {found.seconds:>7.1f}  {by:.110}",
                 flush=True,
             )
         wrong = quiet.result()

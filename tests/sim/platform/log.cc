@@ -11,6 +11,7 @@
 #include "base/runtime/entropy.h"
 #include "tests/sim/disk/disk.h"
 #include "tests/sim/nodes/machine.h"
+#include "tests/sim/words/record_words.h"
 #include "txlog/runtime/log_opening.h"
 
 namespace troth::txlog {
@@ -124,6 +125,13 @@ struct Log::Core {
     const auto first_sequence = writer->next_sequence();
     if (auto done = writer->write(batch.builder, standing); !done)
       return fail_for_good(batch, std::move(done.error()));
+    const auto records = batch.builder.records();
+    if (records > 0)
+      node.world().trace().event(node.world().now(), node.name(), "has on disk", first_sequence.value, [&] {
+        const auto last = first_sequence.value + records - 1;
+        return records == 1 ? fmt::format("#{}", last)
+                            : fmt::format("#{} to #{}", first_sequence.value, last);
+      });
     if (options.on_synced) options.on_synced({batch.builder.records(), Duration(1'000)});
     pending_bytes -= records_bytes;
     counters.batches += 1;
@@ -242,6 +250,10 @@ Result<RecordSequence> Log::append(RecordType type, Bytes payload, Completion do
   auto& batch = core.back_batch(bytes);
   const auto sequence = core.next_sequence;
   batch.builder.add(sequence, type, payload);
+  auto& world = core.node.world();
+  world.trace().event(world.now(), core.node.name(), "logs", sequence.value, [&] {
+    return fmt::format("#{} {}", sequence.value, sim::words_of(core.options.directory, type, payload));
+  });
   batch.completions.push_back(std::move(done));
   core.next_sequence.value += 1;
   core.pending_bytes += bytes;

@@ -55,9 +55,6 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
     CHECK(header.has_value());
     const std::string method(header->method);
     const auto seqid = header->seqid;
-    auto& world = node_.world();
-    world.trace().event(world.now(), node_.name(), "is called", static_cast<std::uint64_t>(seqid),
-                        [&] { return method; });
     const auto found = services_.find(method);
     const auto answer = std::make_shared<MessageWriter>(Encoding::kBinary);
     if (found == services_.end()) {

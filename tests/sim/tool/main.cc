@@ -11,10 +11,13 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "tests/sim/planted/names.h"
 #include "tests/sim/planted/planted.h"
 #include "tests/sim/simulation.h"
 #include "tests/sim/tool/crew.h"
+#include "tests/sim/tool/knowledge.h"
+#include "tests/sim/tool/reading.h"
 #include "tests/sim/tool/report.h"
 #include "tests/sim/tool/shrink.h"
 
@@ -26,6 +29,7 @@ using namespace troth::sim;
 constexpr std::size_t kMostShrunk = 3;
 constexpr ShrinkLimits kShrinkLimits{};
 constexpr std::chrono::seconds kLongestShrunk{10};
+constexpr std::chrono::seconds kLongestTraced{600};
 
 struct Arguments {
   std::uint64_t seed = 0;
@@ -37,6 +41,7 @@ struct Arguments {
   bool until_broken = false;
   bool no_shrink = false;
   bool json = false;
+  Reading reading;
   std::string plant;
   bool plants = false;
 };
@@ -46,16 +51,62 @@ int complain(std::string_view message) {
   return 2;
 }
 
+// Lines that somebody else reads even when the process that writes them dies.
+class SharedLines {
+ public:
+  SharedLines() : file_(std::tmpfile()) {
+    CHECK(file_ != nullptr, "no temporary file");
+    std::setvbuf(file_, nullptr, _IOLBF, 1U << 16);
+  }
+  ~SharedLines() { std::fclose(file_); }
+  SharedLines(const SharedLines&) = delete;
+  SharedLines& operator=(const SharedLines&) = delete;
+
+  void write(std::string_view line) {
+    std::fwrite(line.data(), 1, line.size(), file_);
+    std::fputc('\n', file_);
+  }
+  [[nodiscard]] std::vector<std::string> read() {
+    std::fseek(file_, 0, SEEK_SET);
+    std::vector<std::string> lines(1);
+    for (int letter = std::fgetc(file_); letter != EOF; letter = std::fgetc(file_)) {
+      if (letter == '\n')
+        lines.emplace_back();
+      else
+        lines.back() += static_cast<char>(letter);
+    }
+    lines.pop_back();
+    return lines;
+  }
+
+ private:
+  std::FILE* file_;
+};
+
 int trace(const Arguments& arguments) {
-  Simulation simulation(arguments.seed, arguments.variation, [](std::string_view line) {
-    std::fwrite(line.data(), 1, line.size(), stdout);
-    std::fputc('\n', stdout);
+  SharedLines lines;
+  SharedLines known;
+  const auto outcome = run_apart(arguments.seed, kLongestTraced, [&](std::uint64_t seed) {
+    Simulation simulation(seed, arguments.variation, [&](std::string_view line) { lines.write(line); });
+    auto result = simulation.run();
+    if (!result.broken.empty())
+      for (const auto& line : what_is_known(simulation, result.broken))
+        known.write(line);
+    return result;
   });
-  const auto outcome = simulation.run();
-  fmt::print("seed {}: {} events, hash {:016x}, {} of {} transfers committed\n", outcome.seed, outcome.events,
-             outcome.hash, outcome.committed, outcome.transfers);
+  const auto all = lines.read();
+  const auto left = wanted(all, arguments.reading);
+  for (const auto& line : left)
+    fmt::print("{}\n", line);
+  if (left.size() < all.size())
+    fmt::print("({} of {} lines; --all has those that happen all the time, or again and again)\n",
+               left.size(), all.size());
+  fmt::print("\nseed {}: {} events, hash {:016x}, {} of {} transfers committed\n", outcome.seed,
+             outcome.events, outcome.hash, outcome.committed, outcome.transfers);
   for (const auto& broken : outcome.broken)
     fmt::print("BROKEN {}\n", broken);
+  for (const auto& line : known.read())
+    fmt::print("  {}\n", line);
   return outcome.broken.empty() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -163,6 +214,12 @@ int main(int argc, char** argv) {
   std::string set;
   app.add_option("--set", set,
                  "Otherwise than the seed says: NAME=NUMBER,...; strikes=3+7 leaves these faults alone");
+  app.add_option("--node", arguments.reading.nodes, "Of a trace only these machines: co, ag1, db1, cl1, ...")
+      ->delimiter(',');
+  app.add_option("--transaction", arguments.reading.transaction,
+                 "Of a trace only this one: its id, or its request's");
+  app.add_flag("--all", arguments.reading.everything,
+               "Of a trace also what happens all the time: heartbeats, counters");
   app.add_flag("--no-shrink", arguments.no_shrink, "Leave a failing run as large as it is");
   app.add_flag("--until-broken", arguments.until_broken, "Stop at the first that fails");
   app.add_flag("--json", arguments.json,
