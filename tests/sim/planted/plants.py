@@ -6,8 +6,9 @@
   plants.py run BINARIES [NAME...]    seeks each (or these), with BINARIES/troth-sim-planted; prints a table
 
 `NAME.patch`, beside this file, is a unified diff against the tree, with paths as `git diff` has them. It begins with lines
-of comment: `# Breaks T2: ...` names the rule, attack or promise, the others why somebody would make this mistake. What it changes is active only
-where `troth::planted("NAME")` is true (planted.h). Two may change one file, if they leave a line between them.
+of comment: `# Breaks T2: ...` names the rule, attack or promise, the others why somebody would make this mistake. What it
+changes is active only where `troth::planted("NAME")` is true (planted.h). Two may change one file, if they leave a line
+between them.
 
 Exit codes: 0 all well, 1 not, for the reason given, 2 wrong usage.
 """
@@ -183,13 +184,13 @@ def lay_out(target: Path) -> None:
 class Found:
     seed: int = 0
     broken: str = ""
-    reached: bool = False
+    reached: int = 0  # how often its code was come to
     seconds: float = 0.0
 
 
-def seek(binary: Path, plant: str) -> Found:
+def seek(binary: Path, plant: str, seeds: int) -> Found:
     began = time.monotonic()
-    done = run([binary, "--plant", plant, "--seeds", str(SEEDS), "--until-broken", "--no-shrink", "--json"])
+    done = run([binary, "--plant", plant, "--seeds", str(seeds), "--until-broken", "--no-shrink", "--json"])
     found = Found(seconds=time.monotonic() - began)
     try:
         report = json.loads(done.stdout.splitlines()[-1])
@@ -197,7 +198,7 @@ def seek(binary: Path, plant: str) -> Found:
         raise PlantError(
             f"{plant}: {binary.name} ended with {done.returncode}: {done.stderr[-2000:]}"
         ) from error
-    found.reached = "the plant was reached" in report["rare"]
+    found.reached = report["rare"].get("the plant was reached", 0)
     for failure in report["failures"]:
         found.seed, found.broken = failure["seed"], failure["broken"][0]
     return found
@@ -223,7 +224,7 @@ def compare_quiet(binaries: Path) -> str:
     return ""
 
 
-def run_plants(binaries: Path, chosen: list[str], jobs: int) -> int:
+def run_plants(binaries: Path, chosen: list[str], jobs: int, seeds: int) -> int:
     plants = {plant.name: plant for plant in all_plants()}
     for name in chosen:
         if name not in plants:
@@ -237,13 +238,13 @@ def run_plants(binaries: Path, chosen: list[str], jobs: int) -> int:
     missed = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         quiet = pool.submit(compare_quiet, binaries)
-        seeking = [(name, pool.submit(seek, binaries / "troth-sim-planted", name)) for name in names]
+        seeking = [(name, pool.submit(seek, binaries / "troth-sim-planted", name, seeds)) for name in names]
         for name, future in seeking:
             found = future.result()
             by = found.broken
             if not found.seed:
                 missed.append(name)
-                by = f"NOT FOUND in {SEEDS} seeds" + ("" if found.reached else "; no seed came to its code")
+                by = f"NOT FOUND in {seeds} seeds, which came to its code {found.reached} times"
             seed = found.seed or "-"
             print(
                 f"{name:<{width}}  {plants[name].breaks:<26.26} {seed:>6} {found.seconds:>7.1f}  {by:.110}",
@@ -251,7 +252,7 @@ def run_plants(binaries: Path, chosen: list[str], jobs: int) -> int:
             )
         wrong = quiet.result()
     print(
-        f"{len(names) - len(missed)} of {len(names)} planted bugs found, each within {SEEDS} seeds, in "
+        f"{len(names) - len(missed)} of {len(names)} planted bugs found, each within {seeds} seeds, in "
         f"{time.monotonic() - began:.0f} s"
     )
     print(
@@ -273,6 +274,9 @@ def main() -> int:
     runs.add_argument("binaries", type=Path)
     runs.add_argument("names", nargs="*")
     runs.add_argument("--jobs", type=int, default=os.cpu_count())
+    runs.add_argument(
+        "--seeds", type=int, default=SEEDS, help="another bound, for a first look [%(default)s]"
+    )
     options = parser.parse_args()
     try:
         if options.command == "check":
@@ -282,7 +286,7 @@ def main() -> int:
         if options.command == "lay-out":
             lay_out(options.directory)
             return 0
-        return run_plants(options.binaries, options.names, options.jobs)
+        return run_plants(options.binaries, options.names, options.jobs, options.seeds)
     except PlantError as error:
         print(f"plants.py: {error}", file=sys.stderr)
         return 1

@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,7 +94,7 @@ class Crew {
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  void work(const std::function<bool(Outcome)>& take, const std::function<void()>& idle) {
+  void work(const std::function<bool(Outcome)>& take, const std::function<bool()>& idle) {
     auto due = from_;
     while (due < end_) {
       look();
@@ -102,7 +103,7 @@ class Crew {
         done_.erase(found);
         if (!take(std::move(outcome))) return;
       }
-      if (idle) idle();
+      if (idle && !idle()) return;
     }
   }
 
@@ -120,6 +121,10 @@ class Crew {
     CHECK(worker.process >= 0, "{}", std::strerror(errno));
     if (worker.process == 0) {
       ::dup2(worker.errors, STDERR_FILENO);
+      // Whoever interrupts the run interrupts the parent, which then ends these.
+      std::signal(SIGINT, SIG_IGN);
+      std::signal(SIGTERM, SIG_DFL);
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       for (const auto& other : workers_)
         if (other.lines >= 0) ::close(other.lines);
       run_here(shared_->places[place], pipe[1]);
@@ -234,7 +239,7 @@ class Crew {
 }  // namespace
 
 void run_seeds(std::uint64_t from, std::uint64_t count, const CrewOptions& options, const SeedRun& run,
-               const std::function<bool(Outcome)>& take, const std::function<void()>& idle) {
+               const std::function<bool(Outcome)>& take, const std::function<bool()>& idle) {
   CHECK(from > 0, "seeds begin at 1");
   Crew(from, count, options, run).work(take, idle);
 }

@@ -20,10 +20,10 @@ struct CrewOptions {
 
 using SeedRun = std::function<Outcome(std::uint64_t seed)>;
 
-// Runs `count` seeds from `from` on. `take` is called for each in their order, in this process, whatever came of it, and says
-// whether to go on; `idle` now and then in between.
+// Runs `count` seeds from `from` on. `take` is called for each in their order, in this process, whatever came of it; `idle` now
+// and then in between. Both say whether to go on.
 void run_seeds(std::uint64_t from, std::uint64_t count, const CrewOptions& options, const SeedRun& run,
-               const std::function<bool(Outcome)>& take, const std::function<void()>& idle = {});
+               const std::function<bool(Outcome)>& take, const std::function<bool()>& idle = {});
 
 // One seed in a process of its own.
 [[nodiscard]] Outcome run_apart(std::uint64_t seed, std::chrono::seconds longest, const SeedRun& run);

@@ -1,6 +1,8 @@
 // troth-sim: many seeds and a report, or one seed and its trace.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -17,8 +19,10 @@
 #include "tests/sim/simulation.h"
 #include "tests/sim/tool/crew.h"
 #include "tests/sim/tool/knowledge.h"
+#include "tests/sim/tool/progress.h"
 #include "tests/sim/tool/reading.h"
 #include "tests/sim/tool/report.h"
+#include "tests/sim/tool/results.h"
 #include "tests/sim/tool/shrink.h"
 
 namespace {
@@ -41,6 +45,7 @@ struct Arguments {
   bool until_broken = false;
   bool no_shrink = false;
   bool json = false;
+  std::string results;
   Reading reading;
   std::string plant;
   bool plants = false;
@@ -153,33 +158,52 @@ void say(const Arguments& arguments, std::string_view text) {
   std::fflush(out);
 }
 
+std::atomic<bool> was_interrupted = false;
+
 int many(const Arguments& arguments) {
+  std::signal(SIGINT, [](int) { was_interrupted = true; });
+  std::signal(SIGTERM, [](int) { was_interrupted = true; });
   Report report;
+  Progress progress(arguments.seeds, ::isatty(STDERR_FILENO) == 1);
   const auto run = [&](std::uint64_t seed) { return run_seed(seed, arguments.variation); };
-  run_seeds(arguments.from, arguments.seeds, {.jobs = arguments.jobs}, run, [&](const Outcome& outcome) {
+  const auto take = [&](const Outcome& outcome) {
     if (outcome.broken.empty()) {
       report.add(outcome);
-      return true;
+      return !was_interrupted;
     }
     const auto replay = replay_of(arguments, outcome.seed, arguments.variation);
     report.add(outcome, replay);
     std::string said;
     for (const auto& broken : outcome.broken)
       said += fmt::format("seed {}: {}\n", outcome.seed, broken);
+    progress.make_room();
     say(arguments, said + fmt::format("  replay: {}\n", replay));
     if (!arguments.no_shrink && report.failed() <= kMostShrunk) say(arguments, shrunk(arguments, outcome));
-    return !arguments.until_broken;
+    return !arguments.until_broken && !was_interrupted;
+  };
+  run_seeds(arguments.from, arguments.seeds, {.jobs = arguments.jobs}, run, take, [&] {
+    progress.tell(report.seeds(), report.failed());
+    return !was_interrupted;
   });
+  progress.make_room();
+
   say(arguments, report.text());
-  if (arguments.json) fmt::print("{}\n", report.json());
+  const auto line = report.json(built_from(), std::chrono::system_clock::now());
+  if (arguments.json) fmt::print("{}\n", line);
+  if (!arguments.results.empty() && report.seeds() > 0) {
+    if (const auto appended = append_result(arguments.results, line); !appended)
+      return complain(appended.error().message);
+  }
+  bool is_well = report.failed() == 0;
   if (arguments.rare) {
     for (const auto& name : report.never_met())
       say(arguments, fmt::format("never met: {}\n", name));
     for (const auto& point : report.never_died_at())
       say(arguments, fmt::format("nobody died at: {}\n", point));
-    if (!report.never_met().empty() || !report.never_died_at().empty()) return EXIT_FAILURE;
+    is_well = is_well && report.never_met().empty() && report.never_died_at().empty();
   }
-  return report.failed() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  if (was_interrupted) return 130;
+  return is_well ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int run(const Arguments& arguments) {
@@ -204,8 +228,12 @@ int run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   CLI::App app("The simulator: whole servers in virtual time, one seed a run.");
   app.footer(
-      "troth-sim --seeds 5000 --jobs 2     a report; a failing seed prints its replay\n"
-      "troth-sim --seed 253                one seed with its trace");
+      "troth-sim --seeds 5000 --jobs 2                      a report; a failing seed prints its replay\n"
+      "troth-sim --seeds 1000000 --from 1000001 --rare --results sim.jsonl      a long run that adds up with "
+      "others\n"
+      "troth-sim --seed 253 --transaction 1.4               one seed with what its trace says of one "
+      "transaction\n"
+      "troth-sim --seed 253 --set clients=1,strikes=3+7     a shrunk one");
   Arguments arguments;
   app.add_option("--seed", arguments.seed, "One seed, with its trace")->check(CLI::PositiveNumber);
   app.add_option("--seeds", arguments.seeds, "So many seeds, and a report");
@@ -213,7 +241,7 @@ int main(int argc, char** argv) {
   app.add_option("--jobs", arguments.jobs, "Processes that share them [1]")->check(CLI::Range(1, 256));
   std::string set;
   app.add_option("--set", set,
-                 "Otherwise than the seed says: NAME=NUMBER,...; strikes=3+7 leaves these faults alone");
+                 "Otherwise than the seed says: NAME=NUMBER,...; strikes=3+7: of its faults only these");
   app.add_option("--node", arguments.reading.nodes, "Of a trace only these machines: co, ag1, db1, cl1, ...")
       ->delimiter(',');
   app.add_option("--transaction", arguments.reading.transaction,
@@ -224,6 +252,8 @@ int main(int argc, char** argv) {
   app.add_flag("--until-broken", arguments.until_broken, "Stop at the first that fails");
   app.add_flag("--json", arguments.json,
                "The report as a line of JSON on standard output, the text on standard error");
+  app.add_option("--results", arguments.results,
+                 "Append the report to this file, as a line of JSON with the commit and the date");
   app.add_flag("--rare", arguments.rare,
                "Fail, too, where a rare situation was never met, or nobody died at a crash point");
   if (!planted_names().empty()) {
@@ -235,6 +265,8 @@ int main(int argc, char** argv) {
     auto variation = Variation::read(set);
     if (!variation) return complain(variation.error().message);
     arguments.variation = std::move(*variation);
+    if (!arguments.results.empty() && (!set.empty() || !arguments.plant.empty()))
+      return complain("only whole seeds of the product add up: --results with neither --set nor --plant");
     return run(arguments);
   } catch (const std::exception& error) {
     return complain(error.what());

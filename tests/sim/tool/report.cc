@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -67,8 +68,10 @@ std::string Report::text() const {
   return text;
 }
 
-std::string Report::json() const {
+std::string Report::json(std::string_view commit, std::chrono::system_clock::time_point now) const {
   nlohmann::ordered_json json;
+  json["commit"] = commit;
+  json["date"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
   json["from"] = from_;
   json["seeds"] = seeds_;
   json["failed"] = failed();

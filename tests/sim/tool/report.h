@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/sim/simulation.h"
@@ -28,8 +29,9 @@ class Report {
   // Crash points at which no server died, of those that the simulator comes to.
   [[nodiscard]] std::vector<std::string> never_died_at() const;
   [[nodiscard]] std::string text() const;
-  // The same as one line of JSON.
-  [[nodiscard]] std::string json() const;
+  // The same as one line of JSON. `commit`: what was run.
+  [[nodiscard]] std::string json(std::string_view commit, std::chrono::system_clock::time_point now) const;
+  [[nodiscard]] std::uint64_t seeds() const { return seeds_; }
 
  private:
   struct Failure {
