@@ -187,7 +187,8 @@ int many(const Arguments& arguments) {
   });
   progress.make_room();
 
-  say(arguments, report.text());
+  // Last what matters most: a log's end is what is read.
+  say(arguments, report.text() + report.failures());
   const auto line = report.json(built_from(), std::chrono::system_clock::now());
   if (arguments.json) fmt::print("{}\n", line);
   if (!arguments.results.empty() && report.seeds() > 0) {

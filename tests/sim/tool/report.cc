@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -65,6 +66,16 @@ std::string Report::text() const {
   text += "rare situations:\n";
   for (const auto& [name, count] : rare_)
     text += fmt::format("  {:>8}  {}\n", count, name);
+  return text;
+}
+
+std::string Report::failures() const {
+  constexpr std::size_t kMostNamed = 10;
+  std::string text;
+  for (const auto& failure : failures_ | std::views::take(kMostNamed))
+    text += fmt::format("failed: seed {}: {}\n  replay: {}\n", failure.seed, failure.broken.front(),
+                        failure.replay);
+  if (failures_.size() > kMostNamed) text += fmt::format("and {} more\n", failures_.size() - kMostNamed);
   return text;
 }
 

@@ -29,6 +29,8 @@ class Report {
   // Crash points at which no server died, of those that the simulator comes to.
   [[nodiscard]] std::vector<std::string> never_died_at() const;
   [[nodiscard]] std::string text() const;
+  // The failed seeds, the first of them; empty: none.
+  [[nodiscard]] std::string failures() const;
   // The same as one line of JSON. `commit`: what was run.
   [[nodiscard]] std::string json(std::string_view commit, std::chrono::system_clock::time_point now) const;
   [[nodiscard]] std::uint64_t seeds() const { return seeds_; }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -57,6 +58,20 @@ TEST(Report, LineOfResultsHasWhatAddsUp) {
   EXPECT_EQ(json["failures"][0]["seed"], 12);
   EXPECT_EQ(json["failures"][0]["broken"][0], "T3: \"told\"\nand done");
   EXPECT_EQ(json["failures"][0]["replay"], "make sim SEED=12");
+}
+
+TEST(Report, FailedSeedsAreToldAtTheEnd) {
+  Report report;
+  report.add(outcome(1));
+  EXPECT_EQ(report.failures(), "");
+  for (std::uint64_t seed = 2; seed <= 13; ++seed) {
+    auto failed = outcome(seed);
+    failed.broken = {"T3: told"};
+    report.add(failed, fmt::format("make sim SEED={}", seed));
+  }
+  EXPECT_THAT(report.failures(),
+              testing::StartsWith("failed: seed 2: T3: told\n  replay: make sim SEED=2\n"));
+  EXPECT_THAT(report.failures(), testing::EndsWith("and 2 more\n"));
 }
 
 TEST(Report, HashIsOfEachSeed) {
