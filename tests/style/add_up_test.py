@@ -1,14 +1,12 @@
 """What long runs of the simulator come to together (tests/sim/tool/add_up.py)."""
 
-import importlib.util
 import json
+import sys
 from pathlib import Path
 
-_SPEC = importlib.util.spec_from_file_location(
-    "add_up", Path(__file__).resolve().parents[2] / "tests/sim/tool/add_up.py"
-)
-add_up = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(add_up)
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/sim/tool"))
+
+import add_up  # noqa: E402
 
 
 def _line(commit, first, seeds, failures=()):

@@ -1,23 +1,13 @@
 """The planted bugs of the simulator (tests/sim/planted/) still fit the tree."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests/sim/planted"))
 
-
-def _load():
-    spec = importlib.util.spec_from_file_location("plants", ROOT / "tests/sim/planted/plants.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["plants"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-plants = _load()
+import planting  # noqa: E402
 
 CODE = "int a();\n\nint b();\n\nint c();\n"
 PATCH = """# Breaks T2. Somebody mistakes b for d.
@@ -40,11 +30,11 @@ def tree(tmp_path):
 
 
 def _wrong(tree):
-    return plants.check(tree, tree / "patches")
+    return planting.check(tree, tree / "patches")
 
 
 def test_every_planted_bug_applies_to_the_tree():
-    assert plants.check() == []
+    assert planting.check() == []
 
 
 def test_a_patch_that_applies_is_not_complained_of(tree):
@@ -84,6 +74,6 @@ def test_two_may_change_one_file(tree):
     other = PATCH.format(name="other").replace("-2,3 +2,3", "-4,2 +4,2").replace("int b()", "int c()")
     (tree / "patches/other.patch").write_text(other.removesuffix(" \n"))
     assert _wrong(tree) == []
-    merged = plants.planted_files(tree, plants.all_plants(tree / "patches"), tree / "work")
+    merged = planting.planted_files(tree, planting.all_plants(tree / "patches"), tree / "work")
     text = merged["box/code.cc"].read_text()
     assert 'planted("swapped")' in text and 'planted("other")' in text

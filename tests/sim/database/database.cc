@@ -64,7 +64,8 @@ void Database::answer(SessionHandle session, Waiting waiting, std::optional<Comp
                        completion ? completion->reply.index() : 0, [&] {
                          return fmt::format("{}: {}{}{}", waiting.client->name(), waiting.asked,
                                             completion ? " -> " : "",
-                                            completion ? words_of(completion->reply) : "");
+                                            completion ? words_of(completion->reply) : "") +
+                                (network_.reaches(node_, *waiting.client) ? "" : " (which does not arrive)");
                        });
   if (!network_.reaches(node_, *waiting.client)) {
     waiting_.emplace(session, std::move(waiting));  // it waits for what does not come, until it gives up
@@ -106,7 +107,8 @@ void Database::open(Node& client, const std::string& role, const agent::SessionS
 void Database::ask(Node& client, SessionHandle session, Request request,
                    std::function<void(std::optional<Completion>)> done) {
   world_.trace().event(world_.now(), name(), "is asked", request.index(), [&] {
-    return fmt::format("by {} on session {}: {}", client.name(), session.value, words_of(request));
+    return fmt::format("by {} on session {}: {}{}", client.name(), session.value, words_of(request),
+                       network_.reaches(client, node_) ? "" : " (which does not arrive)");
   });
   Waiting waiting{&client, client.generation(), std::move(done)};
   if (world_.trace().is_printed()) waiting.asked = words_of(request);

@@ -37,7 +37,7 @@ constexpr unsigned kMostJobs = 256;
 struct Shared {
   struct Place {
     std::atomic<std::uint64_t> seed{0};
-    std::atomic<SteadyClock::rep> since{0};
+    std::atomic<SteadyClock::rep> since{0};  // 0: it does not run now
   };
   std::atomic<std::uint64_t> next{0};
   std::array<Place, kMostJobs> places;
@@ -116,6 +116,7 @@ class Crew {
     worker.errors = ::memfd_create("errors", 0);
     CHECK(worker.errors >= 0, "{}", std::strerror(errno));
     shared_->places[place].seed = 0;
+    shared_->places[place].since = 0;
     std::fflush(nullptr);
     worker.process = ::fork();
     CHECK(worker.process >= 0, "{}", std::strerror(errno));
@@ -137,10 +138,12 @@ class Crew {
     while (true) {
       const auto seed = shared_->next.fetch_add(1);
       if (seed >= end_) ::_exit(0);
-      place.since = SteadyClock::now().time_since_epoch().count();
       place.seed = seed;
+      place.since = SteadyClock::now().time_since_epoch().count();
       try {
-        write_all(out, line_of(run_(seed)) + "\n");
+        const auto outcome = run_(seed);
+        place.since = 0;  // it may have to wait until somebody takes it
+        write_all(out, line_of(outcome) + "\n");
       } catch (const std::exception& error) {
         write_all(STDERR_FILENO, std::string("an exception that nobody caught: ") + error.what());
         ::_exit(EXIT_FAILURE);
@@ -181,9 +184,9 @@ class Crew {
   void stop_if_too_long(std::size_t place) {
     auto& worker = workers_[place];
     const auto& at = shared_->places[place];
-    if (worker.process <= 0 || worker.was_stopped || at.seed == 0) return;
-    const SteadyClock::time_point since{SteadyClock::duration(at.since.load())};
-    if (SteadyClock::now() - since < options_.longest) return;
+    const auto since = at.since.load();
+    if (worker.process <= 0 || worker.was_stopped || since == 0) return;
+    if (SteadyClock::now().time_since_epoch() - SteadyClock::duration(since) < options_.longest) return;
     worker.was_stopped = true;
     ::kill(worker.process, SIGKILL);
   }

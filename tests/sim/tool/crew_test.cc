@@ -74,6 +74,24 @@ TEST(Crew, SeedThatNeverEndsIsStopped) {
   EXPECT_THAT(outcome.broken, ElementsAre(StartsWith("no end: it ran for 1 s")));
 }
 
+TEST(Crew, SeedThatWaitsToBeTakenIsNotTakenForOneWithoutEnd) {
+  const auto began = std::chrono::steady_clock::now();
+  std::size_t taken = 0;
+  // More than a pipe holds, so that the second one waits while the first is looked at for longer than a seed may run.
+  const auto large = [](std::uint64_t seed) {
+    auto outcome = well(seed);
+    outcome.strikes.assign(100'000, "pause");
+    return outcome;
+  };
+  run_seeds(1, 3, {.jobs = 1, .longest = std::chrono::seconds(1)}, large, [&](const Outcome& outcome) {
+    EXPECT_THAT(outcome.broken, ElementsAre());
+    while (std::chrono::steady_clock::now() - began < std::chrono::milliseconds(1'500)) {
+    }
+    return ++taken > 0;
+  });
+  EXPECT_EQ(taken, 3U);
+}
+
 TEST(Crew, StopsWhereItIsToldTo) {
   std::vector<std::uint64_t> taken;
   run_seeds(1, 1'000'000, {.jobs = 2}, well, [&](const Outcome& outcome) {

@@ -81,6 +81,16 @@ TEST(Shrink, OnlyWhatIsLeftIsMadeSmaller) {
   EXPECT_EQ(small.variation.numbers.at("clients"), 1U);
 }
 
+TEST(Shrink, RunThatDiedAndToldNothingIsShrunkToo) {
+  Outcome died;
+  died.broken = {"CHECK in a.cc line 5: x"};
+  const auto small = shrink({}, died, large(), {}, [&](const Variation& variation) {
+    return variation.has_strike(7) && variation.has_strike(13) ? died : whole();
+  });
+  EXPECT_THAT(*small.variation.strikes, ElementsAre(7, 13));
+  EXPECT_TRUE(small.has_ended);
+}
+
 // What a run comes to that is told that a power cut of an agent is forbidden where something was committed.
 Outcome forbidding(std::uint64_t seed, const Variation& variation) {
   auto outcome = Simulation(seed, variation).run();
