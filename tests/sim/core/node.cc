@@ -70,7 +70,7 @@ void Node::run_in(std::uint64_t generation, Action& action) {
     action = nullptr;  // what it holds is the program's, too
   }
   if (dying_)
-    come_down(*dying_, "crash");
+    come_down(*dying_, {});
   else if (ended_)
     come_down(CrashKind::kKilled, *ended_);
 }
@@ -91,7 +91,7 @@ void Node::boot() {
 void Node::crash(CrashKind kind) {
   if (!is_up()) return;
   dying_ = kind;
-  come_down(kind, "crash");
+  come_down(kind, {});
 }
 
 void Node::come_down(CrashKind kind, std::string_view why) {

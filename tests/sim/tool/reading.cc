@@ -106,12 +106,12 @@ class Routine {
 
 // The transaction's id and its request's, whichever was given; each word that stands for it in some line.
 std::set<std::string> names_of(const std::vector<std::string>& lines, const std::string& given) {
-  std::set<std::string> names{given};
   const bool is_request = is_request_id(given);
+  const auto name = is_request || given.starts_with(kCluster) ? given : std::string(kCluster) + given;
+  std::set<std::string> names{name};
   for (const auto& line : lines) {
     const Line parts(line);
-    if (!has_word(parts.rest, given) && (is_request || !has_word(parts.rest, std::string(kCluster) + given)))
-      continue;
+    if (!has_word(parts.rest, name)) continue;
     std::set<std::string_view> transactions;
     std::set<std::string_view> requests;
     for (const auto word : words_of(parts.rest)) {
@@ -122,7 +122,6 @@ std::set<std::string> names_of(const std::vector<std::string>& lines, const std:
     if (is_request && transactions.size() == 1) names.emplace(*transactions.begin());
     if (!is_request && requests.size() == 1) names.emplace(*requests.begin());
   }
-  if (!is_request && !given.starts_with(kCluster)) names.insert(std::string(kCluster) + given);
   return names;
 }
 

@@ -29,6 +29,7 @@ std::vector<std::string> lines() {
   add("ag1", "has on disk", "#8");
   add("fault", "pause", "(strike 1)");
   add("ag2", "hears", "co: prepare bank-sim001.1.40 branch 1 on r2");
+  add("co", "logs", "#9 watermark raised 1.4");
   add("co", "transaction committed", "transaction=bank-sim001.1.4.s1 request_id=" + kRequest);
   return all;
 }
@@ -39,7 +40,7 @@ TEST(Reading, EverythingIsEverything) {
 
 TEST(Reading, WhatHappensAllTheTimeIsLeftOut) {
   const auto left = wanted(lines(), {});
-  ASSERT_EQ(left.size(), 7U);
+  ASSERT_EQ(left.size(), 8U);
   EXPECT_THAT(left[3], HasSubstr("has on disk #8"));
 }
 
