@@ -105,8 +105,10 @@ void FaultStorm::strike_with(FaultKind kind) {
       // An agent's: what a lone coordinator's disk loses of a decision, nobody else knows.
       auto& machine = agent();
       machine.crash(CrashKind::kKilled);
-      if (!machine.is_up() && machine.disk().flip_bit_of_last_write())
+      if (!machine.is_up() && machine.disk().flip_bit_of_last_write()) {
         world.count_rare("a bit of a journal's last batch was flipped");
+        simulation_.observer().happened(JournalDamaged{machine.name()});
+      }
       return;
     }
     case FaultKind::kKillClient: {

@@ -22,6 +22,7 @@
 #include "tests/sim/bank/ledger.h"
 #include "tests/sim/core/world.h"
 #include "tests/sim/database/database.h"
+#include "tests/sim/invariants/observer.h"
 #include "tests/sim/network/network.h"
 #include "tests/sim/nodes/machine.h"
 #include "tests/sim/swarm.h"
@@ -65,6 +66,7 @@ class Simulation {
   [[nodiscard]] std::vector<std::unique_ptr<Database>>& databases() { return databases_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
   [[nodiscard]] bool is_healed() const { return healed_; }
+  [[nodiscard]] Observer& observer() { return *observer_; }
   // The databases' own word on what committed: a marker in state `committed` is true once it is visible [T9]. By request:
   // which transaction committed it, in which databases.
   using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
@@ -73,9 +75,11 @@ class Simulation {
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
   void build();
+  void watch();
   void heal();
   void observe();
   void observe_later();
+  [[nodiscard]] Outcome summed_up(Outcome outcome) const;
   [[nodiscard]] bool is_quiet() const;
   [[nodiscard]] bool clients_are_done() const;
   [[nodiscard]] bool leaves_to_operator() const;
@@ -89,6 +93,7 @@ class Simulation {
   std::unique_ptr<Machine> coordinator_;
   std::vector<std::unique_ptr<Machine>> agents_;
   std::vector<std::unique_ptr<Machine>> clients_;
+  std::unique_ptr<Observer> observer_;
   CommittedBy committed_;
   bool healed_ = false;
 };

@@ -17,7 +17,7 @@ void World::after(Duration delay, Action action) {
 }
 
 void World::run_until(Duration end) {
-  while (!events_.empty() && events_.front().at <= end) {
+  while (!stopped_ && !events_.empty() && events_.front().at <= end) {
     std::ranges::pop_heap(events_, later);
     auto event = std::move(events_.back());
     events_.pop_back();

@@ -17,6 +17,7 @@ Database::Database(World& world, Network& network, std::string name, ModelOption
 // What the server has done by now reaches its clients, and it is looked at again when it has something to do.
 void Database::wake() {
   server_->advance(now());
+  tell_markers();
   deliver();
   // Programs that crash take their sessions' clients with them.
   std::vector<SessionHandle> orphaned;
@@ -39,6 +40,16 @@ void Database::wake() {
     if (wakes_at_ == at) wakes_at_.reset();
     wake();
   });
+}
+
+void Database::tell_markers() {
+  for (const auto& [key, row] : server_->take_changed_markers()) {
+    if (row)
+      markers_told_.insert(key);
+    else
+      markers_told_.erase(key);
+    if (on_marker) on_marker(key, row ? &*row : nullptr);
+  }
 }
 
 void Database::deliver() {
@@ -183,6 +194,11 @@ void Database::start() {
   if (server_->is_up()) return;
   world_.trace().event(world_.now(), name(), "starts");
   server_->start(now());
+  // What was seen before, and is not there any more.
+  auto gone = std::exchange(markers_told_, {});
+  tell_markers();
+  for (const auto& key : gone)
+    if (!markers_told_.contains(key) && on_marker) on_marker(key, nullptr);
   wake();
 }
 
