@@ -95,6 +95,7 @@ std::span<const Knob> knobs() {
 
 std::string Variation::text() const {
   std::vector<std::string> parts;
+  parts.reserve(numbers.size() + 1);
   for (const auto& [name, value] : numbers)
     parts.push_back(fmt::format("{}={}", name, value));
   if (strikes) parts.push_back(fmt::format("{}={}", kStrikes, fmt::join(*strikes, "+")));
@@ -120,6 +121,7 @@ Result<Variation> Variation::read(std::string_view text) {
     const auto* knob = find(name);
     if (knob == nullptr) {
       std::vector<std::string_view> names;
+      names.reserve(kKnobs.size());
       for (const auto& each : kKnobs)
         names.push_back(each.name);
       return refused(

@@ -154,6 +154,7 @@ class Crew {
   // Waits a moment for what the processes have to tell.
   void look() {
     std::vector<pollfd> files;
+    files.reserve(workers_.size());
     for (const auto& worker : workers_)
       files.push_back({worker.process > 0 ? worker.lines : -1, POLLIN, 0});
     ::poll(files.data(), files.size(), kLookMs);

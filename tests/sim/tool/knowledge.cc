@@ -69,6 +69,7 @@ class Knowledge {
 
   void tell(const Transfer& transfer) {
     std::vector<std::string> postings;
+    postings.reserve(transfer.postings.size());
     for (const auto& posting : transfer.postings)
       postings.push_back(fmt::format("{:+} to account {} of {}", posting.amount, posting.account,
                                      name_of(posting.database)));
@@ -93,6 +94,7 @@ class Knowledge {
   void tell_nodes() {
     for (const auto& database : simulation_.databases()) {
       std::vector<std::string> prepared;
+      prepared.reserve(database->server().prepared().size());
       for (const auto& branch : database->server().prepared())
         prepared.push_back(branch.transaction.text());
       std::vector<std::string> accounts;
