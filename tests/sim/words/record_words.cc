@@ -82,9 +82,10 @@ std::string words_of(const std::string& directory, txlog::RecordType type, txlog
   }
   const auto record = agent::decode(txlog::RecordView{{}, type, payload});
   if (!record) return record.error().message;
-  if (!*record) return {};
-  const auto more = detail(**record);
-  return fmt::format("{}{}{}", agent::name_of(**record), more.empty() ? "" : " ", more);
+  const auto& known = *record;
+  if (!known) return {};
+  const auto more = detail(*known);
+  return fmt::format("{}{}{}", agent::name_of(*known), more.empty() ? "" : " ", more);
 }
 
 }  // namespace troth::sim
