@@ -1,5 +1,5 @@
 # What a newcomer guesses. `make verify` before a commit, `make test` before a release.
-.PHONY: build test verify fix fuzz bench sim
+.PHONY: build test verify fix fuzz bench sim plants
 
 JOBS ?= $(shell nproc)
 
@@ -23,9 +23,17 @@ fuzz:
 bench:
 	bench/run.sh transfer
 
-# SEED=n: one seed and its trace. SEEDS=n: a report over so many.
+# SEED=n: one seed and its trace (SET=...: otherwise than it says; NODE=co,ag1 or TRANSACTION=1.4: only of these).
+# SEEDS=n: a report over so many.
 SEEDS ?= 1000
 sim:
 	cmake --preset dev
 	cmake --build --preset dev -j $(JOBS) --target troth_sim_program
-	build/dev/bin/troth-sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	build/dev/bin/troth-sim $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --jobs $(JOBS)) $(if $(SET),--set $(SET)) \
+		$(if $(NODE),--node $(NODE)) $(if $(TRANSACTION),--transaction $(TRANSACTION))
+
+# Every planted bug is found (PLANT=name: this one). tests/sim/planted/
+plants:
+	cmake --preset dev
+	cmake --build --preset dev -j $(JOBS) --target troth_sim_program troth_sim_planted
+	tests/sim/planted/plants.py run build/dev/bin $(PLANT)

@@ -7,14 +7,16 @@
 
 namespace troth::sim {
 
+FaultStorm::FaultStorm(Simulation& simulation)
+    : simulation_(simulation), schedule_(simulation.world().random(Purpose::kFaults).next()) {}
+
 void FaultStorm::begin() {
   if (!simulation_.swarm().faults.empty()) strike_later();
 }
 
 void FaultStorm::strike_later() {
-  auto& world = simulation_.world();
-  const auto pause = world.draw(Purpose::kFaults, Duration(10'000), simulation_.swarm().fault_pause);
-  world.after(pause, [this, alive = std::weak_ptr(alive_)] {
+  const auto pause = draw(schedule_, Duration(10'000), simulation_.swarm().fault_pause);
+  simulation_.world().after(pause, [this, alive = std::weak_ptr(alive_)] {
     if (!alive.expired()) strike();
   });
 }
@@ -22,11 +24,16 @@ void FaultStorm::strike_later() {
 void FaultStorm::strike() {
   auto& world = simulation_.world();
   const auto& faults = simulation_.swarm().faults;
-  const auto kind = faults[world.random(Purpose::kFaults).below(faults.size())];
-  world.trace().event(world.now(), "fault", name_of(kind), static_cast<std::uint64_t>(kind));
+  const auto kind = faults[schedule_.below(faults.size())];
+  world.random(Purpose::kFaults) = Random(schedule_.next());
+  strikes_.push_back(kind);
+  strike_later();
+  const auto number = static_cast<std::uint32_t>(strikes_.size());
+  if (!simulation_.variation().has_strike(number)) return;
+  world.trace().event(world.now(), "fault", name_of(kind), number,
+                      [&] { return fmt::format("(strike {})", number); });
   world.count_fault(name_of(kind));
   strike_with(kind);
-  strike_later();
 }
 
 Machine& FaultStorm::agent() {
@@ -98,8 +105,10 @@ void FaultStorm::strike_with(FaultKind kind) {
       // An agent's: what a lone coordinator's disk loses of a decision, nobody else knows.
       auto& machine = agent();
       machine.crash(CrashKind::kKilled);
-      if (!machine.is_up() && machine.disk().flip_bit_of_last_write())
+      if (!machine.is_up() && machine.disk().flip_bit_of_last_write()) {
         world.count_rare("a bit of a journal's last batch was flipped");
+        simulation_.observer().happened(JournalDamaged{machine.name()});
+      }
       return;
     }
     case FaultKind::kKillClient: {

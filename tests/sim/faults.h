@@ -3,10 +3,13 @@
 // Strikes from time to time with one of the seed's faults, on a machine, a link or a database that is drawn too.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
+#include "base/random.h"
 #include "tests/sim/swarm.h"
 
 namespace troth::sim {
@@ -16,9 +19,11 @@ class Machine;
 
 class FaultStorm {
  public:
-  explicit FaultStorm(Simulation& simulation) : simulation_(simulation) {}
+  explicit FaultStorm(Simulation& simulation);
   void begin();
   void end() { alive_.reset(); }
+  // What struck, or was left out, in its order.
+  [[nodiscard]] const std::vector<FaultKind>& strikes() const { return strikes_; }
 
  private:
   void strike_later();
@@ -31,6 +36,9 @@ class FaultStorm {
   [[nodiscard]] Machine& agent();
 
   Simulation& simulation_;
+  // When what strikes: apart from what a strike draws itself, so that one can be left out and the others stay.
+  Random schedule_;
+  std::vector<FaultKind> strikes_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

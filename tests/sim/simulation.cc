@@ -21,15 +21,18 @@ constexpr Duration kLeftToOperator = std::chrono::seconds(90);
 constexpr std::array<Duration, 3> kAfterwards{std::chrono::seconds(4), std::chrono::seconds(20),
                                               std::chrono::seconds(150)};
 constexpr Duration kLook = std::chrono::milliseconds(250);
+constexpr const char* kCluster = "bank-sim001";
 constexpr const char* kCoordinatorAddress = "10.0.0.1:7710";
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, std::function<void(std::string_view)> print)
+Simulation::Simulation(std::uint64_t seed, Variation variation, std::function<void(std::string_view)> print)
     : world_(seed, Trace(std::move(print))),
       network_(world_),
-      swarm_(draw_swarm(world_.random(Purpose::kSwarm))) {
+      variation_(std::move(variation)),
+      swarm_(varied(draw_swarm(world_.random(Purpose::kSwarm)), variation_)) {
   build();
+  watch();
 }
 
 Simulation::~Simulation() {
@@ -63,7 +66,7 @@ std::unique_ptr<Machine> Simulation::machine(std::string name, Node::Boot boot) 
 }
 
 void Simulation::build() {
-  const ClusterId cluster{"bank-sim001"};
+  const ClusterId cluster{kCluster};
   for (std::size_t i = 0; i < swarm_.databases.size(); ++i) {
     ModelOptions options;
     options.kind = swarm_.databases[i];
@@ -137,6 +140,34 @@ void Simulation::build() {
   }
 }
 
+// Every step is judged as it is made; the first that breaks something ends the run.
+void Simulation::watch() {
+  observer_ = std::make_unique<Observer>(*coordinator_, ledger_, [this](const Broken& broken) {
+    world_.trace().event(world_.now(), "BROKEN", "here", 0, [&] { return broken.front(); });
+    world_.stop();
+  });
+  world_.set_witness(observer_.get());
+  for (std::size_t i = 0; i < databases_.size(); ++i)
+    databases_[i]->on_marker = [this, i](const std::string& key, const agent::MarkerRow* row) {
+      if (row != nullptr)
+        observer_->happened(MarkerStands{{i}, key, *row});
+      else
+        observer_->happened(MarkerGone{{i}, key, databases_[i]->server().floors({kCluster}).position});
+    };
+  const auto id_of = [](const std::string& text) {
+    auto id = TransactionId::parse(text);
+    CHECK(id.has_value(), "a client was told of {}", text);
+    return *std::move(id);
+  };
+  ledger_.on_committed = [this, id_of](const RequestKey& key, const std::string& transaction) {
+    observer_->happened(ToldCommitted{key, id_of(transaction)});
+  };
+  ledger_.on_not_committed = [this, id_of](const RequestKey& key, const std::string& transaction) {
+    observer_->happened(ToldNotCommitted{key, id_of(transaction)});
+  };
+  ledger_.on_barred = [this](const RequestKey& key) { observer_->happened(ToldBarred{key}); };
+}
+
 void Simulation::heal() {
   healed_ = true;
   world_.trace().event(world_.now(), "world", "heals");
@@ -201,16 +232,20 @@ Outcome Simulation::run() {
   network_.set_faults(swarm_.network);
   for (auto& database : databases_)
     database->set_breaks(swarm_.database_breaks);
+  Outcome outcome;
   {
     FaultStorm storm(*this);
     storm.begin();
     world_.run_until(world_.now() + swarm_.safety);
     storm.end();
+    for (const auto kind : storm.strikes())
+      outcome.strikes.emplace_back(name_of(kind));
   }
   heal();
   const auto give_up = world_.now() + kLiveness;
   auto left_since = give_up;
-  while (!is_quiet() && world_.now() < give_up && world_.now() < left_since + kLeftToOperator) {
+  while (!is_quiet() && !world_.is_stopped() && world_.now() < give_up &&
+         world_.now() < left_since + kLeftToOperator) {
     if (leaves_to_operator()) left_since = std::min(left_since, world_.now());
     world_.run_until(world_.now() + kLook);
   }
@@ -225,13 +260,19 @@ Outcome Simulation::run() {
     if (!ended || open.empty()) break;
   }
   observe();
-  Outcome outcome;
-  outcome.broken = broken_invariants(*this, ended);
+  outcome.broken = observer_->broken();
+  if (world_.is_stopped()) return summed_up(std::move(outcome));
+  for (auto& broken : broken_invariants(*this, ended))
+    outcome.broken.push_back(std::move(broken));
   if (!is_quiet() && leaves_to_operator()) {
     world_.count_rare("a branch in doubt was left to an operator");
   } else if (!is_quiet()) {
     outcome.broken.push_back(what_is_left(*this));
   }
+  return summed_up(std::move(outcome));
+}
+
+Outcome Simulation::summed_up(Outcome outcome) const {
   outcome.seed = world_.seed();
   outcome.hash = world_.trace().hash();
   outcome.events = world_.trace().events();

@@ -22,9 +22,11 @@
 #include "tests/sim/bank/ledger.h"
 #include "tests/sim/core/world.h"
 #include "tests/sim/database/database.h"
+#include "tests/sim/invariants/observer.h"
 #include "tests/sim/network/network.h"
 #include "tests/sim/nodes/machine.h"
 #include "tests/sim/swarm.h"
+#include "tests/sim/variation.h"
 
 namespace troth::sim {
 
@@ -35,7 +37,8 @@ struct Outcome {
   Duration virtual_time{};
   std::uint64_t transfers = 0;
   std::uint64_t committed = 0;
-  std::vector<std::string> broken;  // invariants, in words
+  std::vector<std::string> broken;   // invariants, in words: their name, a colon, what they knew
+  std::vector<std::string> strikes;  // of the storm, by kind; the left out ones, too
   std::map<std::string, std::uint64_t> faults;
   std::map<std::string, std::uint64_t> rare;
 };
@@ -43,7 +46,8 @@ struct Outcome {
 class Simulation {
  public:
   // `print`: where the trace's lines go; empty: nowhere.
-  Simulation(std::uint64_t seed, std::function<void(std::string_view)> print = {});
+  explicit Simulation(std::uint64_t seed, Variation variation = {},
+                      std::function<void(std::string_view)> print = {});
   ~Simulation();
   Simulation(const Simulation&) = delete;
   Simulation& operator=(const Simulation&) = delete;
@@ -54,6 +58,7 @@ class Simulation {
   [[nodiscard]] World& world() { return world_; }
   [[nodiscard]] Network& network() { return network_; }
   [[nodiscard]] const Swarm& swarm() const { return swarm_; }
+  [[nodiscard]] const Variation& variation() const { return variation_; }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
   [[nodiscard]] Machine& coordinator() { return *coordinator_; }
   [[nodiscard]] std::vector<std::unique_ptr<Machine>>& agents() { return agents_; }
@@ -61,6 +66,7 @@ class Simulation {
   [[nodiscard]] std::vector<std::unique_ptr<Database>>& databases() { return databases_; }
   [[nodiscard]] const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
   [[nodiscard]] bool is_healed() const { return healed_; }
+  [[nodiscard]] Observer& observer() { return *observer_; }
   // The databases' own word on what committed: a marker in state `committed` is true once it is visible [T9]. By request:
   // which transaction committed it, in which databases.
   using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
@@ -69,21 +75,25 @@ class Simulation {
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
   void build();
+  void watch();
   void heal();
   void observe();
   void observe_later();
+  [[nodiscard]] Outcome summed_up(Outcome outcome) const;
   [[nodiscard]] bool is_quiet() const;
   [[nodiscard]] bool clients_are_done() const;
   [[nodiscard]] bool leaves_to_operator() const;
 
   World world_;
   Network network_;
+  Variation variation_;
   Swarm swarm_;
   Ledger ledger_;
   std::vector<std::unique_ptr<Database>> databases_;
   std::unique_ptr<Machine> coordinator_;
   std::vector<std::unique_ptr<Machine>> agents_;
   std::vector<std::unique_ptr<Machine>> clients_;
+  std::unique_ptr<Observer> observer_;
   CommittedBy committed_;
   bool healed_ = false;
 };

@@ -8,14 +8,14 @@
 #include <gtest/gtest.h>
 
 #include "tests/sim/rare_situations.h"
-#include "tests/sim/report.h"
+#include "tests/sim/tool/report.h"
 
 namespace troth::sim {
 namespace {
 
 std::vector<std::string> lines_of(std::uint64_t seed) {
   std::vector<std::string> lines;
-  static_cast<void>(Simulation(seed, [&](std::string_view line) { lines.emplace_back(line); }).run());
+  static_cast<void>(Simulation(seed, {}, [&](std::string_view line) { lines.emplace_back(line); }).run());
   return lines;
 }
 
@@ -36,7 +36,7 @@ TEST(Simulation, EachSeedTwiceGivesTheSameHash) {
 
 TEST(Simulation, WhetherItsTraceIsReadChangesNothing) {
   std::size_t lines = 0;
-  Simulation read(7, [&](std::string_view) { ++lines; });
+  Simulation read(7, {}, [&](std::string_view) { ++lines; });
   const auto outcome = read.run();
   EXPECT_EQ(outcome.hash, Simulation(7).run().hash);
   EXPECT_EQ(outcome.events, lines);

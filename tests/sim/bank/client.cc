@@ -156,7 +156,7 @@ class BankClient final : public Program {
     call<wire::Transactions_rollback>(request, [this](const Result<wire::RollbackResult>& result) {
       if (!result) return later(pause(), &BankClient::bar);
       world_.count_rare("an interactive transaction was rolled back");
-      ledger_.at(key_).told_not_committed.insert(transaction_);
+      ledger_.tell_not_committed(key_, transaction_);
       over();
     });
   }
@@ -174,7 +174,7 @@ class BankClient final : public Program {
       }
       if (result.error().effect == Effect::kNone) {
         note("hears", result.error().message);
-        ledger_.at(key_).told_not_committed.insert(transaction_);
+        ledger_.tell_not_committed(key_, transaction_);
         return over();
       }
       failed(result.error());
@@ -249,7 +249,7 @@ class BankClient final : public Program {
   void committed(const std::string& transaction, bool before) {
     note(before ? "hears it committed before" : "hears committed", transaction);
     if (before) world_.count_rare("a retry met its commit");
-    ledger_.at(key_).told_committed.insert(transaction);
+    ledger_.tell_committed(key_, transaction);
     over();
   }
 
@@ -261,7 +261,7 @@ class BankClient final : public Program {
     }
     if (error.effect == Effect::kNone) {
       if (const auto id = error.message.substr(0, error.message.find(": ")); TransactionId::parse(id))
-        ledger_.at(key_).told_not_committed.insert(id);
+        ledger_.tell_not_committed(key_, id);
       // Only this attempt; an earlier one may be what is unknown.
       if (attempts_ == 1 && !chance(3'000)) return over();
       if (attempts_ > 1 && error.code != ErrorCode::kUnavailable && error.code != ErrorCode::kOverloaded)
@@ -293,7 +293,6 @@ class BankClient final : public Program {
   }
 
   void answered(const Result<wire::StatusReply>& reply, bool bars) {
-    auto& transfer = ledger_.at(key_);
     if (!reply) {
       note("hears", reply.error().message);
       if (reply.error().code == ErrorCode::kRequestIdTooOld) return over();
@@ -302,13 +301,13 @@ class BankClient final : public Program {
     note("hears state", fmt::format("{} {}", static_cast<int>(reply->state), reply->transaction_id));
     switch (reply->state) {
       case wire::TransactionState::COMMITTED:
-        transfer.told_committed.insert(reply->transaction_id);
+        ledger_.tell_committed(key_, reply->transaction_id);
         world_.count_rare("status told a commit that its caller had not heard of");
         return over();
       case wire::TransactionState::NOT_COMMITTED:
-        if (reply->__isset.transaction_id) transfer.told_not_committed.insert(reply->transaction_id);
+        if (reply->__isset.transaction_id) ledger_.tell_not_committed(key_, reply->transaction_id);
         if (!bars) break;
-        transfer.told_barred = true;
+        ledger_.tell_barred(key_);
         world_.count_rare("a request was barred");
         return over();
       case wire::TransactionState::TOO_OLD:

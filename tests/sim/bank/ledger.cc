@@ -22,6 +22,21 @@ Transfer& Ledger::open(RequestKey key, std::vector<Posting> postings) {
   return at->second;
 }
 
+void Ledger::tell_committed(const RequestKey& key, const std::string& transaction) {
+  at(key).told_committed.insert(transaction);
+  if (on_committed) on_committed(key, transaction);
+}
+
+void Ledger::tell_not_committed(const RequestKey& key, const std::string& transaction) {
+  at(key).told_not_committed.insert(transaction);
+  if (on_not_committed) on_not_committed(key, transaction);
+}
+
+void Ledger::tell_barred(const RequestKey& key) {
+  at(key).told_barred = true;
+  if (on_barred) on_barred(key);
+}
+
 bool Ledger::all_over() const {
   return std::ranges::all_of(transfers_, [](const auto& each) { return each.second.over; });
 }

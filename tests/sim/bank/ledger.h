@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -39,6 +40,15 @@ class Ledger {
   [[nodiscard]] Transfer& at(const RequestKey& key) { return transfers_.at(key); }
   [[nodiscard]] const std::map<RequestKey, Transfer>& transfers() const { return transfers_; }
   [[nodiscard]] bool all_over() const;
+
+  // ---- What its client hears of it.
+  void tell_committed(const RequestKey& key, const std::string& transaction);
+  void tell_not_committed(const RequestKey& key, const std::string& transaction);
+  void tell_barred(const RequestKey& key);
+  std::function<void(const RequestKey& key, const std::string& transaction)> on_committed;
+  std::function<void(const RequestKey& key, const std::string& transaction)> on_not_committed;
+  std::function<void(const RequestKey& key)> on_barred;
+
   // Each database's account: so much in the beginning.
   std::map<std::pair<std::size_t, std::int64_t>, std::int64_t> beginning;
 

@@ -70,7 +70,7 @@ void Node::run_in(std::uint64_t generation, Action& action) {
     action = nullptr;  // what it holds is the program's, too
   }
   if (dying_)
-    come_down(*dying_, "crash");
+    come_down(*dying_, {});
   else if (ended_)
     come_down(CrashKind::kKilled, *ended_);
 }
@@ -91,7 +91,7 @@ void Node::boot() {
 void Node::crash(CrashKind kind) {
   if (!is_up()) return;
   dying_ = kind;
-  come_down(kind, "crash");
+  come_down(kind, {});
 }
 
 void Node::come_down(CrashKind kind, std::string_view why) {
@@ -124,6 +124,9 @@ void Node::program_ended(std::string_view why) {
 }
 
 void Node::arm(std::string_view point, std::uint32_t hit, CrashKind kind) {
+  world_.trace().event(world_.now(), name_, "will die at", hit, [&] {
+    return std::string(point.empty() ? "any point" : point) + ", time " + std::to_string(hit);
+  });
   armed_ = Armed{std::string(point), hit, kind};
 }
 

@@ -15,6 +15,9 @@ namespace troth::sim {
 
 class Trace {
  public:
+  // Where in a line it stands who it is: behind the time.
+  static constexpr std::size_t kWhoColumn = 13;
+
   // `print`: where the lines go; empty: nowhere.
   explicit Trace(std::function<void(std::string_view)> print = {}) : print_(std::move(print)) {}
 

@@ -17,7 +17,7 @@ void World::after(Duration delay, Action action) {
 }
 
 void World::run_until(Duration end) {
-  while (!events_.empty() && events_.front().at <= end) {
+  while (!stopped_ && !events_.empty() && events_.front().at <= end) {
     std::ranges::pop_heap(events_, later);
     auto event = std::move(events_.back());
     events_.pop_back();
@@ -27,8 +27,7 @@ void World::run_until(Duration end) {
   now_ = end;
 }
 
-Duration World::draw(Purpose purpose, Duration low, Duration high) {
-  auto& random = random_[std::to_underlying(purpose)];
+Duration draw(Random& random, Duration low, Duration high) {
   const auto width = static_cast<std::uint64_t>((high - low).count()) + 1;
   return low + Duration(static_cast<std::int64_t>(std::min(random.below(width), random.below(width))));
 }

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "base/time.h"
 #include "tests/sim/core/trace.h"
+#include "tests/sim/core/witness.h"
 
 namespace troth::sim {
 
@@ -34,6 +35,9 @@ enum class Purpose : std::uint8_t {
 };
 inline constexpr std::size_t kPurposes = 9;
 
+// Within [low, high], mostly near the low end.
+[[nodiscard]] Duration draw(Random& random, Duration low, Duration high);
+
 class World {
  public:
   using Action = std::move_only_function<void()>;
@@ -49,14 +53,23 @@ class World {
   void run_until(Duration end);
   // The run is over: nothing more happens.
   void end() { std::exchange(events_, {}); }
+  // Nothing more happens in it, but time goes on: whoever runs it sees that it stands.
+  void stop() { stopped_ = true; }
+  [[nodiscard]] bool is_stopped() const { return stopped_; }
+
+  // Who sees what programs do; none: nobody.
+  void set_witness(Witness* witness) { witness_ = witness; }
+  [[nodiscard]] Witness* witness() const { return witness_; }
 
   [[nodiscard]] Random& random(Purpose purpose) { return random_[std::to_underlying(purpose)]; }
-  // Within [low, high], mostly near the low end.
-  [[nodiscard]] Duration draw(Purpose purpose, Duration low, Duration high);
+  [[nodiscard]] Duration draw(Purpose purpose, Duration low, Duration high) {
+    return sim::draw(random(purpose), low, high);
+  }
   // True so many times in 10,000.
   [[nodiscard]] bool chance(Purpose purpose, std::uint32_t per_10000);
 
   [[nodiscard]] Trace& trace() { return trace_; }
+  [[nodiscard]] const Trace& trace() const { return trace_; }
   [[nodiscard]] std::uint64_t seed() const { return seed_; }
 
   // Faults that were injected, and situations that a run is worth something for: by name.
@@ -77,7 +90,9 @@ class World {
 
   std::uint64_t seed_;
   Trace trace_;
+  Witness* witness_ = nullptr;
   Duration now_{};
+  bool stopped_ = false;
   std::uint64_t last_event_ = 0;
   std::vector<Event> events_;  // a heap
   std::vector<Random> random_;

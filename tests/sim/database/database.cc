@@ -1,26 +1,11 @@
 #include "tests/sim/database/database.h"
 
-#include <array>
-
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "tests/sim/words/database_words.h"
 
 namespace troth::sim {
-namespace {
-
-// As the requests stand in requests.h.
-std::string_view name_of(const Request& request) {
-  constexpr std::array<std::string_view, std::variant_size_v<Request>> kNames{
-      "run branch",      "run statement",  "prepare open",   "roll back open", "release held",
-      "finish prepared", "read markers",   "insert barrier", "bar a request",  "list prepared",
-      "list sessions",   "end session",    "read server",    "claim owner",    "raise counter",
-      "raise floors",    "delete markers", "clean up"};
-  return kNames[request.index()];
-}
-
-}  // namespace
-
 Database::Database(World& world, Network& network, std::string name, ModelOptions options)
     : world_(world),
       network_(network),
@@ -32,6 +17,7 @@ Database::Database(World& world, Network& network, std::string name, ModelOption
 // What the server has done by now reaches its clients, and it is looked at again when it has something to do.
 void Database::wake() {
   server_->advance(now());
+  tell_markers();
   deliver();
   // Programs that crash take their sessions' clients with them.
   std::vector<SessionHandle> orphaned;
@@ -56,6 +42,16 @@ void Database::wake() {
   });
 }
 
+void Database::tell_markers() {
+  for (const auto& [key, row] : server_->take_changed_markers()) {
+    if (row)
+      markers_told_.insert(key);
+    else
+      markers_told_.erase(key);
+    if (on_marker) on_marker(key, row ? &*row : nullptr);
+  }
+}
+
 void Database::deliver() {
   for (auto& completion : server_->take_completions()) {
     const auto found = waiting_.find(completion.session);
@@ -76,7 +72,12 @@ void Database::deliver() {
 
 void Database::answer(SessionHandle session, Waiting waiting, std::optional<Completion> completion) {
   world_.trace().event(world_.now(), name(), completion ? "answers" : "loses a client's connection",
-                       completion ? completion->reply.index() : 0, [&] { return waiting.client->name(); });
+                       completion ? completion->reply.index() : 0, [&] {
+                         return fmt::format("{}: {}{}{}", waiting.client->name(), waiting.asked,
+                                            completion ? " -> " : "",
+                                            completion ? words_of(completion->reply) : "") +
+                                (network_.reaches(node_, *waiting.client) ? "" : " (which does not arrive)");
+                       });
   if (!network_.reaches(node_, *waiting.client)) {
     waiting_.emplace(session, std::move(waiting));  // it waits for what does not come, until it gives up
     return;
@@ -117,9 +118,11 @@ void Database::open(Node& client, const std::string& role, const agent::SessionS
 void Database::ask(Node& client, SessionHandle session, Request request,
                    std::function<void(std::optional<Completion>)> done) {
   world_.trace().event(world_.now(), name(), "is asked", request.index(), [&] {
-    return fmt::format("{} by {} on session {}", name_of(request), client.name(), session.value);
+    return fmt::format("by {} on session {}: {}{}", client.name(), session.value, words_of(request),
+                       network_.reaches(client, node_) ? "" : " (which does not arrive)");
   });
   Waiting waiting{&client, client.generation(), std::move(done)};
+  if (world_.trace().is_printed()) waiting.asked = words_of(request);
   if (!clients_.contains(session)) return answer(session, std::move(waiting), std::nullopt);
   CHECK(!waiting_.contains(session), "a session is asked two things at once");
   if (!network_.reaches(client, node_)) {
@@ -191,10 +194,16 @@ void Database::start() {
   if (server_->is_up()) return;
   world_.trace().event(world_.now(), name(), "starts");
   server_->start(now());
+  // What was seen before, and is not there any more.
+  auto gone = std::exchange(markers_told_, {});
+  tell_markers();
+  for (const auto& key : gone)
+    if (!markers_told_.contains(key) && on_marker) on_marker(key, nullptr);
   wake();
 }
 
 void Database::cut_all() {
+  world_.trace().event(world_.now(), name(), "loses all its connections", clients_.size());
   for (const auto& [session, client] : std::exchange(clients_, {})) {
     server_->cut(session, now());
     if (const auto found = waiting_.find(session); found != waiting_.end()) {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "tests/sim/core/node.h"
@@ -43,6 +44,9 @@ class Database {
   // A client's program went: its sessions lose their client's end.
   void wake();
 
+  // What everybody sees committed of a marker, as soon as it is so; none: it is gone.
+  std::function<void(const std::string& key, const agent::MarkerRow* row)> on_marker;
+
   // ---- Faults
   void crash();
   void start();
@@ -62,10 +66,12 @@ class Database {
     std::uint64_t generation;
     std::function<void(std::optional<Completion>)> done;
     bool loses_reply = false;
+    std::string asked;  // in words; empty where nobody reads the trace
   };
   [[nodiscard]] Instant now() const { return Instant(world_.now()); }
   [[nodiscard]] Duration delay() { return world_.draw(Purpose::kDatabase, Duration(15), Duration(200)); }
 
+  void tell_markers();
   void deliver();
   void answer(SessionHandle session, Waiting waiting, std::optional<Completion> completion);
 
@@ -78,6 +84,7 @@ class Database {
   std::map<SessionHandle, Waiting> waiting_;
   std::map<SessionHandle, std::pair<Node*, std::uint64_t>> clients_;
   std::optional<Instant> wakes_at_;
+  std::set<std::string> markers_told_;
 };
 
 }  // namespace troth::sim

@@ -1,6 +1,7 @@
 #include "tests/sim/disk/disk.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -71,6 +72,7 @@ void Disk::change() {
   if (die_at_ == 0 || changes_ < die_at_ || node_.is_dying()) return;
   die_at_ = 0;
   node_.world().count_fault("crash inside a change of the disk");
+  tell("dies in a change of its disk");
   node_.die(die_as_);
 }
 
@@ -107,6 +109,7 @@ Status Disk::sync(Inode& inode, const std::string& path) {
     // The pages are taken for clean, and the media never got them.
     std::fill(inode.dirty.begin(), inode.dirty.end(), false);
     node_.world().count_fault("failed sync");
+    tell("fails to sync", path);
     return io_error("sync", path, "input/output error");
   }
   inode.media.resize(inode.cache.size());
@@ -191,7 +194,28 @@ Duration Disk::sync_time() {
 
 // ---- faults
 
+void Disk::tell(std::string_view what, const std::string& text) const {
+  auto& world = node_.world();
+  world.trace().event(world.now(), node_.name(), what, 0, [&] { return text; });
+}
+
+void Disk::fail_next_sync() {
+  tell("will fail to sync", "once");
+  fail_next_sync_ = true;
+}
+
+void Disk::stall_until(Duration until) {
+  tell("has a stalled disk", fmt::format("until {:.3f}", static_cast<double>(until.count()) / 1e6));
+  stalled_until_ = until;
+}
+
+void Disk::fill_up(bool is_full) {
+  tell(is_full ? "has a full disk" : "has room on its disk again");
+  is_full_ = is_full;
+}
+
 void Disk::die_at_change(std::uint64_t nth, CrashKind kind) {
+  tell("will die in a change of its disk", fmt::format("{} changes from now", nth));
   die_at_ = changes_ + nth;
   die_as_ = kind;
 }
@@ -201,6 +225,9 @@ void Disk::before_crash() {
   for (auto& [number, finish] : std::exchange(under_way_, {})) {
     const auto fate = static_cast<Fate>(random.below(3));
     dies_at_sync_ = fate == Fate::kWritten;
+    constexpr std::array<std::string_view, 3> kFates{"never began", "was written, not synced",
+                                                     "became durable"};
+    tell("had a write under way:", std::string("it ") + std::string(kFates[static_cast<std::size_t>(fate)]));
     if (fate == Fate::kSynced) node_.world().count_rare("a batch was durable and its writer never heard so");
     try {
       finish(fate);
@@ -225,10 +252,10 @@ void Disk::after_crash(CrashKind kind) {
 void Disk::tear(Inode& inode) {
   auto& random = node_.world().random(Purpose::kDisk);
   if (inode.media.size() < inode.cache.size()) inode.media.resize(inode.cache.size());
-  bool torn = false;
+  std::size_t torn = 0;
   for (std::size_t sector = 0; sector < inode.dirty.size(); ++sector) {
     if (!inode.dirty[sector]) continue;
-    torn = true;
+    ++torn;
     const auto at = sector * kSectorBytes;
     const auto count = std::min(kSectorBytes, inode.cache.size() - at);
     const auto fate = random.below(3);
@@ -238,7 +265,10 @@ void Disk::tear(Inode& inode) {
     }
     inode.dirty[sector] = false;
   }
-  if (torn) node_.world().count_rare("a power cut met unsynced sectors");
+  if (torn > 0) {
+    node_.world().count_rare("a power cut met unsynced sectors");
+    tell("may have lost sectors", fmt::format("{} were not synced", torn));
+  }
   inode.cache = inode.media;
   inode.dirty.assign((inode.cache.size() + kSectorBytes - 1) / kSectorBytes, false);
 }
@@ -252,6 +282,7 @@ bool Disk::flip_bit_of_last_write() {
   // Not in the padding: that is not part of what was promised.
   const auto at = written_at_ + random.below(std::min<std::uint64_t>(written_bytes_, 256));
   const auto bit = static_cast<std::byte>(1U << random.below(8));
+  tell("has a flipped bit", "in its last batch");
   written_last_->cache[at] ^= bit;
   if (at < written_last_->media.size()) written_last_->media[at] ^= bit;
   return true;

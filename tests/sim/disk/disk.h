@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/sim/core/node.h"
@@ -29,10 +30,10 @@ class Disk final : public txlog::Files {
   // The n-th call from now that changes something: the program dies there.
   void die_at_change(std::uint64_t nth, CrashKind kind);
   // The next sync of data fails.
-  void fail_next_sync() { fail_next_sync_ = true; }
+  void fail_next_sync();
   // Syncs take so much longer until then, in true time.
-  void stall_until(Duration until) { stalled_until_ = until; }
-  void fill_up(bool is_full) { is_full_ = is_full; }
+  void stall_until(Duration until);
+  void fill_up(bool is_full);
   // Turns one bit of the newest batch that was written to a log; false: there is none.
   bool flip_bit_of_last_write();
   // No fault is left waiting.
@@ -68,6 +69,7 @@ class Disk final : public txlog::Files {
 
  private:
   friend class DiskFile;
+  void tell(std::string_view what, const std::string& text = {}) const;
   static constexpr std::size_t kSectorBytes = 512;
 
   struct Inode {

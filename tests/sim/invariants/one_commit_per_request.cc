@@ -8,8 +8,9 @@ namespace troth::sim {
 void check_one_commit_per_request(const Simulation& simulation, Broken& broken) {
   for (const auto& [key, by] : simulation.committed()) {
     if (by.size() <= 1) continue;
-    broken.push_back(fmt::format("request {} of {} was committed {} times: as {} and as {}", key.id.text(),
-                                 key.client, by.size(), by.begin()->first, std::next(by.begin())->first));
+    broken.push_back(fmt::format("one commit per request: {} of {} was committed {} times, as {} and as {}",
+                                 key.id.text(), key.client, by.size(), by.begin()->first,
+                                 std::next(by.begin())->first));
   }
 }
 

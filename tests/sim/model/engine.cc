@@ -489,6 +489,15 @@ void Engine::become_primary() {
   if (is_postgres()) ++timeline_;
 }
 
+std::map<std::string, std::optional<MarkerRow>> Engine::take_changed_markers() {
+  std::map<std::string, std::optional<MarkerRow>> changed;
+  for (const auto& key : rows_.take_changed_markers()) {
+    const RowValue* row = rows_.newest({Table::kBranch, key}, TransactionNumber{});
+    changed[key] = row == nullptr ? std::nullopt : std::optional(std::get<MarkerRow>(*row));
+  }
+  return changed;
+}
+
 std::map<RowKey, RowValue> Engine::rows_of(Table table) const {
   if (up_) return rows_.all_of(table);
   std::map<RowKey, RowValue> rows;

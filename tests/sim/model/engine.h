@@ -121,6 +121,7 @@ class Engine {
   void set_not_durable(std::string why) { not_durable_ = std::move(why); }
 
   [[nodiscard]] std::map<RowKey, RowValue> rows_of(Table table) const;
+  [[nodiscard]] std::map<std::string, std::optional<agent::MarkerRow>> take_changed_markers();
   [[nodiscard]] std::set<BranchId> prepared() const;
 
  private:

@@ -110,6 +110,10 @@ std::vector<MarkerRow> ModelServer::markers() const {
   return markers;
 }
 
+std::map<std::string, std::optional<MarkerRow>> ModelServer::take_changed_markers() {
+  return engine_->take_changed_markers();
+}
+
 std::set<BranchId> ModelServer::prepared() const {
   return engine_->prepared();
 }

@@ -127,6 +127,8 @@ class ModelServer {
   // ---- The truth, for invariants and tests
   [[nodiscard]] std::map<std::int64_t, std::int64_t> accounts() const;  // committed
   [[nodiscard]] std::vector<agent::MarkerRow> markers() const;          // committed, barriers too
+  // Those that came, went (none) or changed since it was asked last, by their key; a start tells all.
+  [[nodiscard]] std::map<std::string, std::optional<agent::MarkerRow>> take_changed_markers();
   [[nodiscard]] std::set<BranchId> prepared() const;
   [[nodiscard]] agent::OwnerRow owner() const;
   [[nodiscard]] agent::Floors floors(const ClusterId& cluster) const;

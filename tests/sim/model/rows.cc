@@ -100,6 +100,7 @@ void Rows::commit(TransactionNumber writer, CommitNumber at, CommitNumber oldest
     Row& row = rows_.at(key);
     row.uncommitted.reset();
     row.versions.push_back({at, value});
+    if (key.table == Table::kBranch) changed_markers_.insert(key.key);
     // The newest version at or below the oldest snapshot is seen; those before it are not.
     auto keep = row.versions.end() - 1;
     while (keep != row.versions.begin() && keep->at > oldest)

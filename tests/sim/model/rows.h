@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -68,6 +69,8 @@ class Rows {
   // All that `writer` has written becomes visible. Versions that no snapshot from `oldest` on sees go.
   void commit(TransactionNumber writer, CommitNumber at, CommitNumber oldest);
   void roll_back(TransactionNumber writer);
+  // Committed since it was asked last: the keys of markers that came, went or changed.
+  [[nodiscard]] std::set<std::string> take_changed_markers() { return std::exchange(changed_markers_, {}); }
 
   [[nodiscard]] std::map<RowKey, std::optional<RowValue>> writes_of(TransactionNumber writer) const;
   // Without a version or write, under a key of the same table: the neighbours' keys, of rows that are there for anybody.
@@ -92,6 +95,7 @@ class Rows {
 
   std::map<RowKey, Row> rows_;
   std::map<TransactionNumber, std::set<RowKey>> written_;  // uncommitted
+  std::set<std::string> changed_markers_;
 };
 
 }  // namespace troth::sim

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "tests/sim/words/message_words.h"
 
 namespace troth::sim {
 
@@ -28,21 +29,25 @@ class Line : public std::enable_shared_from_this<Line> {
     const auto& faults = network_.faults_;
     if (world.chance(Purpose::kNetwork, faults.reset)) {
       world.count_fault("connection reset");
+      tell(own, "resets the connection at", dialled, frame);
       drop(true);
       drop(false);
       return;
     }
     if (!network_.reaches(*own.node, *end(!dialled).node)) {
       world.count_fault("message kept back by a partition");
+      tell(own, "does not reach", dialled, frame);
       return;
     }
     if (world.chance(Purpose::kNetwork, faults.lost)) {
       world.count_fault("message lost");
+      tell(own, "loses a message to", dialled, frame);
       return;
     }
     auto delay = network_.delay();
     if (world.chance(Purpose::kNetwork, faults.late)) {
       world.count_fault("message late");
+      tell(own, "sends late to", dialled, frame);
       delay += world.draw(Purpose::kNetwork, Duration(1'000), faults.latest);
     }
     if (world.chance(Purpose::kNetwork, faults.doubled)) repeat(dialled, frame);
@@ -74,8 +79,23 @@ class Line : public std::enable_shared_from_this<Line> {
   }
 
  private:
+  // `own`: the end at which something happens to the message.
+  void tell(const End& own, std::string_view what, bool dialled, const Frame& frame) {
+    auto& world = network_.world_;
+    world.trace().event(world.now(), own.node->name(), what, frame.size(),
+                        [&] { return end(!dialled).node->name() + ": " + words(frame); });
+  }
+
+  // An answer with what was asked. Called only where somebody reads the trace.
+  std::string words(const Frame& frame) {
+    auto message = words_of(frame);
+    if (message.is_call) return asked_[message.seqid] = std::move(message.text);
+    return asked_[message.seqid] + " -> " + message.text;
+  }
+
   void arrive(bool dialled, const Frame& frame) {
     auto& to = end(dialled);
+    if (to.generation != to.node->generation() || !to.open) tell(to, "does not hear", dialled, frame);
     if (to.generation != to.node->generation()) {
       // A new start of the program, or none, knows nothing of the connection.
       if (to.node->is_up() && end(!dialled).open) drop(!dialled);
@@ -87,8 +107,11 @@ class Line : public std::enable_shared_from_this<Line> {
       return;
     }
     Node::Action action = [self = shared_from_this(), dialled, frame] {
-      const auto on_frame = self->end(dialled).events.on_frame;
-      if (self->end(dialled).open && on_frame) on_frame(frame);
+      const auto& here = self->end(dialled);
+      const auto on_frame = here.events.on_frame;
+      if (!here.open || !on_frame) return;
+      self->tell(here, "hears", dialled, frame);
+      on_frame(frame);
     };
     to.node->run_in(to.generation, action);
   }
@@ -107,12 +130,16 @@ class Line : public std::enable_shared_from_this<Line> {
                            ? network_.delay()
                            : world.draw(Purpose::kNetwork, Duration(1'000), std::chrono::seconds(20));
     world.count_fault("message doubled");
+    tell(end(dialled), "sends twice to", dialled, frame);
     world.after(delay, [&network = network_, address = to.address, frame] {
       const auto found = network.listeners_.find(address);
       if (found == network.listeners_.end()) return;
       const auto& listener = found->second;
       if (listener.generation != listener.node->generation()) return;
-      Node::Action action = [accept = listener.accept, frame] {
+      Node::Action action = [accept = listener.accept, &node = *listener.node, frame] {
+        auto& its_world = node.world();
+        its_world.trace().event(its_world.now(), node.name(), "hears again", frame.size(),
+                                [&] { return words_of(frame).text; });
         class Nowhere final : public Wire {
           void send(Frame) override {}
           void close() override {}
@@ -126,6 +153,7 @@ class Line : public std::enable_shared_from_this<Line> {
 
   Network& network_;
   std::array<End, 2> ends_;
+  std::map<std::int32_t, std::string> asked_;  // by seqid
 };
 
 namespace {
@@ -151,6 +179,17 @@ Network::~Network() {
     line->end(true).events = {};
     line->end(false).events = {};
   }
+}
+
+void Network::block(const Node& from, const Node& to) {
+  if (!blocked_.insert({&from, &to}).second) return;
+  world_.trace().event(world_.now(), from.name(), "is cut off from", 0, [&] { return to.name(); });
+}
+
+void Network::heal() {
+  if (blocked_.empty()) return;
+  blocked_.clear();
+  world_.trace().event(world_.now(), "world", "everybody reaches everybody");
 }
 
 bool Network::reaches(const Node& from, const Node& to) const {

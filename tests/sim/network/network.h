@@ -69,8 +69,8 @@ class Network {
             std::function<void(WirePointer)> done);
 
   // ---- Partitions: what `from` sends does not reach `to`.
-  void block(const Node& from, const Node& to) { blocked_.insert({&from, &to}); }
-  void heal() { blocked_.clear(); }
+  void block(const Node& from, const Node& to);
+  void heal();
   [[nodiscard]] bool reaches(const Node& from, const Node& to) const;
 
  private:

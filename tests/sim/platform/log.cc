@@ -11,6 +11,7 @@
 #include "base/runtime/entropy.h"
 #include "tests/sim/disk/disk.h"
 #include "tests/sim/nodes/machine.h"
+#include "tests/sim/words/record_words.h"
 #include "txlog/runtime/log_opening.h"
 
 namespace troth::txlog {
@@ -22,7 +23,13 @@ using CutDone = std::move_only_function<void(Result<SegmentNumber>)>;
 using SettleDone = std::move_only_function<void(Status)>;
 
 struct PendingBatch {
+  struct Record {
+    RecordSequence sequence;
+    RecordType type;
+    std::vector<std::byte> payload;
+  };
   BatchBuilder builder;
+  std::vector<Record> records;  // what is in it, for the witness
   std::vector<Log::Completion> completions;
   std::vector<std::pair<LogPosition, CutDone>> cuts;
   std::vector<SettleDone> settles;
@@ -124,6 +131,18 @@ struct Log::Core {
     const auto first_sequence = writer->next_sequence();
     if (auto done = writer->write(batch.builder, standing); !done)
       return fail_for_good(batch, std::move(done.error()));
+    const auto records = batch.builder.records();
+    if (records > 0)
+      node.world().trace().event(node.world().now(), node.name(), "has on disk", first_sequence.value, [&] {
+        const auto last = first_sequence.value + records - 1;
+        return records == 1 ? fmt::format("#{}", last)
+                            : fmt::format("#{} to #{}", first_sequence.value, last);
+      });
+    if (auto* witness = node.world().witness()) {
+      for (const auto& record : batch.records)
+        witness->record_durable(node,
+                                {{record.sequence, writer->segment().number}, record.type, record.payload});
+    }
     if (options.on_synced) options.on_synced({batch.builder.records(), Duration(1'000)});
     pending_bytes -= records_bytes;
     counters.batches += 1;
@@ -206,6 +225,15 @@ Log::~Log() = default;
 
 Result<OpenedLog> Log::open(LogOptions options) {
   auto core = std::make_unique<Core>(std::move(options));
+  if (auto* witness = core->node.world().witness()) {
+    witness->log_opens(core->node);
+    core->options.replay = [witness, &node = core->node,
+                            replay = std::move(core->options.replay)](const RecordView& record) -> Status {
+      auto taken = replay(record);
+      if (taken) witness->record_found(node, record);
+      return taken;
+    };
+  }
   auto opened = LogOpening(core->directory, core->options).run(core->random);
   if (!opened) {
     opened.error().effect = Effect::kNone;
@@ -242,6 +270,14 @@ Result<RecordSequence> Log::append(RecordType type, Bytes payload, Completion do
   auto& batch = core.back_batch(bytes);
   const auto sequence = core.next_sequence;
   batch.builder.add(sequence, type, payload);
+  auto& world = core.node.world();
+  world.trace().event(world.now(), core.node.name(), "logs", sequence.value, [&] {
+    return fmt::format("#{} {}", sequence.value, sim::words_of(core.options.directory, type, payload));
+  });
+  if (auto* witness = core.node.world().witness()) {
+    batch.records.push_back({sequence, type, {payload.begin(), payload.end()}});
+    witness->record_appended(core.node, {{sequence, {}}, type, payload});
+  }
   batch.completions.push_back(std::move(done));
   core.next_sequence.value += 1;
   core.pending_bytes += bytes;

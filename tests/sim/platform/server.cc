@@ -55,9 +55,7 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
     CHECK(header.has_value());
     const std::string method(header->method);
     const auto seqid = header->seqid;
-    auto& world = node_.world();
-    world.trace().event(world.now(), node_.name(), "is called", static_cast<std::uint64_t>(seqid),
-                        [&] { return method; });
+    if (auto* witness = node_.world().witness()) witness->called(node_, method, content);
     const auto found = services_.find(method);
     const auto answer = std::make_shared<MessageWriter>(Encoding::kBinary);
     if (found == services_.end()) {
@@ -69,9 +67,13 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
     // It outlives its dispatch where the service answers later.
     const auto service = found->second;
     service->process(
-        [answer, wire, service, method](bool was_read) {
+        [answer, wire, service, method, frame, &node = node_](bool was_read) {
           CHECK(was_read, "the arguments of {} cannot be read", method);
           const auto bytes = answer->frame();
+          if (auto* witness = node.world().witness()) {
+            witness->answered(node, method, Bytes(frame).subspan(kFrameLengthBytes),
+                              bytes.subspan(kFrameLengthBytes));
+          }
           wire->send({bytes.begin(), bytes.end()});
         },
         reader_.begin(content), answer->protocol());

@@ -1,0 +1,155 @@
+#include "tests/sim/invariants/evidence.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace troth::sim {
+namespace {
+
+using namespace coordinator::store;
+using agent::BranchEnd;
+
+template <typename... Arms>
+struct Overloaded : Arms... {
+  using Arms::operator()...;
+};
+
+template <typename Map>
+const typename Map::mapped_type& at_or_none(const Map& map, const typename Map::key_type& key) {
+  static const typename Map::mapped_type none{};
+  const auto found = map.find(key);
+  return found == map.end() ? none : found->second;
+}
+
+}  // namespace
+
+DatabaseNumber database_of(const ResourceName& resource) {
+  return {static_cast<std::size_t>(resource.value.back() - '1')};
+}
+
+std::optional<TransactionId> transaction_of(const agent::MarkerRow& row) {
+  auto id = TransactionId::parse(row.transaction);
+  if (!id) return std::nullopt;
+  return *std::move(id);
+}
+
+const Evidence::Truth& Evidence::truth(const TransactionId& transaction) const {
+  return at_or_none(truths, transaction);
+}
+
+const Evidence::Journal& Evidence::journal(const std::string& agent) const {
+  return at_or_none(journals, agent);
+}
+
+std::optional<DatabaseNumber> Evidence::database(ResourceNumber number) const {
+  const auto found = store.resources.find(number);
+  if (found == store.resources.end()) return std::nullopt;
+  return database_of(found->second);
+}
+
+void Evidence::note_store(const LogRecord& record, bool durable) {
+  std::visit(Overloaded{
+                 [&](const CommitRecord& commit) {
+                   auto& decision = store.commits[commit.transaction];
+                   decision.record = commit;
+                   decision.durable |= durable;
+                   if (durable) note_decided(commit);
+                 },
+                 [&](const EndedRecord& ended) {
+                   if (!durable && !store.reads) return;
+                   if (const auto found = store.commits.find(ended.transaction); found != store.commits.end())
+                     found->second.ended = true;
+                 },
+                 [&](const coordinator::store::Floors& floors) {
+                   store.floors.transactions = std::max(store.floors.transactions, floors.transactions);
+                   store.floors.request_ms = std::max(store.floors.request_ms, floors.request_ms);
+                 },
+                 [&](const ResourceRecord& resource) { store.resources[resource.number] = resource.name; },
+                 [&](const EpochRecord& epoch) { store.epoch = epoch.epoch; },
+                 [](const PreCommitRecord&) {},
+                 [](const AbortRecord&) {},
+                 [](const BarredRecord&) {},
+                 [](const ResolutionRecord&) {},
+             },
+             record);
+}
+
+void Evidence::note_decided(const CommitRecord& commit) {
+  truths[commit.transaction].decided = true;
+  if (commit.request) carried[*commit.request].insert(commit.transaction);
+}
+
+void Evidence::note_journal(const std::string& agent, const agent::JournalRecord& record) {
+  auto& journal = journals[agent];
+  if (const auto* seen = std::get_if<agent::EpochSeen>(&record)) {
+    journal.epoch = seen->epoch;
+  } else if (const auto* learned = std::get_if<agent::DecisionLearned>(&record)) {
+    journal.learned.insert(learned->id);
+  } else if (const auto* finished = std::get_if<agent::Finished>(&record)) {
+    journal.ended[finished->id] = finished->end;
+    if (finished->end == BranchEnd::kRolledBack)
+      truths[finished->id.transaction].never.insert(database_of(finished->resource));
+  }
+}
+
+void Evidence::note(const Happening& happening) {
+  std::visit(
+      Overloaded{
+          [&](const VoteSent& sent) {
+            auto& truth = truths[sent.branch.transaction];
+            if (sent.vote == agent::Vote::kYes) truth.yes.insert(sent.database);
+            if (sent.vote == agent::Vote::kReadOnly) truth.read_only.insert(sent.database);
+          },
+          [](const CommitCalled&) {},
+          [](const EndSent&) {},
+          [&](const StoreOpens&) {
+            for (const auto& [id, decision] : std::exchange(store.commits, {}))
+              if (decision.durable) store.owed[id] = decision;
+            store.reads = true;
+          },
+          [&](const StoreFound& found) { note_store(found.record, false); },
+          [&](const StoreAppended& appended) {
+            if (std::exchange(store.reads, false)) {
+              store.owed.clear();
+              for (auto& [id, decision] : store.commits) {
+                decision.durable = true;
+                note_decided(decision.record);
+              }
+            }
+            note_store(appended.record, false);
+          },
+          [&](const StoreDurable& durable) { note_store(durable.record, true); },
+          [&](const JournalOpens& opens) {
+            auto& journal = journals[opens.agent];
+            journal = {.newest = journal.newest};
+          },
+          [&](const JournalFound& found) { note_journal(found.agent, found.record); },
+          [](const JournalAppended&) {},
+          [&](const JournalDurable& durable) {
+            note_journal(durable.agent, durable.record);
+            auto& journal = journals[durable.agent];
+            journal.newest = std::max(journal.newest, journal.epoch);
+          },
+          [&](const JournalDamaged& damaged) { journals[damaged.agent] = {}; },
+          [&](const MarkerStands& stands) {
+            markers[stands.database][stands.key] = stands.row;
+            const auto id = transaction_of(stands.row);
+            if (!id) return;
+            if (stands.row.state == agent::MarkerState::kCommitted) {
+              truths[*id].committed.insert(stands.database);
+              if (stands.row.request) carried[*stands.row.request].insert(*id);
+            } else if (stands.row.state == agent::MarkerState::kBarred) {
+              truths[*id].never.insert(stands.database);
+            }
+          },
+          [&](const MarkerGone& gone) { markers[gone.database].erase(gone.key); },
+          [&](const ToldCommitted& told) { truths[told.transaction].told_committed.insert(told.request); },
+          [&](const ToldNotCommitted& told) {
+            truths[told.transaction].told_not_committed.insert(told.request);
+          },
+          [&](const ToldBarred& told) { barred.insert(told.request); },
+      },
+      happening);
+}
+
+}  // namespace troth::sim

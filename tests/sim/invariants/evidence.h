@@ -1,0 +1,79 @@
+// tests/sim/invariants/evidence.h
+//
+// What is known by now of a run, of everybody at once: the sum of what has happened. The invariants compare each new
+// happening with it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/sim/bank/ledger.h"
+#include "tests/sim/invariants/happenings.h"
+
+namespace troth::sim {
+
+struct Evidence {
+  explicit Evidence(const Ledger& asked) : ledger(&asked) {}
+
+  void note(const Happening& happening);
+
+  struct Decision {
+    coordinator::store::CommitRecord record;
+    bool durable = false;
+    bool ended = false;
+  };
+  struct Store {
+    std::map<TransactionId, Decision> commits;
+    coordinator::store::Floors floors;
+    std::map<ResourceNumber, ResourceName> resources;
+    std::optional<Epoch> epoch;
+    // While a start reads, what it finds is not yet acted upon; what was durable before must be among it.
+    std::map<TransactionId, Decision> owed;
+    bool reads = false;
+  };
+  struct Journal {
+    std::optional<Epoch> epoch;
+    std::optional<Epoch> newest;                 // durable once, by any start
+    std::set<BranchId> learned;                  // commit, durable
+    std::map<BranchId, agent::BranchEnd> ended;  // durable
+  };
+  // Of one transaction, by anybody who ever said so; never taken back.
+  struct Truth {
+    std::set<DatabaseNumber> yes;
+    std::set<DatabaseNumber> read_only;
+    bool decided = false;                // a commit record was durable
+    std::set<DatabaseNumber> committed;  // a marker stood
+    std::set<DatabaseNumber> never;      // a barrier stood, or a journal said that it was rolled back
+    std::set<RequestKey> told_committed;
+    std::set<RequestKey> told_not_committed;
+    [[nodiscard]] bool is_committed() const { return decided || !committed.empty(); }
+  };
+
+  const Ledger* ledger;
+  Store store;
+  std::map<std::string, Journal> journals;
+  std::map<DatabaseNumber, std::map<std::string, agent::MarkerRow>> markers;
+  std::map<TransactionId, Truth> truths;
+  std::map<RequestKey, std::set<TransactionId>> carried;  // committed, by request
+  std::set<RequestKey> barred;
+
+  [[nodiscard]] const Truth& truth(const TransactionId& transaction) const;
+  [[nodiscard]] const Journal& journal(const std::string& agent) const;
+  // The resource of this number, as the store knows it.
+  [[nodiscard]] std::optional<DatabaseNumber> database(ResourceNumber number) const;
+
+ private:
+  void note_store(const coordinator::store::LogRecord& record, bool durable);
+  void note_decided(const coordinator::store::CommitRecord& commit);
+  void note_journal(const std::string& agent, const agent::JournalRecord& record);
+};
+
+// Resources are called r1, r2, .. as the databases stand.
+[[nodiscard]] DatabaseNumber database_of(const ResourceName& resource);
+// None: the row is a request's barrier.
+[[nodiscard]] std::optional<TransactionId> transaction_of(const agent::MarkerRow& row);
+
+}  // namespace troth::sim

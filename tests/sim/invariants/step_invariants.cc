@@ -1,0 +1,18 @@
+#include "tests/sim/invariants/step_invariants.h"
+
+namespace troth::sim {
+
+void judge(Evidence& evidence, const Happening& happening, Broken& broken) {
+  judge_votes(evidence, happening, broken);
+  judge_commit_heard(evidence, happening, broken);
+  judge_not_committed(evidence, happening, broken);
+  judge_contradiction(evidence, happening, broken);
+  judge_floors(evidence, happening, broken);
+  judge_epochs(evidence, happening, broken);
+  judge_markers(evidence, happening, broken);
+  judge_acknowledgement(evidence, happening, broken);
+  judge_requests(evidence, happening, broken);
+  evidence.note(happening);
+}
+
+}  // namespace troth::sim

@@ -1,0 +1,35 @@
+// tests/sim/invariants/step_invariants.h
+//
+// What must hold at every step: each new happening is judged by what was known before it. One file each; a test shows of
+// each that it can fail (step_invariants_test.cc).
+#pragma once
+
+#include "tests/sim/invariants/evidence.h"
+#include "tests/sim/invariants/invariants.h"
+
+namespace troth::sim {
+
+// [T1] A commit record is proposed only after each branch of its transaction voted yes or read-only, and names those of the
+// yes.
+void judge_votes(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T2] Nobody hears "commit" before the store has chosen it durably; of one phase, before its marker stands.
+void judge_commit_heard(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T3] What was told "not committed" is never committed, by anybody.
+void judge_not_committed(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T3] No two of store, journals and databases contradict each other about a transaction.
+void judge_contradiction(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T5] [T6] No floor passes what may yet be decided or asked for, and nothing durable is forgotten above it.
+void judge_floors(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T8] An agent's epoch only rises, and is durable before anything is answered under it.
+void judge_epochs(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T6] [T7] A marker keeps its state, and goes only below its resource's floor.
+void judge_markers(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T6] An acknowledged commit is in the database and in the agent's journal.
+void judge_acknowledgement(const Evidence& evidence, const Happening& happening, Broken& broken);
+// At most one commit ever for each (client, request_id), and none for a barred one.
+void judge_requests(const Evidence& evidence, const Happening& happening, Broken& broken);
+
+// All of them, then it is noted.
+void judge(Evidence& evidence, const Happening& happening, Broken& broken);
+
+}  // namespace troth::sim

@@ -1,0 +1,273 @@
+// Of each invariant that is judged at every step: it is silent about what is right, and fails on what is broken.
+#include "tests/sim/invariants/step_invariants.h"
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace troth::sim {
+namespace {
+
+using namespace coordinator::store;
+using agent::BranchEnd;
+using agent::MarkerState;
+using agent::Vote;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr DatabaseNumber kFirst{0};
+constexpr DatabaseNumber kSecond{1};
+
+class StepInvariants : public testing::Test {
+ protected:
+  StepInvariants() {
+    ledger.open(request, {{0, 1, -5}, {1, 1, 5}});
+    for (std::uint32_t number = 1; number <= 2; ++number) {
+      ResourceRecord resource;
+      resource.name = {"r" + std::to_string(number)};
+      resource.number = {number};
+      happens(StoreDurable{resource});
+    }
+  }
+
+  // What is wrong with it, if anything.
+  Broken happens(const Happening& happening) {
+    Broken broken;
+    judge(evidence, happening, broken);
+    return broken;
+  }
+
+  static TransactionId transaction(std::uint64_t sequence, std::uint32_t epoch = 1) {
+    return {{"bank-sim001"}, {epoch}, {sequence}, {}};
+  }
+  static TransactionId one_phase(std::uint64_t sequence) {
+    return {{"bank-sim001"}, {1}, {sequence}, ResourceNumber{1}};
+  }
+  VoteSent vote(const TransactionId& id, DatabaseNumber database, Vote vote) const {
+    return {"ag1", epoch, {id, {static_cast<std::uint32_t>(database.value + 1)}}, database, vote};
+  }
+  CommitRecord commit(const TransactionId& id) const {
+    CommitRecord record;
+    record.transaction = id;
+    record.branches = {{{1}, {1}}, {{2}, {2}}};
+    record.request = request;
+    return record;
+  }
+  MarkerStands marker(const TransactionId& id, DatabaseNumber database, MarkerState state) const {
+    agent::MarkerRow row;
+    row.transaction = id.text();
+    row.state = state;
+    if (state == MarkerState::kCommitted) row.request = request;
+    return {database, id.text(), row};
+  }
+  JournalAppended journals(const agent::JournalRecord& record) const { return {"ag1", record}; }
+  // Everything up to a durable decision, as it should be.
+  void decide(const TransactionId& id) {
+    EXPECT_THAT(happens(JournalDurable{"ag1", agent::EpochSeen{epoch}}), IsEmpty());
+    EXPECT_THAT(happens(vote(id, kFirst, Vote::kYes)), IsEmpty());
+    EXPECT_THAT(happens(vote(id, kSecond, Vote::kYes)), IsEmpty());
+    EXPECT_THAT(happens(StoreAppended{commit(id)}), IsEmpty());
+    EXPECT_THAT(happens(StoreDurable{commit(id)}), IsEmpty());
+  }
+
+  Ledger ledger;
+  RequestKey request{"cl1", {}};
+  Evidence evidence{ledger};
+  Epoch epoch{{1}, {77}};
+};
+
+TEST_F(StepInvariants, AWholeCommitBreaksNone) {
+  const auto id = transaction(1);
+  decide(id);
+  const BranchId branch{id, {1}};
+  EXPECT_THAT(happens(CommitCalled{branch, kFirst}), IsEmpty());
+  EXPECT_THAT(happens(journals(agent::DecisionLearned{branch, {"r1"}})), IsEmpty());
+  EXPECT_THAT(happens(JournalDurable{"ag1", agent::DecisionLearned{branch, {"r1"}}}), IsEmpty());
+  EXPECT_THAT(happens(marker(id, kFirst, MarkerState::kCommitted)), IsEmpty());
+  EXPECT_THAT(happens(EndSent{"ag1", branch, kFirst, BranchEnd::kCommitted}), IsEmpty());
+  EXPECT_THAT(happens(ToldCommitted{request, id}), IsEmpty());
+  EXPECT_THAT(happens(StoreDurable{EndedRecord{id, {}, false}}), IsEmpty());
+  EXPECT_THAT(happens(StoreAppended{coordinator::store::Floors{{{1}, {9}}, 9}}), IsEmpty());
+  EXPECT_THAT(happens(journals(agent::FloorRaised{{"r1"}, {{{1}, {9}}, 9}})), IsEmpty());
+  EXPECT_THAT(happens(MarkerGone{kFirst, id.text(), {{1}, {9}}}), IsEmpty());
+}
+
+// [T1]
+TEST_F(StepInvariants, ACommitWithoutAYesIsSeen) {
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kNo));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}),
+              ElementsAre(HasSubstr("database 2 never voted yes")));
+}
+
+TEST_F(StepInvariants, ACommitThatLacksABranchIsSeen) {
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  auto record = commit(transaction(1));
+  record.branches.pop_back();
+  EXPECT_THAT(happens(StoreAppended{record}), ElementsAre(HasSubstr("never voted read-only")));
+  happens(vote(transaction(2), kFirst, Vote::kYes));
+  happens(vote(transaction(2), kSecond, Vote::kReadOnly));
+  record.transaction = transaction(2);
+  record.request.reset();
+  EXPECT_THAT(happens(StoreAppended{record}), IsEmpty());
+}
+
+TEST_F(StepInvariants, ACommitOfARequestThatNobodySentIsSeen) {
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kYes));
+  auto record = commit(transaction(1));
+  record.request->client = "nobody";
+  EXPECT_THAT(happens(StoreAppended{record}), ElementsAre(HasSubstr("nobody sent")));
+}
+
+// [T2]
+TEST_F(StepInvariants, ACommitThatIsHeardBeforeItsRecordIsDurableIsSeen) {
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kYes));
+  happens(StoreAppended{commit(transaction(1))});
+  EXPECT_THAT(happens(CommitCalled{{transaction(1), {1}}, kFirst}), ElementsAre(HasSubstr("T2")));
+  EXPECT_THAT(happens(ToldCommitted{request, transaction(1)}), ElementsAre(HasSubstr("T2")));
+  EXPECT_THAT(happens(ToldCommitted{request, one_phase(2)}), ElementsAre(HasSubstr("no marker of it")));
+}
+
+// [T3]
+TEST_F(StepInvariants, NotCommittedOfWhatIsCommittedIsSeen) {
+  decide(transaction(1));
+  EXPECT_THAT(happens(ToldNotCommitted{request, transaction(1)}), ElementsAre(HasSubstr("and it is")));
+}
+
+TEST_F(StepInvariants, ACommitOfWhatWasToldNotCommittedIsSeen) {
+  EXPECT_THAT(happens(ToldNotCommitted{request, transaction(1)}), IsEmpty());
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}),
+              ElementsAre(HasSubstr("its commit is proposed")));
+  EXPECT_THAT(happens(ToldNotCommitted{request, one_phase(2)}), IsEmpty());
+  EXPECT_THAT(happens(marker(one_phase(2), kFirst, MarkerState::kCommitted)),
+              testing::Contains(HasSubstr("database 1 commits it")));
+}
+
+TEST_F(StepInvariants, AnAbortOfWhatIsDecidedIsSeen) {
+  decide(transaction(1));
+  EXPECT_THAT(happens(marker(transaction(1), kFirst, MarkerState::kBarred)),
+              ElementsAre(HasSubstr("its commit was chosen")));
+  EXPECT_THAT(happens(journals(agent::Finished{{transaction(1), {2}}, {"r2"}, BranchEnd::kRolledBack})),
+              ElementsAre(HasSubstr("rolled back")));
+  EXPECT_THAT(happens(journals(agent::Finished{{transaction(1), {2}}, {"r2"}, BranchEnd::kLost})),
+              ElementsAre(HasSubstr("lost")));
+}
+
+TEST_F(StepInvariants, ACommitOfWhatIsBarredIsSeen) {
+  EXPECT_THAT(happens(marker(transaction(1), kFirst, MarkerState::kBarred)), IsEmpty());
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}),
+              ElementsAre(HasSubstr("database 1 has it as never to commit")));
+}
+
+TEST_F(StepInvariants, ACommitThatNobodyChoseIsSeen) {
+  EXPECT_THAT(happens(marker(transaction(1), kFirst, MarkerState::kCommitted)),
+              ElementsAre(HasSubstr("nobody chose that")));
+  EXPECT_THAT(happens(journals(agent::DecisionLearned{{transaction(2), {1}}, {"r1"}})),
+              ElementsAre(HasSubstr("nobody chose it")));
+  EXPECT_THAT(happens(journals(agent::Finished{{transaction(3), {1}}, {"r1"}, BranchEnd::kCommitted})),
+              ElementsAre(HasSubstr("database 1 never had")));
+}
+
+// [T5] [T6]
+TEST_F(StepInvariants, ACommitBelowTheFloorIsSeen) {
+  happens(StoreAppended{coordinator::store::Floors{{{1}, {5}}, 0}});
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}), ElementsAre(HasSubstr("below the floor")));
+}
+
+TEST_F(StepInvariants, AResourcesFloorAboveTheStoresIsSeen) {
+  EXPECT_THAT(happens(journals(agent::FloorRaised{{"r1"}, {{{1}, {1}}, 0}})),
+              ElementsAre(HasSubstr("passes the store's")));
+}
+
+TEST_F(StepInvariants, AResourcesFloorAboveAnOpenCommitIsSeen) {
+  decide(transaction(1));
+  happens(StoreAppended{coordinator::store::Floors{{{1}, {5}}, 0}});
+  EXPECT_THAT(happens(journals(agent::FloorRaised{{"r1"}, {{{1}, {5}}, 0}})),
+              ElementsAre(HasSubstr("whose commit is not ended")));
+}
+
+TEST_F(StepInvariants, ADecisionThatAStartDoesNotFindIsSeen) {
+  decide(transaction(1));
+  happens(StoreOpens{});
+  EXPECT_THAT(happens(StoreAppended{EpochRecord{{{2}, {5}}, {}, {}}}),
+              ElementsAre(HasSubstr("lost the commit")));
+}
+
+TEST_F(StepInvariants, ADecisionThatAStartFindsIsNone) {
+  decide(transaction(1));
+  happens(StoreOpens{});
+  happens(StoreFound{commit(transaction(1))});
+  EXPECT_THAT(happens(StoreAppended{EpochRecord{{{2}, {5}}, {}, {}}}), IsEmpty());
+}
+
+// [T8]
+TEST_F(StepInvariants, AnEpochThatFallsIsSeen) {
+  happens(JournalDurable{"ag1", agent::EpochSeen{{{3}, {8}}}});
+  happens(JournalOpens{"ag1"});
+  EXPECT_THAT(happens(journals(agent::EpochSeen{{{2}, {7}}})), ElementsAre(HasSubstr("behind epoch 3")));
+  EXPECT_THAT(happens(journals(agent::EpochSeen{{{3}, {9}}})), ElementsAre(HasSubstr("behind epoch 3")));
+  EXPECT_THAT(happens(journals(agent::EpochSeen{{{3}, {8}}})), IsEmpty());
+  EXPECT_THAT(happens(journals(agent::EpochSeen{{{4}, {1}}})), IsEmpty());
+}
+
+TEST_F(StepInvariants, AVoteUnderAnEpochThatIsNotDurableIsSeen) {
+  EXPECT_THAT(happens(vote(transaction(1), kFirst, Vote::kYes)),
+              ElementsAre(HasSubstr("which its journal does not have")));
+}
+
+// [T6] [T7]
+TEST_F(StepInvariants, AMarkerThatChangesIsSeen) {
+  decide(transaction(1));
+  happens(marker(transaction(1), kFirst, MarkerState::kCommitted));
+  EXPECT_THAT(happens(marker(transaction(1), kFirst, MarkerState::kBarred)),
+              testing::Contains(HasSubstr("was committed, and becomes barred")));
+}
+
+TEST_F(StepInvariants, AMarkerThatGoesAboveTheFloorIsSeen) {
+  decide(transaction(5));
+  happens(marker(transaction(5), kFirst, MarkerState::kCommitted));
+  EXPECT_THAT(happens(MarkerGone{kFirst, transaction(5).text(), {{1}, {5}}}),
+              ElementsAre(HasSubstr("above the floor")));
+}
+
+TEST_F(StepInvariants, AnAcknowledgementOfWhatIsNotCommittedIsSeen) {
+  decide(transaction(1));
+  const EndSent sent{"ag1", {transaction(1), {1}}, kFirst, BranchEnd::kCommitted};
+  EXPECT_THAT(happens(sent), ElementsAre(HasSubstr("has not committed it"), HasSubstr("journal does not")));
+  happens(marker(transaction(1), kFirst, MarkerState::kCommitted));
+  EXPECT_THAT(happens(sent), ElementsAre(HasSubstr("journal does not")));
+}
+
+TEST_F(StepInvariants, TwoCommitsOfOneRequestAreSeen) {
+  decide(transaction(1));
+  happens(vote(transaction(2), kFirst, Vote::kYes));
+  happens(vote(transaction(2), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(2))}), ElementsAre(HasSubstr("is committed as")));
+  EXPECT_THAT(happens(marker(one_phase(3), kFirst, MarkerState::kCommitted)),
+              ElementsAre(HasSubstr("is committed as")));
+}
+
+TEST_F(StepInvariants, ACommitOfABarredRequestIsSeen) {
+  EXPECT_THAT(happens(ToldBarred{request}), IsEmpty());
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}), ElementsAre(HasSubstr("is barred")));
+}
+
+TEST_F(StepInvariants, ABarThatComesTooLateIsSeen) {
+  decide(transaction(1));
+  EXPECT_THAT(happens(ToldBarred{request}), ElementsAre(HasSubstr("is committed as")));
+}
+
+}  // namespace
+}  // namespace troth::sim
