@@ -48,8 +48,8 @@ void ReplicatedLog::settle_standing() {
 // True when it is durable: until then another start would have to do it again. What it promises now says nothing of
 // whom it had granted a lease, so no start may find that promise before every lease has run out [L2].
 bool ReplicatedLog::take_over_what_was_lost() {
-  if (standing_.chosen() > chosen()) {
-    fetch(*standing_.knows_chosen());
+  if (const auto ahead = standing_.ahead_of(chosen())) {
+    fetch(*ahead);
     return false;
   }
   if (grantor_.running(now_)) return false;

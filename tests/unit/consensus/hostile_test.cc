@@ -281,6 +281,32 @@ TEST(Hostile, CutTailIsTakenOverFromWhomARevealedChangeLetsVote) {
   EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
 }
 
+// One that knew more to be chosen may forget it in a start, and nobody else may know it. It tells what it accepted then.
+TEST(Hostile, CutTailIsTakenOverFromOneThatForgotWhatIsChosen) {
+  OneReplica one(3);
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  one.hear(3, shown);
+  shown.promised = {1, {2}};
+  shown.chosen = {1};
+  one.hear(2, shown);
+  const auto asked = one.sent<AskStanding>({2}).size();
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  ASSERT_GT(one.sent<AskStanding>({2}).size(), asked);
+  shown.chosen = {};
+  shown.accepted = {{{1}, {1, {2}}, command("x")}};
+  one.hear(2, shown);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+  EXPECT_EQ(one.log().chosen(), Slot{});
+  EXPECT_TRUE(std::ranges::any_of(one.records(), [](const DurableRecord& record) {
+    const auto* accepted = std::get_if<Accepted>(&record);
+    return accepted != nullptr && accepted->entry == command("x");
+  }));
+}
+
 // One that can follow nothing is waited for by nobody.
 TEST(Hostile, CutTailIsTakenOverThoughItRevealsAnImpossibleChange) {
   OneReplica one(2);
