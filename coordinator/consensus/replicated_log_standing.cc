@@ -8,11 +8,10 @@ namespace troth::coordinator::consensus {
 void ReplicatedLog::ask_standing() {
   if (!standing_.asks() || (ask_standing_at_ && now_ < *ask_standing_at_)) return;
   ask_standing_at_ = now_ + options_.timing.resend;
-  send_to_all(
-      standing_.unheard(membership_, chosen()),
-      AskStanding{.chosen = chosen(),
-                  .everything = standing_.state() == Standing::State::kRecovering,
-                  .start = options_.start});
+  send_to_all(standing_.unheard(membership_, chosen()),
+              AskStanding{.chosen = chosen(),
+                          .everything = standing_.state() == Standing::State::kRecovering,
+                          .start = options_.start});
 }
 
 // Answered whatever the own standing is: a group that starts together answers from its logs.

@@ -341,6 +341,48 @@ TEST(Hostile, ChangeThatFollowsARevealedOneIsRevealed) {
   }
 }
 
+// Attack 23. What it may have lost may be the highest.
+TEST(Hostile, ReplicaThatDoesNotVoteAnswersNoQuorumRead) {
+  OneReplica one(3);
+  one.start(true);
+  one.hear(2, AskHighest{{1}});
+  EXPECT_TRUE(one.sent<HighestShown>({2}).empty());
+}
+
+// [C2] What is shown to one that takes it over counts as known by two: it must not be lost here.
+TEST(Hostile, AcceptanceIsShownWhenItIsDurable) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.hear(2, Accept{.ballot = {1, {2}}, .first = {1}, .entries = {command("x")}, .chosen = {}});
+  one.hear(3, AskStanding{.chosen = {}, .everything = true, .start = {}});
+  const auto sends = one.done<Send>();
+  const auto shown = std::ranges::find_if(sends, [](const Send& send) {
+    const auto* standing = std::get_if<StandingShown>(&send.message);
+    return standing != nullptr && !standing->accepted.empty();
+  });
+  ASSERT_NE(shown, sends.end());
+  EXPECT_EQ(shown->after.value, one.records().size());
+}
+
+// Memory: what a leader says is bounded by what is known to be chosen.
+TEST(Hostile, AcceptorTakesNothingBeyondTwoWindows) {
+  OneReplica one(3, {.window = 4});
+  one.be_allowed_to_vote();
+  one.hear(2, Accept{.ballot = {1, {2}},
+                     .first = {7},
+                     .entries = {command("7"), command("8"), command("9"), command("10")},
+                     .chosen = {}});
+  ASSERT_EQ(one.sent<AcceptedThrough>({2}).size(), 1U);
+  EXPECT_EQ(one.sent<AcceptedThrough>({2}).front().last, Slot{8});
+}
+
+// Attack 26. One of three votes when one other has answered: not before.
+TEST(Hostile, StartIsNotVouchedForByItself) {
+  OneReplica one(3);
+  one.pass(10s);
+  EXPECT_EQ(one.log().standing(), Standing::State::kAsking);
+}
+
 constexpr std::uint64_t kHuge = ~std::uint64_t{0};
 
 // Attack 35. Of each kind one message with numbers that no group can have come to, at every stage: it goes on, and leads.
