@@ -8,11 +8,10 @@ namespace troth::coordinator::consensus {
 void ReplicatedLog::ask_standing() {
   if (!standing_.asks() || (ask_standing_at_ && now_ < *ask_standing_at_)) return;
   ask_standing_at_ = now_ + options_.timing.resend;
-  send_to_all(
-      standing_.unheard(membership_, chosen()),
-      AskStanding{.chosen = chosen(),
-                  .everything = standing_.state() == Standing::State::kRecovering,
-                  .start = options_.start});
+  send_to_all(standing_.unheard(membership_, chosen()),
+              AskStanding{.chosen = chosen(),
+                          .everything = standing_.state() == Standing::State::kRecovering,
+                          .start = options_.start});
 }
 
 // Answered whatever the own standing is: a group that starts together answers from its logs.
@@ -48,8 +47,8 @@ void ReplicatedLog::settle_standing() {
 // True when it is durable: until then another start would have to do it again. What it promises now says nothing of
 // whom it had granted a lease, so no start may find that promise before every lease has run out [L2].
 bool ReplicatedLog::take_over_what_was_lost() {
-  if (standing_.chosen() > chosen()) {
-    fetch(*standing_.knows_chosen());
+  if (const auto ahead = standing_.ahead_of(chosen())) {
+    fetch(*ahead);
     return false;
   }
   if (grantor_.running(now_)) return false;

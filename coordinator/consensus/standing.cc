@@ -10,7 +10,10 @@ Standing::Standing(ReplicaId self, LogPosition own, bool cut_tail)
 
 Replicas Standing::unheard(const Membership& membership, Slot chosen) const {
   auto others = voters_of(configurations(membership, chosen));
-  std::erase_if(others, [&](ReplicaId each) { return heard_.contains(each); });
+  std::erase_if(others, [&](ReplicaId each) {
+    const auto told = told_chosen_.find(each);
+    return heard_.contains(each) && (told == told_chosen_.end() || told->second <= chosen);
+  });
   return others;
 }
 
@@ -22,12 +25,17 @@ void Standing::hear(ReplicaId from, const StandingShown& shown) {
     return;
   }
   promised_ = std::max(promised_, shown.promised);
-  if (shown.chosen > chosen_) {
-    chosen_ = shown.chosen;
-    knows_chosen_ = from;
-  }
+  // Any one answer tells all that it had accepted by then, or knows to be chosen.
+  auto [told, is_first] = told_chosen_.try_emplace(from, shown.chosen);
+  if (!is_first) told->second = std::min(told->second, shown.chosen);
   for (const auto& accepted : shown.accepted)
     keep_highest(accepted_[accepted.slot], accepted);
+}
+
+std::optional<ReplicaId> Standing::ahead_of(Slot chosen) const {
+  const auto most = std::ranges::max_element(told_chosen_, {}, [](const auto& told) { return told.second; });
+  if (most == told_chosen_.end() || most->second <= chosen) return std::nullopt;
+  return most->first;
 }
 
 // Also those by which what is taken over may be counted.

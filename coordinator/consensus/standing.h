@@ -32,7 +32,8 @@ class Standing {
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] bool votes() const { return state_ == State::kVoting; }
   [[nodiscard]] bool asks() const { return state_ == State::kAsking || state_ == State::kRecovering; }
-  // Whom it has not heard.
+  // Whom it has not heard; and who knew more to be chosen: one that was started again has forgotten it, and tells what it
+  // had accepted there instead.
   [[nodiscard]] Replicas unheard(const Membership& membership, Slot chosen) const;
 
   void hear(ReplicaId from, const StandingShown& shown);
@@ -44,9 +45,8 @@ class Standing {
   // Of a recovering one, what has to be promised and accepted before it votes.
   [[nodiscard]] const Ballot& promised() const { return promised_; }
   [[nodiscard]] const std::map<Slot, std::optional<Accepted>>& accepted() const { return accepted_; }
-  // Everything up to here is to be fetched before it votes.
-  [[nodiscard]] Slot chosen() const { return chosen_; }
-  [[nodiscard]] std::optional<ReplicaId> knows_chosen() const { return knows_chosen_; }
+  // Who knows the most that is chosen, if it is more than `chosen`: it is to be fetched before it votes.
+  [[nodiscard]] std::optional<ReplicaId> ahead_of(Slot chosen) const;
 
  private:
   [[nodiscard]] std::vector<Configuration> configurations(const Membership& membership, Slot chosen) const;
@@ -58,8 +58,7 @@ class Standing {
   Replicas heard_;
   Ballot promised_;
   std::map<Slot, std::optional<Accepted>> accepted_;
-  Slot chosen_;
-  std::optional<ReplicaId> knows_chosen_;
+  std::map<ReplicaId, Slot> told_chosen_;
 };
 
 }  // namespace troth::coordinator::consensus

@@ -281,6 +281,32 @@ TEST(Hostile, CutTailIsTakenOverFromWhomARevealedChangeLetsVote) {
   EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
 }
 
+// One that knew more to be chosen may forget it in a start, and nobody else may know it. It tells what it accepted then.
+TEST(Hostile, CutTailIsTakenOverFromOneThatForgotWhatIsChosen) {
+  OneReplica one(3);
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  one.hear(3, shown);
+  shown.promised = {1, {2}};
+  shown.chosen = {1};
+  one.hear(2, shown);
+  const auto asked = one.sent<AskStanding>({2}).size();
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  ASSERT_GT(one.sent<AskStanding>({2}).size(), asked);
+  shown.chosen = {};
+  shown.accepted = {{{1}, {1, {2}}, command("x")}};
+  one.hear(2, shown);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+  EXPECT_EQ(one.log().chosen(), Slot{});
+  EXPECT_TRUE(std::ranges::any_of(one.records(), [](const DurableRecord& record) {
+    const auto* accepted = std::get_if<Accepted>(&record);
+    return accepted != nullptr && accepted->entry == command("x");
+  }));
+}
+
 // One that can follow nothing is waited for by nobody.
 TEST(Hostile, CutTailIsTakenOverThoughItRevealsAnImpossibleChange) {
   OneReplica one(2);
@@ -313,6 +339,48 @@ TEST(Hostile, ChangeThatFollowsARevealedOneIsRevealed) {
     phase.hear({3}, promise);
     EXPECT_TRUE(phase.is_won(membership, {}));
   }
+}
+
+// Attack 23. What it may have lost may be the highest.
+TEST(Hostile, ReplicaThatDoesNotVoteAnswersNoQuorumRead) {
+  OneReplica one(3);
+  one.start(true);
+  one.hear(2, AskHighest{{1}});
+  EXPECT_TRUE(one.sent<HighestShown>({2}).empty());
+}
+
+// [C2] What is shown to one that takes it over counts as known by two: it must not be lost here.
+TEST(Hostile, AcceptanceIsShownWhenItIsDurable) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.hear(2, Accept{.ballot = {1, {2}}, .first = {1}, .entries = {command("x")}, .chosen = {}});
+  one.hear(3, AskStanding{.chosen = {}, .everything = true, .start = {}});
+  const auto sends = one.done<Send>();
+  const auto shown = std::ranges::find_if(sends, [](const Send& send) {
+    const auto* standing = std::get_if<StandingShown>(&send.message);
+    return standing != nullptr && !standing->accepted.empty();
+  });
+  ASSERT_NE(shown, sends.end());
+  EXPECT_EQ(shown->after.value, one.records().size());
+}
+
+// Memory: what a leader says is bounded by what is known to be chosen.
+TEST(Hostile, AcceptorTakesNothingBeyondTwoWindows) {
+  OneReplica one(3, {.window = 4});
+  one.be_allowed_to_vote();
+  one.hear(2, Accept{.ballot = {1, {2}},
+                     .first = {7},
+                     .entries = {command("7"), command("8"), command("9"), command("10")},
+                     .chosen = {}});
+  ASSERT_EQ(one.sent<AcceptedThrough>({2}).size(), 1U);
+  EXPECT_EQ(one.sent<AcceptedThrough>({2}).front().last, Slot{8});
+}
+
+// Attack 26. One of three votes when one other has answered: not before.
+TEST(Hostile, StartIsNotVouchedForByItself) {
+  OneReplica one(3);
+  one.pass(10s);
+  EXPECT_EQ(one.log().standing(), Standing::State::kAsking);
 }
 
 constexpr std::uint64_t kHuge = ~std::uint64_t{0};
