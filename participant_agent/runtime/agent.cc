@@ -104,6 +104,7 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
       coordinators_.inquire(
           id, name, [done = std::move(done)](const InquiryAnswered& answer) { done(answer.decision); });
     };
+    owner.start_anew = [this](const Error& reason) { options_.on_failure(reason); };
     owner.on_standing = [this] {
       do_register();
       settle_cut_tail_when_clear();
