@@ -423,6 +423,19 @@ void Coordinator::carry_out_one(AnswerResolve& answer) {
   resolves_.answer(answer.call, std::move(answer.report));
 }
 
+void Coordinator::carry_out_one(SendResolve& send) {
+  const auto answer = [this, call = send.call, agent = send.agent,
+                       report = send.report](const Result<wire::FinishReply>& reply) mutable {
+    report.detail += fmt::format("; agent {}: {}", agent.value,
+                                 reply ? name_of(end_of(reply->outcome)) : reply.error().message);
+    if (reply && !reply->detail.empty()) report.detail += ", " + reply->detail;
+    resolves_.answer(call, std::move(report));
+  };
+  auto* agent = link(send.agent);
+  CHECK(agent != nullptr, "agent {} is connected without a link", send.agent.value);
+  agent->resolve(resolve_of(send), answer);
+}
+
 void Coordinator::carry_out_one(StopServing& stop) {
   events_.on_stop(stop.reason);
 }
