@@ -207,10 +207,14 @@ void Coordinator::link_agent(const AgentId& agent, const std::string& address) {
 wire::HeartbeatRequest Coordinator::heartbeat(const AgentId& agent) const {
   wire::HeartbeatRequest request;
   request.header = header(agent);
+  request.__set_agent_id(agent.value);
   const auto floors = table_->floors(agent);
   request.floor_epoch = floors.transactions.epoch.value;
   request.floor_sequence = static_cast<std::int64_t>(floors.transactions.sequence.value);
   request.request_floor_ms = static_cast<std::int64_t>(floors.request_ms);
+  request.__isset.resources = true;
+  for (const auto& resource : table_->resources_of(agent))
+    request.resources.push_back(resource.value);
   for (const auto& ended : table_->ended_to_tell(agent, kEndedPerHeartbeat))
     request.ended.push_back(ended.text());
   if (!request.ended.empty()) reach(CrashPoint::kAfterEndedTold);
