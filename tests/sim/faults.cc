@@ -1,5 +1,7 @@
 #include "tests/sim/faults.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "tests/sim/nodes/crash_point_names.h"
@@ -8,7 +10,20 @@
 namespace troth::sim {
 
 void FaultStorm::begin() {
-  if (!simulation_.swarm().faults.empty()) strike_later();
+  const auto& faults = simulation_.swarm().faults;
+  if (!faults.empty()) strike_later();
+  if (std::ranges::find(faults, FaultKind::kSetBackAgent) != faults.end()) copy_later();
+}
+
+void FaultStorm::copy_later() {
+  auto& world = simulation_.world();
+  const auto pause = world.draw(Purpose::kFaults, Duration(200'000), Duration(3'000'000));
+  world.after(pause, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    for (auto& each : simulation_.agents())
+      copies_[each.get()].push_back(each->disk().image());
+    copy_later();
+  });
 }
 
 void FaultStorm::strike_later() {
@@ -104,11 +119,29 @@ void FaultStorm::strike_with(FaultKind kind) {
       }
       return;
     }
+    case FaultKind::kWipedAgent:
+    case FaultKind::kSetBackAgent: return lose_disk(agent(), kind);
     case FaultKind::kKillClient: {
       auto& clients = simulation_.clients();
       return kill(*clients[random.below(clients.size())], false);
     }
   }
+}
+
+void FaultStorm::lose_disk(Machine& machine, FaultKind kind) {
+  auto& world = simulation_.world();
+  if (kind == FaultKind::kSetBackAgent && copies_[&machine].empty()) return;
+  machine.crash(CrashKind::kPowerCut);
+  if (kind == FaultKind::kWipedAgent) {
+    machine.disk().wipe();
+    copies_.erase(&machine);  // of the agent that was; `init` makes another
+    world.count_rare("an agent came back with an empty disk");
+  } else {
+    const auto& copies = copies_[&machine];
+    machine.disk().set_back(copies[world.random(Purpose::kFaults).below(copies.size())]);
+    world.count_rare("an agent came back with an older disk");
+  }
+  simulation_.observer().happened(JournalDamaged{machine.name()});
 }
 
 void FaultStorm::partition(FaultKind kind) {

@@ -3,10 +3,13 @@
 // Strikes from time to time with one of the seed's faults, on a machine, a link or a database that is drawn too.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
+#include "tests/sim/disk/disk.h"
 #include "tests/sim/swarm.h"
 
 namespace troth::sim {
@@ -25,12 +28,16 @@ class FaultStorm {
   void strike();
   void strike_with(FaultKind kind);
   void partition(FaultKind kind);
+  // Copies of disks as they were, for who restores one.
+  void copy_later();
+  void lose_disk(Machine& machine, FaultKind kind);
   void kill(Machine& machine, bool power_cut);
   // A coordinator or an agent.
   [[nodiscard]] Machine& server();
   [[nodiscard]] Machine& agent();
 
   Simulation& simulation_;
+  std::map<Machine*, std::vector<Disk::Image>> copies_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

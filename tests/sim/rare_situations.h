@@ -9,7 +9,7 @@
 
 namespace troth::sim {
 
-inline constexpr std::array<std::string_view, 17> kRareSituations{
+inline constexpr std::array<std::string_view, 21> kRareSituations{
     "a batch was durable and its writer never heard so",
     "a batch was written and not synced",
     "a bit of a journal's last batch was flipped",
@@ -20,11 +20,15 @@ inline constexpr std::array<std::string_view, 17> kRareSituations{
     "a log's last batch was cut",
     "a power cut met unsynced sectors",
     "a request was barred",
+    "a resource was taken over that was not owner",
     "a request was forgotten on purpose",
     "a retry met its commit",
     "a session outlived its client",
+    "an agent came back with an empty disk",
+    "an agent came back with an older disk",
     "an interactive transaction was committed",
     "an interactive transaction was rolled back",
+    "an operator was mistaken",
     "decided, and not yet applied everywhere",
     "status told a commit that its caller had not heard of",
 };

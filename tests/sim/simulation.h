@@ -63,6 +63,7 @@ class Simulation {
   [[nodiscard]] const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
   [[nodiscard]] bool is_healed() const { return healed_; }
   [[nodiscard]] Observer& observer() { return *observer_; }
+  [[nodiscard]] const Observer& observer() const { return *observer_; }
   // The databases' own word on what committed: a marker in state `committed` is true once it is visible [T9]. By request:
   // which transaction committed it, in which databases.
   using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
@@ -71,6 +72,7 @@ class Simulation {
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
   void build();
+  void hire_operator();
   void watch();
   void heal();
   void observe();
@@ -78,7 +80,6 @@ class Simulation {
   [[nodiscard]] Outcome summed_up(Outcome outcome) const;
   [[nodiscard]] bool is_quiet() const;
   [[nodiscard]] bool clients_are_done() const;
-  [[nodiscard]] bool leaves_to_operator() const;
 
   World world_;
   Network network_;
@@ -88,6 +89,7 @@ class Simulation {
   std::unique_ptr<Machine> coordinator_;
   std::vector<std::unique_ptr<Machine>> agents_;
   std::vector<std::unique_ptr<Machine>> clients_;
+  std::unique_ptr<Machine> operator_;
   std::unique_ptr<Observer> observer_;
   CommittedBy committed_;
   bool healed_ = false;

@@ -21,8 +21,15 @@ std::string_view name_of(FaultKind kind) {
     case FaultKind::kFullDisk: return "full disk";
     case FaultKind::kFlippedBit: return "flipped bit";
     case FaultKind::kKillClient: return "client killed";
+    case FaultKind::kWipedAgent: return "agent's disk wiped";
+    case FaultKind::kSetBackAgent: return "agent's disk set back";
   }
   return {};
+}
+
+// Nothing goes on in what it strikes before a hand has mended it: most seeds do without.
+bool needs_operator(FaultKind kind) {
+  return kind == FaultKind::kWipedAgent || kind == FaultKind::kSetBackAgent;
 }
 
 Swarm draw_swarm(Random& random) {
@@ -56,8 +63,11 @@ Swarm draw_swarm(Random& random) {
   swarm.network.late = rate(800);
   swarm.network.reset = rate(200);
   swarm.database_breaks = rate(400);
-  for (std::size_t kind = 0; kind < kFaultKinds; ++kind)
-    if (random.one_in(3)) swarm.faults.push_back(static_cast<FaultKind>(kind));
+  swarm.mistakes = random.one_in(4) ? 3'000 : 0;
+  for (std::size_t each = 0; each < kFaultKinds; ++each) {
+    const auto kind = static_cast<FaultKind>(each);
+    if (random.one_in(needs_operator(kind) ? 12 : 3)) swarm.faults.push_back(kind);
+  }
   return swarm;
 }
 

@@ -33,9 +33,12 @@ enum class FaultKind : std::uint8_t {
   kFullDisk,
   kFlippedBit,
   kKillClient,
+  kWipedAgent,
+  kSetBackAgent,
 };
-inline constexpr std::size_t kFaultKinds = 17;
+inline constexpr std::size_t kFaultKinds = 19;
 [[nodiscard]] std::string_view name_of(FaultKind kind);
+[[nodiscard]] bool needs_operator(FaultKind kind);
 
 struct Swarm {
   std::uint32_t agents = 1;
@@ -57,6 +60,7 @@ struct Swarm {
   std::uint32_t database_breaks = 0;
   std::vector<FaultKind> faults;  // that strike; empty: none
   Duration fault_pause{};         // between two, at most
+  std::uint32_t mistakes = 0;     // of an operator's resolutions
   Duration safety{};              // how long they do
 };
 

@@ -17,7 +17,10 @@ std::string named(DatabaseNumber database) {
 
 // Somebody says that it commits.
 void commits(const Evidence& evidence, const TransactionId& id, const std::string& what, Broken& broken) {
-  for (const auto database : evidence.truth(id).never)
+  const auto& truth = evidence.truth(id);
+  // What a hand did stands against what was decided.
+  if (!truth.resolved.empty()) return;
+  for (const auto database : truth.never)
     complain(broken, id, what, named(database) + " has it as never to commit");
 }
 
@@ -25,6 +28,7 @@ void commits(const Evidence& evidence, const TransactionId& id, const std::strin
 void never_commits(const Evidence& evidence, const TransactionId& id, const std::string& what,
                    Broken& broken) {
   const auto& truth = evidence.truth(id);
+  if (!truth.resolved.empty()) return;
   if (truth.decided) complain(broken, id, what, "its commit was chosen");
   for (const auto database : truth.committed)
     complain(broken, id, what, named(database) + " has committed it");
@@ -62,7 +66,7 @@ void judge_contradiction(const Evidence& evidence, const Happening& happening, B
     const auto& truth = evidence.truth(*id);
     if (stands->row.state == agent::MarkerState::kCommitted) {
       commits(evidence, *id, named(stands->database) + " commits it", broken);
-      if (!id->is_one_phase() && !truth.decided)
+      if (!id->is_one_phase() && !truth.decided && truth.resolved.empty())
         complain(broken, *id, named(stands->database) + " commits it", "nobody chose that");
     } else if (stands->row.state == agent::MarkerState::kBarred) {
       never_commits(evidence, *id, named(stands->database) + " bars it", broken);

@@ -56,9 +56,7 @@ void Evidence::note_store(const LogRecord& record, bool durable) {
                    if (durable) note_decided(commit);
                  },
                  [&](const EndedRecord& ended) {
-                   if (!durable && !store.reads) return;
-                   if (const auto found = store.commits.find(ended.transaction); found != store.commits.end())
-                     found->second.ended = true;
+                   if (durable) store.ended.insert(ended.transaction);
                  },
                  [&](const coordinator::store::Floors& floors) {
                    store.floors.transactions = std::max(store.floors.transactions, floors.transactions);
@@ -69,7 +67,9 @@ void Evidence::note_store(const LogRecord& record, bool durable) {
                  [](const PreCommitRecord&) {},
                  [](const AbortRecord&) {},
                  [](const BarredRecord&) {},
-                 [](const ResolutionRecord&) {},
+                 [&](const ResolutionRecord& resolution) {
+                   if (durable) store.resolutions.insert({resolution.transaction, resolution.branch});
+                 },
              },
              record);
 }
@@ -107,10 +107,15 @@ void Evidence::note(const Happening& happening) {
               if (decision.durable) store.owed[id] = decision;
             store.reads = true;
           },
-          [&](const StoreFound& found) { note_store(found.record, false); },
+          [&](const StoreFound& found) {
+            note_store(found.record, false);
+            if (const auto* ended = std::get_if<EndedRecord>(&found.record))
+              store.found_ended.insert(ended->transaction);
+          },
           [&](const StoreAppended& appended) {
             if (std::exchange(store.reads, false)) {
               store.owed.clear();
+              store.ended.merge(store.found_ended);
               for (auto& [id, decision] : store.commits) {
                 decision.durable = true;
                 note_decided(decision.record);
@@ -124,7 +129,10 @@ void Evidence::note(const Happening& happening) {
             journal = {.newest = journal.newest};
           },
           [&](const JournalFound& found) { note_journal(found.agent, found.record); },
-          [](const JournalAppended&) {},
+          [&](const JournalAppended& appended) {
+            if (const auto* resolved = std::get_if<agent::Resolved>(&appended.record))
+              truths[resolved->id.transaction].resolved.insert(database_of(resolved->resource));
+          },
           [&](const JournalDurable& durable) {
             note_journal(durable.agent, durable.record);
             auto& journal = journals[durable.agent];

@@ -23,15 +23,17 @@ struct Evidence {
   struct Decision {
     coordinator::store::CommitRecord record;
     bool durable = false;
-    bool ended = false;
   };
   struct Store {
     std::map<TransactionId, Decision> commits;
+    std::set<TransactionId> ended;  // durable
     coordinator::store::Floors floors;
     std::map<ResourceNumber, ResourceName> resources;
     std::optional<Epoch> epoch;
+    std::set<BranchId> resolutions;  // durable
     // While a start reads, what it finds is not yet acted upon; what was durable before must be among it.
     std::map<TransactionId, Decision> owed;
+    std::set<TransactionId> found_ended;
     bool reads = false;
   };
   struct Journal {
@@ -47,6 +49,7 @@ struct Evidence {
     bool decided = false;                // a commit record was durable
     std::set<DatabaseNumber> committed;  // a marker stood
     std::set<DatabaseNumber> never;      // a barrier stood, or a journal said that it was rolled back
+    std::set<DatabaseNumber> resolved;   // an operator ended the branch
     std::set<RequestKey> told_committed;
     std::set<RequestKey> told_not_committed;
     [[nodiscard]] bool is_committed() const { return decided || !committed.empty(); }

@@ -61,9 +61,15 @@ Node::Boot coordinator_program(CoordinatorPlan plan) {
 Node::Boot agent_program(AgentPlan plan) {
   return [plan = std::move(plan)](Node& node) {
     agent::AgentServer::Options options;
+    const auto& disk = disk_of(node);
     options.settings = plan.settings;
     options.settings.listen = plan.address;
+    // The name is made by `init` and is on the disk, too. An installation is given to its agent once, by an operator: here,
+    // by the first start of all.
     options.agent = plan.agent;
+    if (disk.wiped() > 0) options.agent.value += fmt::format("-{}", disk.wiped());
+    for (auto& resource : options.settings.resources)
+      resource.take_over = disk.is_blank() && disk.wiped() == 0;
     options.cluster = plan.cluster;
     options.journal_directory = "/journal";
     options.audit_path = "/audit";
