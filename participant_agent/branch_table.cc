@@ -368,6 +368,9 @@ void BranchTable::on(const ResourceServing& input, Context& /*context*/) {
 }
 
 void BranchTable::on(const ResourceSetBack& input, Context& context) {
+  // Its floor rows are older, too: no marker goes before they are raised again (attack 42).
+  if (const auto resource = resources_.find(input.resource); resource != resources_.end())
+    resource->second.floors = FloorKeeper();
   for (const auto& id : live_in(input.resource))
     step_branch(branches_.at(id), SetBackUnderneath{}, context);
 }
