@@ -10,12 +10,10 @@
 #include <vector>
 
 #include "tests/sim/disk/disk.h"
+#include "tests/sim/simulation.h"
 #include "tests/sim/swarm.h"
 
 namespace troth::sim {
-
-class Simulation;
-class Machine;
 
 class FaultStorm {
  public:
@@ -30,14 +28,19 @@ class FaultStorm {
   void partition(FaultKind kind);
   // Copies of disks as they were, for who restores one.
   void copy_later();
+  void jump();
   void lose_disk(Machine& machine, FaultKind kind);
+  void restore(std::size_t database, bool promoted);
   void kill(Machine& machine, bool power_cut);
   // A coordinator or an agent.
   [[nodiscard]] Machine& server();
   [[nodiscard]] Machine& agent();
 
   Simulation& simulation_;
+  [[nodiscard]] bool strikes_with(FaultKind kind) const;
+
   std::map<Machine*, std::vector<Disk::Image>> copies_;
+  std::map<std::size_t, std::vector<DatabaseCopy>> database_copies_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -159,13 +159,15 @@ void Simulation::watch() {
     world_.stop();
   });
   world_.set_witness(observer_.get());
-  for (std::size_t i = 0; i < databases_.size(); ++i)
+  for (std::size_t i = 0; i < databases_.size(); ++i) {
+    databases_[i]->on_barrier = [this, i] { observer_->happened(BarrierAsked{{i}}); };
     databases_[i]->on_marker = [this, i](const std::string& key, const agent::MarkerRow* row) {
       if (row != nullptr)
         observer_->happened(MarkerStands{{i}, key, *row});
       else
         observer_->happened(MarkerGone{{i}, key, databases_[i]->server().floors({kCluster}).position});
     };
+  }
   const auto id_of = [](const std::string& text) {
     auto id = TransactionId::parse(text);
     CHECK(id.has_value(), "a client was told of {}", text);
@@ -192,6 +194,7 @@ void Simulation::heal() {
   const auto mend = [](Machine& machine) {
     machine.disarm();
     machine.disk().heal();
+    machine.set_wall(Duration::zero());
     if (!machine.is_up()) machine.boot();
   };
   mend(*coordinator_);
@@ -218,6 +221,33 @@ void Simulation::observe() {
       if (marker.state == agent::MarkerState::kCommitted && marker.request)
         committed_[*marker.request][marker.transaction].insert(i);
   }
+}
+
+DatabaseCopy Simulation::copy_database(std::size_t database) {
+  observe();
+  DatabaseCopy copy{databases_[database]->copy(), {}, databases_[database]->server().prepared()};
+  for (const auto& [request, by] : committed_)
+    for (const auto& [transaction, where] : by)
+      if (where.contains(database)) copy.committed.emplace(request, transaction);
+  return copy;
+}
+
+void Simulation::restore_database(std::size_t database, const DatabaseCopy& copy, bool promoted) {
+  databases_[database]->restore(copy.server, promoted);
+  for (auto& [request, by] : committed_) {
+    for (auto& [transaction, where] : by)
+      where.erase(database);
+    std::erase_if(by, [](const auto& each) { return each.second.empty(); });
+  }
+  std::erase_if(committed_, [](const auto& each) { return each.second.empty(); });
+  DatabaseSetBack set_back{{database}, {}, {}};
+  for (const auto& [request, transaction] : copy.committed) {
+    committed_[request][transaction].insert(database);
+    if (auto id = TransactionId::parse(transaction)) set_back.committed.insert(*std::move(id));
+  }
+  for (const auto& branch : copy.prepared)
+    set_back.prepared.insert(branch.transaction);
+  observer_->happened(set_back);
 }
 
 void Simulation::observe_later() {

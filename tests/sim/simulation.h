@@ -41,6 +41,13 @@ struct Outcome {
   std::map<std::string, std::uint64_t> rare;
 };
 
+// What everybody saw of a database when the copy was made, too.
+struct DatabaseCopy {
+  Database::Copy server;
+  std::set<std::pair<RequestKey, std::string>> committed;  // and as which transaction
+  std::set<BranchId> prepared;
+};
+
 class Simulation {
  public:
   // `print`: where the trace's lines go; empty: nowhere.
@@ -68,6 +75,9 @@ class Simulation {
   // which transaction committed it, in which databases.
   using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
   [[nodiscard]] const CommittedBy& committed() const { return committed_; }
+
+  [[nodiscard]] DatabaseCopy copy_database(std::size_t database);
+  void restore_database(std::size_t database, const DatabaseCopy& copy, bool promoted);
 
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);

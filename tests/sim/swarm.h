@@ -33,10 +33,13 @@ enum class FaultKind : std::uint8_t {
   kFullDisk,
   kFlippedBit,
   kKillClient,
+  kClockJump,
   kWipedAgent,
   kSetBackAgent,
+  kSetBackDatabase,
+  kPromotedStandby,
 };
-inline constexpr std::size_t kFaultKinds = 19;
+inline constexpr std::size_t kFaultKinds = 22;
 [[nodiscard]] std::string_view name_of(FaultKind kind);
 [[nodiscard]] bool needs_operator(FaultKind kind);
 
@@ -54,7 +57,7 @@ struct Swarm {
   std::uint32_t bars = 0;
   bool small_segments = false;
   bool short_retention = false;
-  std::int64_t drift_ppm = 0;  // at most, either way
+  std::int64_t drift_ppm = 0;  // at most, either way; beyond any clock that is in order, too
 
   NetworkFaults network;
   std::uint32_t database_breaks = 0;

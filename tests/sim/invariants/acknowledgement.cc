@@ -11,7 +11,7 @@ void judge_acknowledgement(const Evidence& evidence, const Happening& happening,
   const auto& truth = evidence.truth(id);
   // One that only read has nothing to commit.
   if (truth.read_only.contains(sent->database)) return;
-  if (!truth.committed.contains(sent->database))
+  if (!truth.committed.contains(sent->database) && !truth.lost.contains(sent->database))
     broken.push_back(fmt::format("T6: {} acknowledges the commit of {}, and database {} has not committed it",
                                  sent->agent, id.text(), sent->database.value + 1));
   const auto& journal = evidence.journal(sent->agent);

@@ -92,6 +92,24 @@ void Evidence::note_journal(const std::string& agent, const agent::JournalRecord
   }
 }
 
+void Evidence::note_set_back(const DatabaseSetBack& restored) {
+  const auto& database = restored.database;
+  for (auto& [id, truth] : truths) {
+    const bool is_there = restored.committed.contains(id) || restored.prepared.contains(id);
+    const bool was_there = truth.committed.contains(database) || truth.yes.contains(database);
+    if (!restored.committed.contains(id)) truth.committed.erase(database);
+    if (was_there && !is_there) truth.lost.insert(database);
+    // What it had barred since may be forgotten, too.
+    truth.never.erase(database);
+    if (truth.is_committed()) continue;
+    for (auto& [request, by] : carried)
+      by.erase(id);
+  }
+  std::erase_if(carried, [](const auto& each) { return each.second.empty(); });
+  markers[database].clear();
+  set_back.insert(database);
+}
+
 void Evidence::note(const Happening& happening) {
   std::visit(
       Overloaded{
@@ -102,6 +120,7 @@ void Evidence::note(const Happening& happening) {
           },
           [](const CommitCalled&) {},
           [](const EndSent&) {},
+          [](const BarrierAsked&) {},
           [&](const StoreOpens&) {
             for (const auto& [id, decision] : std::exchange(store.commits, {}))
               if (decision.durable) store.owed[id] = decision;
@@ -132,13 +151,20 @@ void Evidence::note(const Happening& happening) {
           [&](const JournalAppended& appended) {
             if (const auto* resolved = std::get_if<agent::Resolved>(&appended.record))
               truths[resolved->id.transaction].resolved.insert(database_of(resolved->resource));
+            if (const auto* accepted = std::get_if<agent::SetBackAccepted>(&appended.record))
+              set_back.erase(database_of(accepted->resource));
+            if (const auto* used = std::get_if<agent::TakeOverUsed>(&appended.record))
+              set_back.erase(database_of(used->resource));
           },
           [&](const JournalDurable& durable) {
             note_journal(durable.agent, durable.record);
             auto& journal = journals[durable.agent];
             journal.newest = std::max(journal.newest, journal.epoch);
           },
-          [&](const JournalDamaged& damaged) { journals[damaged.agent] = {}; },
+          [&](const JournalDamaged& damaged) {
+            journals[damaged.agent] = {};
+            set_back.clear();  // nobody knows any more what the database was
+          },
           [&](const MarkerStands& stands) {
             markers[stands.database][stands.key] = stands.row;
             const auto id = transaction_of(stands.row);
@@ -151,6 +177,7 @@ void Evidence::note(const Happening& happening) {
             }
           },
           [&](const MarkerGone& gone) { markers[gone.database].erase(gone.key); },
+          [&](const DatabaseSetBack& restored) { note_set_back(restored); },
           [&](const ToldCommitted& told) { truths[told.transaction].told_committed.insert(told.request); },
           [&](const ToldNotCommitted& told) {
             truths[told.transaction].told_not_committed.insert(told.request);

@@ -50,9 +50,12 @@ struct Evidence {
     std::set<DatabaseNumber> committed;  // a marker stood
     std::set<DatabaseNumber> never;      // a barrier stood, or a journal said that it was rolled back
     std::set<DatabaseNumber> resolved;   // an operator ended the branch
+    std::set<DatabaseNumber> lost;       // a restored database lacks what had committed, or voted yes
     std::set<RequestKey> told_committed;
     std::set<RequestKey> told_not_committed;
     [[nodiscard]] bool is_committed() const { return decided || !committed.empty(); }
+    // A hand, or who restored a database, did otherwise than was decided.
+    [[nodiscard]] bool is_heuristic() const { return !resolved.empty() || !lost.empty(); }
   };
 
   const Ledger* ledger;
@@ -62,6 +65,8 @@ struct Evidence {
   std::map<TransactionId, Truth> truths;
   std::map<RequestKey, std::set<TransactionId>> carried;  // committed, by request
   std::set<RequestKey> barred;
+  // Set back, and no operator has let it be used yet.
+  std::set<DatabaseNumber> set_back;
 
   [[nodiscard]] const Truth& truth(const TransactionId& transaction) const;
   [[nodiscard]] const Journal& journal(const std::string& agent) const;
@@ -70,6 +75,7 @@ struct Evidence {
 
  private:
   void note_store(const coordinator::store::LogRecord& record, bool durable);
+  void note_set_back(const DatabaseSetBack& restored);
   void note_decided(const coordinator::store::CommitRecord& commit);
   void note_journal(const std::string& agent, const agent::JournalRecord& record);
 };

@@ -13,6 +13,7 @@ void judge(Evidence& evidence, const Happening& happening, Broken& broken) {
   judge_acknowledgement(evidence, happening, broken);
   judge_requests(evidence, happening, broken);
   judge_resolutions(evidence, happening, broken);
+  judge_set_back(evidence, happening, broken);
   evidence.note(happening);
 }
 

@@ -32,6 +32,8 @@ class ServerProgram final : public Program {
 template <typename Server>
 std::unique_ptr<Program> started(Node& node, typename Server::Options options) {
   options.on_end = [&node](const Status& outcome) {
+    if (!outcome && (outcome.error().code == ErrorCode::kSetBack || outcome.error().code == ErrorCode::kStale))
+      node.world().count_rare("an agent started anew above its own past");
     node.program_ended(outcome ? std::string_view("stopped") : std::string_view(outcome.error().message));
   };
   auto program = std::make_unique<ServerProgram<Server>>(node, std::move(options));

@@ -24,11 +24,13 @@ class Operator final : public Program {
         world_(node.world()),
         plan_(plan),
         loop_(node),
-        coordinator_(loop_, *rpc::Address::parse(plan.coordinator), {}) {
+        coordinator_(loop_, *rpc::Address::parse(plan.coordinator), {}),
+        timer_(loop_) {
     for (const auto& address : plan_.agents)
       watched_.push_back(std::make_unique<Watched>(loop_, address));
     for (auto& agent : watched_)
       look_later(*agent);
+    look_at_decisions_later();
   }
 
  private:
@@ -64,6 +66,38 @@ class Operator final : public Program {
           for (const auto& branch : status->in_doubt)
             if (branch.state == "too old") return resolve(agent, branch);
           look_later(agent);
+        });
+  }
+
+  // A branch that was lost keeps its decision open until somebody has seen it.
+  void look_at_decisions_later() {
+    const auto pause = world_.draw(Purpose::kOperator, Duration(500'000), Duration(6'000'000));
+    later(timer_, pause, [this] {
+      coordinator_.call<wire::Administration_in_doubt>(
+          kPatience, [this](const Result<wire::InDoubtReport>& report) {
+            if (report) {
+              for (const auto& transaction : report->transactions)
+                for (const auto& branch : transaction.branches)
+                  if (branch.state == "lost") return take_note(transaction.transaction_id, branch);
+            }
+            look_at_decisions_later();
+          });
+    });
+  }
+
+  void take_note(const std::string& transaction, const wire::BranchStatus& branch) {
+    world_.count_rare("a lost branch was noted by an operator");
+    note("takes note of", fmt::format("{} in {}: lost", transaction, branch.resource));
+    wire::ResolveRequest request;
+    request.transaction_id = transaction;
+    request.resource = branch.resource;
+    request.branch = branch.branch;
+    request.reason = "what was restored does not have it";
+    request.operator_name = node_.name();
+    coordinator_.call<wire::Administration_resolve>(
+        request, kPatience, [this](const Result<wire::ResolveReply>& reply) {
+          note("hears", reply ? fmt::format("{}: {}", reply->state, reply->detail) : reply.error().message);
+          look_at_decisions_later();
         });
   }
 
@@ -133,6 +167,7 @@ class Operator final : public Program {
   const OperatorPlan& plan_;
   asio::io_context loop_;
   rpc::Channel coordinator_;
+  asio::steady_timer timer_;
   std::vector<std::unique_ptr<Watched>> watched_;
 };
 

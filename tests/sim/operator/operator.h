@@ -5,6 +5,7 @@
 //
 //   a resource is `set back` or `not owner`   --> after a look: take-over
 //   a branch is `too old`                     --> looks into the books: resolve
+//   a decided branch is `lost`                --> resolve, so that its decision may end
 #pragma once
 
 #include <cstdint>
