@@ -108,6 +108,7 @@ void Evidence::note_set_back(const DatabaseSetBack& restored) {
   std::erase_if(carried, [](const auto& each) { return each.second.empty(); });
   markers[database].clear();
   set_back.insert(database);
+  ever_set_back.insert(database);
 }
 
 void Evidence::note(const Happening& happening) {
@@ -116,10 +117,16 @@ void Evidence::note(const Happening& happening) {
           [&](const VoteSent& sent) {
             auto& truth = truths[sent.branch.transaction];
             if (sent.vote == agent::Vote::kYes) truth.yes.insert(sent.database);
+            // What it speaks of may have been prepared in what was there before.
+            if (sent.vote == agent::Vote::kYes && set_back.contains(sent.database))
+              truth.lost.insert(sent.database);
             if (sent.vote == agent::Vote::kReadOnly) truth.read_only.insert(sent.database);
           },
           [](const CommitCalled&) {},
-          [](const EndSent&) {},
+          [&](const EndSent& sent) {
+            if (sent.end == BranchEnd::kCommitted)
+              truths[sent.branch.transaction].acknowledged.insert(sent.database);
+          },
           [](const BarrierAsked&) {},
           [&](const StoreOpens&) {
             for (const auto& [id, decision] : std::exchange(store.commits, {}))

@@ -46,11 +46,12 @@ struct Evidence {
   struct Truth {
     std::set<DatabaseNumber> yes;
     std::set<DatabaseNumber> read_only;
-    bool decided = false;                // a commit record was durable
-    std::set<DatabaseNumber> committed;  // a marker stood
-    std::set<DatabaseNumber> never;      // a barrier stood, or a journal said that it was rolled back
-    std::set<DatabaseNumber> resolved;   // an operator ended the branch
-    std::set<DatabaseNumber> lost;       // a restored database lacks what had committed, or voted yes
+    bool decided = false;                   // a commit record was durable
+    std::set<DatabaseNumber> committed;     // a marker stood
+    std::set<DatabaseNumber> never;         // a barrier stood, or a journal said that it was rolled back
+    std::set<DatabaseNumber> resolved;      // an operator ended the branch
+    std::set<DatabaseNumber> lost;          // a restored database lacks what had committed, or voted yes
+    std::set<DatabaseNumber> acknowledged;  // its agent told that it has committed
     std::set<RequestKey> told_committed;
     std::set<RequestKey> told_not_committed;
     [[nodiscard]] bool is_committed() const { return decided || !committed.empty(); }
@@ -67,6 +68,7 @@ struct Evidence {
   std::set<RequestKey> barred;
   // Set back, and no operator has let it be used yet.
   std::set<DatabaseNumber> set_back;
+  std::set<DatabaseNumber> ever_set_back;
 
   [[nodiscard]] const Truth& truth(const TransactionId& transaction) const;
   [[nodiscard]] const Journal& journal(const std::string& agent) const;

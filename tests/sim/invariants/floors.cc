@@ -46,6 +46,8 @@ void judge_floors(const Evidence& evidence, const Happening& happening, Broken& 
                                  raised->resource.value, text_of(store.floors.transactions)));
   const auto database = database_of(raised->resource);
   for (const auto& [id, decision] : store.commits) {
+    // Who has acknowledged is not asked again, and owes nothing.
+    if (evidence.truth(id).acknowledged.contains(database)) continue;
     if (!decision.durable || store.ended.contains(id) || position_of(id) >= floor.position) continue;
     for (const auto& branch : decision.record.branches)
       if (evidence.database(branch.resource) == database)
