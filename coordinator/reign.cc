@@ -191,13 +191,6 @@ store::Floors TransactionTable::Reign::floors(const AgentId& agent) const {
   return floors;
 }
 
-std::vector<ResourceName> TransactionTable::Reign::resources_of(const AgentId& agent) const {
-  std::vector<ResourceName> names;
-  for (const auto& [name, record] : registry_.records())
-    if (record.agent == agent) names.push_back(name);
-  return names;
-}
-
 std::optional<OpenTransactionNames> TransactionTable::Reign::names_of(const TransactionId& id) const {
   const auto at = open_.find(position_of(id));
   if (at == open_.end() || at->second.id != id) return std::nullopt;
@@ -236,9 +229,6 @@ store::Floors TransactionTable::floors() const {
 }
 store::Floors TransactionTable::floors(const AgentId& agent) const {
   return reign_->floors(agent);
-}
-std::vector<ResourceName> TransactionTable::resources_of(const AgentId& agent) const {
-  return reign_->resources_of(agent);
 }
 std::vector<TransactionId> TransactionTable::ended_to_tell(const AgentId& agent, std::size_t limit) const {
   return reign_->ended_to_tell(agent, limit);

@@ -48,7 +48,6 @@ class TransactionTable::Reign {
   [[nodiscard]] Position watermark(const AgentId& agent) const;
   [[nodiscard]] store::Floors floors() const { return retention_.floors(); }
   [[nodiscard]] store::Floors floors(const AgentId& agent) const;
-  [[nodiscard]] std::vector<ResourceName> resources_of(const AgentId& agent) const;
   [[nodiscard]] std::vector<TransactionId> ended_to_tell(const AgentId& agent, std::size_t limit) const;
   [[nodiscard]] TableCounts counts() const;
   [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;

@@ -213,8 +213,8 @@ wire::HeartbeatRequest Coordinator::heartbeat(const AgentId& agent) const {
   request.floor_sequence = static_cast<std::int64_t>(floors.transactions.sequence.value);
   request.request_floor_ms = static_cast<std::int64_t>(floors.request_ms);
   request.__isset.resources = true;
-  for (const auto& resource : table_->resources_of(agent))
-    request.resources.push_back(resource.value);
+  for (const auto& resource : table_->resources())
+    if (resource.record.agent == agent) request.resources.push_back(resource.record.name.value);
   for (const auto& ended : table_->ended_to_tell(agent, kEndedPerHeartbeat))
     request.ended.push_back(ended.text());
   if (!request.ended.empty()) reach(CrashPoint::kAfterEndedTold);
