@@ -302,6 +302,20 @@ void TransactionTable::Reign::on(ForResolution& purpose, store::StoreAnswer& ans
       report.state = this->report(at->second).state;
     else if (const auto remembered = remembered_.find(request.transaction))
       report.state = remembered->state;
+  } else if (auto agent = registry_.reachable_owner(request.resource)) {
+    effects_.emplace_back(SendResolve{request.call,
+                                      std::move(*agent),
+                                      {request.transaction, request.branch},
+                                      request.resource,
+                                      request.commit,
+                                      request.reason,
+                                      request.operator_name,
+                                      std::move(report)});
+    return;
+  } else {
+    report.detail +=
+        fmt::format("; no agent of {} can be reached, so that nobody ended the branch: run it again",
+                    request.resource.value);
   }
   effects_.emplace_back(AnswerResolve{request.call, std::move(report)});
 }

@@ -127,6 +127,19 @@ struct AnswerResolve {
   CallId call;
   Result<ResolveReport> report;
 };
+// The operator's word is on record, and no transaction here brings it to the branch: its agent is to end it. The call is
+// answered with `report` and with what the agent says.
+struct SendResolve {
+  CallId call;
+  AgentId agent;
+  BranchId branch;
+  ResourceName resource;
+  bool commit = false;
+  std::string reason;
+  std::string operator_name;
+  ResolveReport report;
+  bool operator==(const SendResolve&) const = default;
+};
 // This reign is over: the store said that a newer epoch rules, or can no longer write. Nothing new is
 // admitted.
 struct StopServing {
@@ -141,6 +154,6 @@ struct DrainFinished {
 using TableEffect =
     std::variant<SendPrepare, SendStatement, SendCommit, SendRollback, SendRelease, SendSettle, AskStore,
                  AnswerExecute, AnswerStatement, AnswerStatus, AnswerInquiry, AnswerRegistration,
-                 AnswerResolve, StopServing, DrainFinished>;
+                 AnswerResolve, SendResolve, StopServing, DrainFinished>;
 
 }  // namespace troth::coordinator

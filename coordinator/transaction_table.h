@@ -91,7 +91,7 @@ class TransactionTable {
   [[nodiscard]] Epoch epoch() const;
   [[nodiscard]] Position watermark(const AgentId& agent) const;
   [[nodiscard]] store::Floors floors() const;
-  // What this agent may forget: the floors, but nothing that the table may still have to ask it about.
+  // What this agent may forget in its resources: the floors, but nothing that the table may still have to ask it about.
   [[nodiscard]] store::Floors floors(const AgentId& agent) const;
   // Transactions whose every branch is acknowledged and of which this agent has not yet said EndedTaken.
   [[nodiscard]] std::vector<TransactionId> ended_to_tell(const AgentId& agent, std::size_t limit) const;

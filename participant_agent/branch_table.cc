@@ -99,8 +99,12 @@ std::optional<Error> BranchTable::pass(const LeaderStamp& stamp, Context& contex
 void BranchTable::on(const LeaderSpoke& input, Context& context) {
   if (!admit(input.stamp, context)) return;
   leader_heard_ = true;
-  group_floors_.position = std::max(group_floors_.position, input.floors.position);
-  group_floors_.request_ms = std::max(group_floors_.request_ms, input.floors.request_ms);
+  // [T6] Of a resource that was another's when the floors were told, a branch below them may still be asked for.
+  for (auto& [name, resource] : resources_) {
+    if (input.resources && std::ranges::find(*input.resources, name) == input.resources->end()) continue;
+    resource.told.position = std::max(resource.told.position, input.floors.position);
+    resource.told.request_ms = std::max(resource.told.request_ms, input.floors.request_ms);
+  }
   std::vector<TransactionId> taken;
   for (const auto& transaction : input.ended) {
     const auto first = branches_.lower_bound(BranchId{transaction, {0}});
@@ -364,6 +368,9 @@ void BranchTable::on(const ResourceServing& input, Context& /*context*/) {
 }
 
 void BranchTable::on(const ResourceSetBack& input, Context& context) {
+  // Its floor rows are older, too: no marker goes before they are raised again (attack 42).
+  if (const auto resource = resources_.find(input.resource); resource != resources_.end())
+    resource->second.floors = FloorKeeper();
   for (const auto& id : live_in(input.resource))
     step_branch(branches_.at(id), SetBackUnderneath{}, context);
 }
@@ -543,7 +550,7 @@ void BranchTable::raise_watermark(Context& context) {
 }
 
 void BranchTable::raise_floors(const ResourceName& name, Resource& resource, Context& context) {
-  Floors wanted = group_floors_;
+  Floors wanted = resource.told;
   for (const auto& [id, entry] : branches_) {
     if (position_of(id.transaction) >= wanted.position) break;
     if (entry.branch.resource() != name || entry.branch.end() == BranchEnd::kRolledBack) continue;
@@ -556,7 +563,7 @@ void BranchTable::raise_floors(const ResourceName& name, Resource& resource, Con
 
 void BranchTable::on(const FloorsCommitted& input, Context& context) {
   auto& resource = resources_.at(input.resource);
-  CHECK(input.floors.position <= group_floors_.position, "a floor passed the group's [T6]");
+  CHECK(input.floors.position <= resource.told.position, "a floor passed the group's [T6]");
   append(FloorRaised{input.resource, input.floors}, context);
   resource.floors.committed(input.floors, live_in(input.resource));
 }

@@ -109,6 +109,7 @@ class BranchTable {
     DatabaseKind kind = DatabaseKind::kPostgres;
     std::optional<Error> not_serving;
     FloorKeeper floors;
+    Floors told;  // by the leader, for this resource
   };
   // A transaction has one branch in a resource, whatever its number (attack 69).
   using BusyKey = std::pair<ResourceName, RequestKey>;
@@ -174,7 +175,6 @@ class BranchTable {
   Position told_watermark_;
   Position durable_watermark_;
   std::optional<std::pair<JournalTicket, Position>> raising_watermark_;
-  Floors group_floors_;
   Instant floors_at_;
   Instant upkeep_at_;
   std::map<ResourceName, Resource> resources_;

@@ -120,7 +120,7 @@ struct EndedByLeader {
   auto operator<=>(const EndedByLeader&) const = default;
 };
 
-// An operator lets the resource be used although it was set back. Of branches that began before, a floor proves
+// An operator lets the resource be used although it was set back, or was another's meanwhile. Of branches that began before, a floor proves
 // nothing any more [T5]; durable before the resource is served again.
 struct SetBackAccepted {
   ResourceName resource;

@@ -71,6 +71,7 @@ void JournalState::apply(const JournalRecord& record) {
               forget(*this, transaction);
           },
           [this](const SetBackAccepted& accepted) {
+            floors.erase(accepted.resource);  // the server may have others now
             for (auto& [id, open] : branches)
               if (open.begun && open.resource == accepted.resource) open.begun->set_back = true;
           },

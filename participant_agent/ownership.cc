@@ -99,11 +99,13 @@ void Ownership::on(const ServerRead& input, Context& context) {
     stop(*refusal, std::nullopt, context);
     return;
   }
-  const bool set_back =
-      verdict.kind != ServerVerdict::Kind::kSame || (refusal && refusal->code == ErrorCode::kSetBack);
+  // What was owned before went on without this journal, or back behind it: the journal is not whole [T5].
+  const bool is_broken = verdict.kind != ServerVerdict::Kind::kSame || (refusal && memory_.owned);
   if (options_.take_over) use_take_over(context);
-  if (set_back) accept_set_back(context);
-  if (still_mine) {
+  if (is_broken) accept_set_back(context);
+  if (refusal && server.owner.agent == options_.agent && server.owner.incarnation >= options_.incarnation) {
+    start_anew(server.owner, context);
+  } else if (still_mine) {
     own(server.owner, server, context);
   } else {
     claim(server, context);
@@ -154,12 +156,27 @@ void Ownership::claim(const ServerRow& server, Context& context) {
   state_ = JournallingClaim{ticket, server.owner, claimed, server};
 }
 
+// The row's start becomes one that the journal knows.
+void Ownership::start_anew(const OwnerRow& row, Context& context) {
+  memory_.claimed = row;
+  const JournalTicket ticket = append(Claiming{options_.resource, row}, context);
+  state_ = JournallingAnew{ticket, row.incarnation.value};
+}
+
 void Ownership::on(const OwnershipDurable& input, Context& context) {
   if (const auto* journalling = std::get_if<JournallingClaim>(&state_)) {
     if (input.through < journalling->ticket) return;
     context.effects.emplace_back(ClaimRow{journalling->expected, journalling->claimed});
     const WritingRow next{journalling->claimed, journalling->server};
     state_ = next;
+  } else if (auto* anew = std::get_if<JournallingAnew>(&state_)) {
+    if (anew->told || input.through < anew->ticket) return;
+    anew->told = true;
+    context.effects.emplace_back(StartAnew{error_of(
+        ErrorCode::kSetBack, options_.resource,
+        fmt::format(
+            "this agent's journal was set back: incarnation {} had owned {}; it starts anew, above it",
+            anew->above, options_.resource.value))});
   } else if (const auto* owns = std::get_if<JournallingOwns>(&state_)) {
     if (input.through < owns->ticket) return;
     state_ = Clearing{};

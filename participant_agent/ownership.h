@@ -11,6 +11,8 @@
 // 30, 45, 52).
 //   - A row equal to either journal entry is mine, so a crash between the steps is no obstacle.
 //   - A row of this agent below the last `owns` shows a server that was set back.
+//   - A row of this agent that its journal does not know shows a journal that was set back: with the take-over the row's start
+//     is journalled as known, and the process starts anew, above it.
 //   - An empty journal, or another agent's row, needs the operator's take-over; so does a server that was set
 //     back. The take-over raises the row, then ends the old sessions, then serves, in the running agent.
 // While serving, a counter in the row rises every second; it shows a set-back server (attack 46), and a row
@@ -100,10 +102,16 @@ struct Serve {
   OwnerRow mine;
   bool operator==(const Serve&) const = default;
 };
-// An operator lets a server that was set back be used: for the branches that began before, neither a floor nor
-// an idle session tells anything about it any more [T5].
+// An operator lets a server be used that was set back, or another's since this journal wrote of it: for the branches that
+// began before, neither a floor nor an idle session tells anything about it any more [T5].
 struct AcceptSetBack {
   bool operator==(const AcceptSetBack&) const = default;
+};
+// This agent's journal lacks starts of its own, and this one's number may have been used before [T12]: the process ends, and
+// the next start's is above them all. It needs no other leave.
+struct StartAnew {
+  Error reason;
+  bool operator==(const StartAnew&) const = default;
 };
 // Take no more work for this resource.
 struct Stop {
@@ -112,7 +120,7 @@ struct Stop {
 };
 
 using OwnershipEffect = std::variant<Connect, ReadServer, ClaimRow, RaiseCounter, ListSessions, EndSessions,
-                                     Serve, AcceptSetBack, Stop, AppendJournal>;
+                                     Serve, AcceptSetBack, StartAnew, Stop, AppendJournal>;
 
 struct OwnershipOptions {
   ResourceName resource;
@@ -158,6 +166,11 @@ class Ownership {
     OwnerRow claimed;
     ServerRow server;
   };
+  struct JournallingAnew {
+    JournalTicket ticket;
+    std::uint64_t above = 0;
+    bool told = false;
+  };
   struct JournallingOwns {
     JournalTicket ticket;
   };
@@ -172,8 +185,8 @@ class Ownership {
   struct Stopped {
     std::optional<Instant> looks_at;
   };
-  using State = std::variant<Connecting, Looking, JournallingClaim, WritingRow, JournallingOwns, Clearing,
-                             Serving, Stopped>;
+  using State = std::variant<Connecting, Looking, JournallingClaim, WritingRow, JournallingAnew,
+                             JournallingOwns, Clearing, Serving, Stopped>;
   struct Context {
     Instant now;
     JournalSequence& journal;
@@ -194,6 +207,7 @@ class Ownership {
   void look(Context& context);
   void accept_set_back(Context& context);
   void use_take_over(Context& context);
+  void start_anew(const OwnerRow& row, Context& context);
   // nullopt: the row may be claimed, or is mine already.
   [[nodiscard]] std::optional<Error> judge_row(const OwnerRow& row) const;
   void claim(const ServerRow& server, Context& context);

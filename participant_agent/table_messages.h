@@ -21,6 +21,9 @@ struct LeaderSpoke {
   LeaderStamp stamp;
   Floors floors;
   std::vector<TransactionId> ended;
+  // The resources that the floors are told for: this agent's, as the leader has it. None: a leader of an older release, which
+  // means all.
+  std::optional<std::vector<ResourceName>> resources;
 };
 struct PrepareArrived {
   LeaderStamp stamp;

@@ -133,7 +133,9 @@ struct HeartbeatRequest {
   2: i64 floor_epoch,                // transactions below it are forgotten
   3: i64 floor_sequence,
   4: i64 request_floor_ms,           // request_ids with an older timestamp are forgotten
-  5: list<string> ended              // transactions whose every branch is acknowledged [T6]
+  5: list<string> ended,             // transactions whose every branch is acknowledged [T6]
+  6: optional string agent_id,       // who is meant; another agent, at an address that was this one's, takes nothing of it
+  7: optional list<string> resources // whose floors these are: the agent's, as the coordinator has it; missing: all
 }
 
 struct ResourceHealth {

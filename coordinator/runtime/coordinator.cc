@@ -207,10 +207,14 @@ void Coordinator::link_agent(const AgentId& agent, const std::string& address) {
 wire::HeartbeatRequest Coordinator::heartbeat(const AgentId& agent) const {
   wire::HeartbeatRequest request;
   request.header = header(agent);
+  request.__set_agent_id(agent.value);
   const auto floors = table_->floors(agent);
   request.floor_epoch = floors.transactions.epoch.value;
   request.floor_sequence = static_cast<std::int64_t>(floors.transactions.sequence.value);
   request.request_floor_ms = static_cast<std::int64_t>(floors.request_ms);
+  request.__isset.resources = true;
+  for (const auto& resource : table_->resources())
+    if (resource.record.agent == agent) request.resources.push_back(resource.record.name.value);
   for (const auto& ended : table_->ended_to_tell(agent, kEndedPerHeartbeat))
     request.ended.push_back(ended.text());
   if (!request.ended.empty()) reach(CrashPoint::kAfterEndedTold);
@@ -421,6 +425,19 @@ void Coordinator::carry_out_one(AnswerRegistration& answer) {
 
 void Coordinator::carry_out_one(AnswerResolve& answer) {
   resolves_.answer(answer.call, std::move(answer.report));
+}
+
+void Coordinator::carry_out_one(SendResolve& send) {
+  const auto answer = [this, call = send.call, agent = send.agent,
+                       report = send.report](const Result<wire::FinishReply>& reply) mutable {
+    report.detail += fmt::format("; agent {}: {}", agent.value,
+                                 reply ? name_of(end_of(reply->outcome)) : reply.error().message);
+    if (reply && !reply->detail.empty()) report.detail += ", " + reply->detail;
+    resolves_.answer(call, std::move(report));
+  };
+  auto* agent = link(send.agent);
+  CHECK(agent != nullptr, "agent {} is connected without a link", send.agent.value);
+  agent->resolve(resolve_of(send), answer);
 }
 
 void Coordinator::carry_out_one(StopServing& stop) {

@@ -96,6 +96,7 @@ class Coordinator {
   void carry_out_one(AnswerInquiry& answer);
   void carry_out_one(AnswerRegistration& answer);
   void carry_out_one(AnswerResolve& answer);
+  void carry_out_one(SendResolve& send);
   void carry_out_one(StopServing& stop);
   void carry_out_one(DrainFinished& drained);
   [[nodiscard]] wire::LeaderHeader header(const Position& watermark) const;

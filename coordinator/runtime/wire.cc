@@ -264,6 +264,17 @@ wire::FinishRequest finish_of(const BranchAddress& to, const wire::LeaderHeader&
   return finish;
 }
 
+wire::ResolveBranchRequest resolve_of(const SendResolve& send) {
+  wire::ResolveBranchRequest request;
+  request.resource = send.resource.value;
+  request.transaction_id = send.branch.transaction.text();
+  request.branch = static_cast<std::int32_t>(send.branch.branch.value);
+  request.commit = send.commit;
+  request.reason = send.reason;
+  request.operator_name = send.operator_name;
+  return request;
+}
+
 wire::SettleRequest settle_of(const SendSettle& send, const wire::LeaderHeader& header) {
   wire::SettleRequest settle;
   settle.header = header;

@@ -31,6 +31,7 @@ namespace troth::coordinator {
 [[nodiscard]] wire::PrepareRequest prepare_of(const wire::ExecuteRequest& request, const SendPrepare& send,
                                               const wire::LeaderHeader& header);
 [[nodiscard]] wire::FinishRequest finish_of(const BranchAddress& to, const wire::LeaderHeader& header);
+[[nodiscard]] wire::ResolveBranchRequest resolve_of(const SendResolve& send);
 [[nodiscard]] wire::SettleRequest settle_of(const SendSettle& send, const wire::LeaderHeader& header);
 
 // A reply that makes no sense (a vote that does not exist, an id that does not parse) is an error, whose

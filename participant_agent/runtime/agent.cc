@@ -104,6 +104,7 @@ Agent::Agent(asio::io_context& loop, Options options, std::unique_ptr<Journal> j
       coordinators_.inquire(
           id, name, [done = std::move(done)](const InquiryAnswered& answer) { done(answer.decision); });
     };
+    owner.start_anew = [this](const Error& reason) { options_.on_failure(reason); };
     owner.on_standing = [this] {
       do_register();
       settle_cut_tail_when_clear();
@@ -173,14 +174,25 @@ void Agent::do_register() {
     if (resource->tells_take_over()) request.take_over.push_back(name.value);
     request.resources.push_back(std::move(registration));
   }
-  coordinators_.register_agent(std::move(request), [this](const wire::RegisterReply& reply) {
-    for (const auto& [name, number] : reply.resource_numbers) {
-      if (const auto found = resources_.find(ResourceName{name}); found != resources_.end()) {
-        found->second->registered();
-      }
-    }
-    log_info("registered", {{"resources", reply.resource_numbers.size()}, {"epoch", reply.epoch.number}});
-  });
+  coordinators_.register_agent(
+      std::move(request),
+      [this](const wire::RegisterReply& reply) {
+        for (const auto& [name, number] : reply.resource_numbers) {
+          if (const auto found = resources_.find(ResourceName{name}); found != resources_.end()) {
+            found->second->registered();
+          }
+        }
+        log_info("registered", {{"resources", reply.resource_numbers.size()}, {"epoch", reply.epoch.number}});
+      },
+      [this](const Error& why) { outrun(why); });
+}
+
+// Who owns a resource is no second process under one name: its journal was set back, behind starts that had owned nothing. Each
+// new start is one above, until none is known above it.
+void Agent::outrun(const Error& why) {
+  if (std::ranges::none_of(resources_, [](const auto& each) { return each.second->serves(); })) return;
+  log_warning("the agent starts anew", {{"why", why.message}});
+  options_.on_failure(why);
 }
 
 void Agent::shut_down(Duration grace, std::function<void()> done) {

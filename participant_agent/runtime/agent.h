@@ -116,6 +116,7 @@ class Agent {
   void after(JournalTicket ticket, std::function<void()> action);
   void append(const AppendJournal& append);
   void do_register();
+  void outrun(const Error& why);
   void inquire(const BranchId& id, const ResourceName& resource);
   void settle_cut_tail_when_clear();
   [[nodiscard]] Status audit_configured_take_overs() const;

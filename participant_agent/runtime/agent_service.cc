@@ -155,6 +155,14 @@ void AgentService::settle_branch(Send<wire::SettleReply> send, Refuse refuse,
 
 void AgentService::heartbeat(Send<wire::HeartbeatReply> send, Refuse refuse,
                              const wire::HeartbeatRequest& request) {
+  // [T6] Floors and ends are told to each agent apart: those of one that was here before may pass what this one owes.
+  if (request.__isset.agent_id && request.agent_id != agent_.id().value) {
+    return refuse_with(refuse, fail(ErrorCode::kNotOwner, Effect::kNone,
+                                    fmt::format("agent {} is expected here, and this is {}: give each agent "
+                                                "an address of its own",
+                                                request.agent_id, agent_.id().value))
+                                   .error());
+  }
   const auto leader = leader_of(request.header);
   if (!leader) return refuse_with(refuse, leader.error());
   LeaderSpoke spoke;
@@ -162,6 +170,11 @@ void AgentService::heartbeat(Send<wire::HeartbeatReply> send, Refuse refuse,
   spoke.floors.position = {EpochNumber{static_cast<std::uint32_t>(request.floor_epoch)},
                            Sequence{static_cast<std::uint64_t>(request.floor_sequence)}};
   spoke.floors.request_ms = static_cast<std::uint64_t>(request.request_floor_ms);
+  if (request.__isset.resources) {
+    spoke.resources.emplace();
+    for (const auto& resource : request.resources)
+      spoke.resources->push_back(ResourceName{resource});
+  }
   for (const auto& text : request.ended) {
     auto id = TransactionId::parse(text);
     if (!id) return refuse_with(refuse, id.error());

@@ -71,9 +71,11 @@ void Coordinators::ask_cluster(std::function<void(Result<ClusterId>)> done) {
 }
 
 void Coordinators::register_agent(wire::RegisterRequest request,
-                                  std::function<void(const wire::RegisterReply&)> done) {
+                                  std::function<void(const wire::RegisterReply&)> done,
+                                  std::function<void(const Error&)> outrun) {
   registration_ = std::move(request);
   registered_ = std::move(done);
+  outrun_ = std::move(outrun);
   ++registration_number_;
   send_registration();
 }
@@ -90,6 +92,8 @@ void Coordinators::send_registration() {
           log_warning("registration failed", {{"why", reply.error().message}});
         }
         trouble_ = std::move(reply.error());
+        // What is stale for another reason is so for a while only.
+        if (trouble_->code == ErrorCode::kStale && !trouble_->retryable) outrun_(*trouble_);
         timer_.expires_after(kAskAgain);
         timer_.async_wait([this, number](const asio::error_code& stopped) {
           if (!stopped && number == registration_number_) send_registration();

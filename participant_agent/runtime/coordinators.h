@@ -32,7 +32,9 @@ class Coordinators {
   void ask_cluster(std::function<void(Result<ClusterId>)> done);
 
   // The coordinators hear of it until one has taken it; a newer registration replaces one under way.
-  void register_agent(wire::RegisterRequest request, std::function<void(const wire::RegisterReply&)> done);
+  // `outrun`: they know a later start of this agent, and refuse this one for as long as it runs.
+  void register_agent(wire::RegisterRequest request, std::function<void(const wire::RegisterReply&)> done,
+                      std::function<void(const Error&)> outrun);
   // The last refusal of the registration, while it lasts.
   [[nodiscard]] const std::optional<Error>& registration_trouble() const { return trouble_; }
 
@@ -56,6 +58,7 @@ class Coordinators {
 
   std::optional<wire::RegisterRequest> registration_;
   std::function<void(const wire::RegisterReply&)> registered_;
+  std::function<void(const Error&)> outrun_;
   std::uint64_t registration_number_ = 0;
   std::optional<Error> trouble_;
   asio::steady_timer timer_;

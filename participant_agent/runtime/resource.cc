@@ -262,6 +262,11 @@ void Resource::carry_out(const AcceptSetBack&) {
   owner_.table(ResourceSetBack{name_});
 }
 
+void Resource::carry_out(const StartAnew& effect) {
+  log_warning("the agent starts anew", {{"resource", name_}, {"why", effect.reason.message}});
+  owner_.start_anew(effect.reason);
+}
+
 void Resource::carry_out(const Stop& effect) {
   log_warning("resource does not serve", {{"resource", name_}, {"why", effect.reason.message}});
   owner_.table(ResourceStopped{name_, effect.reason});

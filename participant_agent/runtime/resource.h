@@ -45,6 +45,7 @@ class Resource {
     std::function<std::set<BranchId>()> live_branches;     // of this resource
     std::function<const Branch*(const BranchId&)> branch;  // null: not known; for lines about it
     std::function<void(const BranchId&, std::function<void(GroupDecision)>)> ask_decision;
+    std::function<void(const Error&)> start_anew;  // the process ends with this, to be started again
     std::function<void()> on_standing;  // it serves, or is another's by now: what is registered has changed
   };
   // Opens a session; what connect_to() does, or a test's stand-in.
@@ -131,6 +132,7 @@ class Resource {
   void carry_out(const EndSessions& effect);
   void carry_out(const Serve& effect);
   void carry_out(const AcceptSetBack& effect);
+  void carry_out(const StartAnew& effect);
   void carry_out(const Stop& effect);
   void carry_out(const AppendJournal& effect);
 

@@ -1,5 +1,7 @@
 #include "tests/sim/faults.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "tests/sim/nodes/crash_point_names.h"
@@ -11,7 +13,32 @@ FaultStorm::FaultStorm(Simulation& simulation)
     : simulation_(simulation), schedule_(simulation.world().random(Purpose::kFaults).next()) {}
 
 void FaultStorm::begin() {
-  if (!simulation_.swarm().faults.empty()) strike_later();
+  const auto& faults = simulation_.swarm().faults;
+  if (!faults.empty()) strike_later();
+  if (strikes_with(FaultKind::kSetBackAgent) || strikes_with(FaultKind::kSetBackDatabase) ||
+      strikes_with(FaultKind::kPromotedStandby))
+    copy_later();
+}
+
+bool FaultStorm::strikes_with(FaultKind kind) const {
+  return std::ranges::find(simulation_.swarm().faults, kind) != simulation_.swarm().faults.end();
+}
+
+void FaultStorm::copy_later() {
+  auto& world = simulation_.world();
+  const auto pause = world.draw(Purpose::kFaults, Duration(200'000), Duration(3'000'000));
+  world.after(pause, [this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    if (strikes_with(FaultKind::kSetBackAgent)) {
+      for (auto& each : simulation_.agents())
+        copies_[each.get()].push_back(each->disk().image());
+    }
+    if (strikes_with(FaultKind::kSetBackDatabase) || strikes_with(FaultKind::kPromotedStandby)) {
+      for (std::size_t i = 0; i < simulation_.databases().size(); ++i)
+        database_copies_[i].push_back(simulation_.copy_database(i));
+    }
+    copy_later();
+  });
 }
 
 void FaultStorm::strike_later() {
@@ -111,11 +138,60 @@ void FaultStorm::strike_with(FaultKind kind) {
       }
       return;
     }
+    case FaultKind::kClockJump: return jump();
+    case FaultKind::kWipedAgent:
+    case FaultKind::kSetBackAgent: return lose_disk(agent(), kind);
+    case FaultKind::kSetBackDatabase: return restore(random.below(databases.size()), false);
+    case FaultKind::kPromotedStandby: return restore(random.below(databases.size()), true);
     case FaultKind::kKillClient: {
       auto& clients = simulation_.clients();
       return kill(*clients[random.below(clients.size())], false);
     }
   }
+}
+
+// By seconds mostly; now and then further than a request_id may be ahead.
+void FaultStorm::jump() {
+  auto& world = simulation_.world();
+  auto& random = world.random(Purpose::kFaults);
+  auto& clients = simulation_.clients();
+  Machine& machine = random.one_in(2) ? *clients[random.below(clients.size())] : server();
+  const std::int64_t most = random.one_in(4) ? 400'000'000 : 5'000'000;
+  const auto by = Duration(random.between(-most, most));
+  machine.set_wall(by);
+  world.count_rare(by > Duration::zero() ? "a wall clock jumped forwards" : "a wall clock jumped back");
+}
+
+void FaultStorm::lose_disk(Machine& machine, FaultKind kind) {
+  auto& world = simulation_.world();
+  if (kind == FaultKind::kSetBackAgent && copies_[&machine].empty()) return;
+  machine.crash(CrashKind::kPowerCut);
+  if (kind == FaultKind::kWipedAgent) {
+    machine.disk().wipe();
+    copies_.erase(&machine);  // of the agent that was; `init` makes another
+    world.count_rare("an agent came back with an empty disk");
+  } else {
+    const auto& copies = copies_[&machine];
+    machine.disk().set_back(copies[world.random(Purpose::kFaults).below(copies.size())]);
+    world.count_rare("an agent came back with an older disk");
+  }
+  simulation_.observer().happened(JournalDamaged{machine.name()});
+}
+
+// A standby has come nearly as far; what somebody restores is older than some raises of the owner row's counter, which is
+// how a server that was set back is known (attack 46).
+void FaultStorm::restore(std::size_t database, bool promoted) {
+  constexpr std::uint64_t kRaises = 4;
+  auto& world = simulation_.world();
+  const auto& copies = database_copies_[database];
+  if (copies.empty()) return;
+  const auto& copy = promoted ? copies.back() : copies[world.random(Purpose::kFaults).below(copies.size())];
+  const auto owner = simulation_.databases()[database]->server().owner();
+  if (!promoted && copy.server.owner.counter + kRaises > owner.counter) return;
+  simulation_.restore_database(database, copy, promoted);
+  world.count_rare(promoted ? "a standby was promoted" : "a database came back as it was earlier");
+  world.after(world.draw(Purpose::kFaults, Duration(20'000), Duration(3'000'000)),
+              [&each = *simulation_.databases()[database]] { each.start(); });
 }
 
 void FaultStorm::partition(FaultKind kind) {

@@ -4,18 +4,18 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/random.h"
+#include "tests/sim/disk/disk.h"
+#include "tests/sim/simulation.h"
 #include "tests/sim/swarm.h"
 
 namespace troth::sim {
-
-class Simulation;
-class Machine;
 
 class FaultStorm {
  public:
@@ -30,6 +30,11 @@ class FaultStorm {
   void strike();
   void strike_with(FaultKind kind);
   void partition(FaultKind kind);
+  // Copies of disks as they were, for who restores one.
+  void copy_later();
+  void jump();
+  void lose_disk(Machine& machine, FaultKind kind);
+  void restore(std::size_t database, bool promoted);
   void kill(Machine& machine, bool power_cut);
   // A coordinator or an agent.
   [[nodiscard]] Machine& server();
@@ -39,6 +44,10 @@ class FaultStorm {
   // When what strikes: apart from what a strike draws itself, so that one can be left out and the others stay.
   Random schedule_;
   std::vector<FaultKind> strikes_;
+  [[nodiscard]] bool strikes_with(FaultKind kind) const;
+
+  std::map<Machine*, std::vector<Disk::Image>> copies_;
+  std::map<std::size_t, std::vector<DatabaseCopy>> database_copies_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

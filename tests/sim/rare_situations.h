@@ -9,22 +9,34 @@
 
 namespace troth::sim {
 
-inline constexpr std::array<std::string_view, 17> kRareSituations{
+inline constexpr std::array<std::string_view, 29> kRareSituations{
     "a batch was durable and its writer never heard so",
     "a batch was written and not synced",
     "a bit of a journal's last batch was flipped",
     "a branch in doubt was left to an operator",
+    "a database came back as it was earlier",
     "a database's answer was lost",
     "a log went on in its next segment",
     "a log was cut at its beginning",
     "a log's last batch was cut",
+    "a lost branch was noted by an operator",
     "a power cut met unsynced sectors",
     "a request was barred",
+    "a request from the future was refused",
+    "a resource was taken over that was not owner",
+    "a resource was taken over that was set back",
     "a request was forgotten on purpose",
     "a retry met its commit",
     "a session outlived its client",
+    "a standby was promoted",
+    "a wall clock jumped back",
+    "a wall clock jumped forwards",
+    "an agent came back with an empty disk",
+    "an agent came back with an older disk",
+    "an agent started anew above its own past",
     "an interactive transaction was committed",
     "an interactive transaction was rolled back",
+    "an operator was mistaken",
     "decided, and not yet applied everywhere",
     "status told a commit that its caller had not heard of",
 };

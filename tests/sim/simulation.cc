@@ -10,19 +10,22 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/invariants/invariants.h"
 #include "tests/sim/nodes/programs.h"
+#include "tests/sim/operator/operator.h"
 
 namespace troth::sim {
 namespace {
 
 constexpr Duration kLiveness = std::chrono::minutes(10);
-// More than it takes to hear that a branch is too old, everywhere.
-constexpr Duration kLeftToOperator = std::chrono::seconds(90);
 // Ends and their records, lazily written, told with heartbeats; and what is sent again at the longest back-off.
 constexpr std::array<Duration, 3> kAfterwards{std::chrono::seconds(4), std::chrono::seconds(20),
                                               std::chrono::seconds(150)};
 constexpr Duration kLook = std::chrono::milliseconds(250);
 constexpr const char* kCluster = "bank-sim001";
 constexpr const char* kCoordinatorAddress = "10.0.0.1:7710";
+
+std::string agent_address(std::uint32_t number) {
+  return fmt::format("10.0.1.{}:7720", number + 1);
+}
 
 }  // namespace
 
@@ -39,6 +42,7 @@ Simulation::~Simulation() {
   // Programs first, then what they left behind: it speaks of the rest.
   for (auto& client : clients_)
     client->end();
+  operator_->end();
   for (auto& agent : agents_)
     agent->end();
   coordinator_->end();
@@ -98,7 +102,7 @@ void Simulation::build() {
     AgentPlan agent;
     agent.cluster = cluster;
     agent.agent = AgentId{fmt::format("ag{}", i + 1)};
-    agent.address = fmt::format("10.0.1.{}:7720", i + 1);
+    agent.address = agent_address(i);
     agent.settings.coordinators = {kCoordinatorAddress};
     agent.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
     agent.settings.journal_bytes = 2 * agent.settings.segment_bytes;
@@ -112,14 +116,10 @@ void Simulation::build() {
       resource.name = resource_name(database);
       resource.kind = swarm_.databases[database];
       resource.sessions = 4;
-      resource.take_over = false;
       resource.lock_timeout = std::chrono::milliseconds(1'000);
       agent.settings.resources.push_back(std::move(resource));
       agent.databases.push_back(databases_[database].get());
     }
-    // An installation is given to its agent once, by an operator: here, by the first start.
-    for (auto& resource : agent.settings.resources)
-      resource.take_over = true;
     agents_.push_back(machine(agent.agent.value, agent_program(agent)));
   }
 
@@ -138,6 +138,19 @@ void Simulation::build() {
     auto name = client.name;
     clients_.push_back(machine(std::move(name), client_program(std::move(client), ledger_)));
   }
+  hire_operator();
+}
+
+void Simulation::hire_operator() {
+  OperatorPlan plan;
+  plan.coordinator = kCoordinatorAddress;
+  for (std::uint32_t i = 0; i < swarm_.agents; ++i)
+    plan.agents.push_back(agent_address(i));
+  plan.mistakes = swarm_.mistakes;
+  plan.was_committed = [this](const TransactionId& id) {
+    return observer_->evidence().truth(id).is_committed();
+  };
+  operator_ = machine("op", operator_program(std::move(plan)));
 }
 
 // Every step is judged as it is made; the first that breaks something ends the run.
@@ -147,13 +160,15 @@ void Simulation::watch() {
     world_.stop();
   });
   world_.set_witness(observer_.get());
-  for (std::size_t i = 0; i < databases_.size(); ++i)
+  for (std::size_t i = 0; i < databases_.size(); ++i) {
+    databases_[i]->on_barrier = [this, i] { observer_->happened(BarrierAsked{{i}}); };
     databases_[i]->on_marker = [this, i](const std::string& key, const agent::MarkerRow* row) {
       if (row != nullptr)
         observer_->happened(MarkerStands{{i}, key, *row});
       else
         observer_->happened(MarkerGone{{i}, key, databases_[i]->server().floors({kCluster}).position});
     };
+  }
   const auto id_of = [](const std::string& text) {
     auto id = TransactionId::parse(text);
     CHECK(id.has_value(), "a client was told of {}", text);
@@ -180,6 +195,7 @@ void Simulation::heal() {
   const auto mend = [](Machine& machine) {
     machine.disarm();
     machine.disk().heal();
+    machine.set_wall(Duration::zero());
     if (!machine.is_up()) machine.boot();
   };
   mend(*coordinator_);
@@ -187,6 +203,7 @@ void Simulation::heal() {
     mend(*agent);
   for (auto& client : clients_)
     mend(*client);
+  mend(*operator_);
 }
 
 bool Simulation::clients_are_done() const {
@@ -198,12 +215,6 @@ bool Simulation::is_quiet() const {
          std::ranges::all_of(databases_, [](const auto& each) { return each->server().prepared().empty(); });
 }
 
-// [T5] Below the floor a branch stays, for an operator to end, where the journal does not tell enough of it: it was cut
-// since, or a failed sync took what it had to say.
-bool Simulation::leaves_to_operator() const {
-  return swarm_.short_retention && clients_are_done();
-}
-
 // Markers go after the retention: what they said is kept here.
 void Simulation::observe() {
   for (std::size_t i = 0; i < databases_.size(); ++i) {
@@ -211,6 +222,33 @@ void Simulation::observe() {
       if (marker.state == agent::MarkerState::kCommitted && marker.request)
         committed_[*marker.request][marker.transaction].insert(i);
   }
+}
+
+DatabaseCopy Simulation::copy_database(std::size_t database) {
+  observe();
+  DatabaseCopy copy{databases_[database]->copy(), {}, databases_[database]->server().prepared()};
+  for (const auto& [request, by] : committed_)
+    for (const auto& [transaction, where] : by)
+      if (where.contains(database)) copy.committed.emplace(request, transaction);
+  return copy;
+}
+
+void Simulation::restore_database(std::size_t database, const DatabaseCopy& copy, bool promoted) {
+  databases_[database]->restore(copy.server, promoted);
+  for (auto& [request, by] : committed_) {
+    for (auto& [transaction, where] : by)
+      where.erase(database);
+    std::erase_if(by, [](const auto& each) { return each.second.empty(); });
+  }
+  std::erase_if(committed_, [](const auto& each) { return each.second.empty(); });
+  DatabaseSetBack set_back{{database}, {}, {}};
+  for (const auto& [request, transaction] : copy.committed) {
+    committed_[request][transaction].insert(database);
+    if (auto id = TransactionId::parse(transaction)) set_back.committed.insert(*std::move(id));
+  }
+  for (const auto& branch : copy.prepared)
+    set_back.prepared.insert(branch.transaction);
+  observer_->happened(set_back);
 }
 
 void Simulation::observe_later() {
@@ -227,6 +265,7 @@ Outcome Simulation::run() {
   coordinator_->boot();
   for (auto& client : clients_)
     client->boot();
+  operator_->boot();
   // The cluster is in order before anything goes wrong.
   world_.run_until(std::chrono::seconds(2));
   network_.set_faults(swarm_.network);
@@ -243,12 +282,8 @@ Outcome Simulation::run() {
   }
   heal();
   const auto give_up = world_.now() + kLiveness;
-  auto left_since = give_up;
-  while (!is_quiet() && !world_.is_stopped() && world_.now() < give_up &&
-         world_.now() < left_since + kLeftToOperator) {
-    if (leaves_to_operator()) left_since = std::min(left_since, world_.now());
+  while (!is_quiet() && !world_.is_stopped() && world_.now() < give_up)
     world_.run_until(world_.now() + kLook);
-  }
 
   // What nobody waits for comes to its end, too.
   const bool ended = is_quiet();
@@ -264,11 +299,7 @@ Outcome Simulation::run() {
   if (world_.is_stopped()) return summed_up(std::move(outcome));
   for (auto& broken : broken_invariants(*this, ended))
     outcome.broken.push_back(std::move(broken));
-  if (!is_quiet() && leaves_to_operator()) {
-    world_.count_rare("a branch in doubt was left to an operator");
-  } else if (!is_quiet()) {
-    outcome.broken.push_back(what_is_left(*this));
-  }
+  if (!is_quiet()) outcome.broken.push_back(what_is_left(*this));
   return summed_up(std::move(outcome));
 }
 

@@ -43,6 +43,13 @@ struct Outcome {
   std::map<std::string, std::uint64_t> rare;
 };
 
+// What everybody saw of a database when the copy was made, too.
+struct DatabaseCopy {
+  Database::Copy server;
+  std::set<std::pair<RequestKey, std::string>> committed;  // and as which transaction
+  std::set<BranchId> prepared;
+};
+
 class Simulation {
  public:
   // `print`: where the trace's lines go; empty: nowhere.
@@ -67,14 +74,19 @@ class Simulation {
   [[nodiscard]] const std::vector<std::unique_ptr<Database>>& databases() const { return databases_; }
   [[nodiscard]] bool is_healed() const { return healed_; }
   [[nodiscard]] Observer& observer() { return *observer_; }
+  [[nodiscard]] const Observer& observer() const { return *observer_; }
   // The databases' own word on what committed: a marker in state `committed` is true once it is visible [T9]. By request:
   // which transaction committed it, in which databases.
   using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
   [[nodiscard]] const CommittedBy& committed() const { return committed_; }
 
+  [[nodiscard]] DatabaseCopy copy_database(std::size_t database);
+  void restore_database(std::size_t database, const DatabaseCopy& copy, bool promoted);
+
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
   void build();
+  void hire_operator();
   void watch();
   void heal();
   void observe();
@@ -82,7 +94,6 @@ class Simulation {
   [[nodiscard]] Outcome summed_up(Outcome outcome) const;
   [[nodiscard]] bool is_quiet() const;
   [[nodiscard]] bool clients_are_done() const;
-  [[nodiscard]] bool leaves_to_operator() const;
 
   World world_;
   Network network_;
@@ -93,6 +104,7 @@ class Simulation {
   std::unique_ptr<Machine> coordinator_;
   std::vector<std::unique_ptr<Machine>> agents_;
   std::vector<std::unique_ptr<Machine>> clients_;
+  std::unique_ptr<Machine> operator_;
   std::unique_ptr<Observer> observer_;
   CommittedBy committed_;
   bool healed_ = false;

@@ -21,8 +21,18 @@ std::string_view name_of(FaultKind kind) {
     case FaultKind::kFullDisk: return "full disk";
     case FaultKind::kFlippedBit: return "flipped bit";
     case FaultKind::kKillClient: return "client killed";
+    case FaultKind::kClockJump: return "wall clock jumps";
+    case FaultKind::kWipedAgent: return "agent's disk wiped";
+    case FaultKind::kSetBackAgent: return "agent's disk set back";
+    case FaultKind::kSetBackDatabase: return "database set back";
+    case FaultKind::kPromotedStandby: return "standby promoted";
   }
   return {};
+}
+
+// Nothing goes on in what it strikes before a hand has mended it: most seeds do without.
+bool needs_operator(FaultKind kind) {
+  return kind >= FaultKind::kWipedAgent;
 }
 
 Swarm draw_swarm(Random& random) {
@@ -43,6 +53,7 @@ Swarm draw_swarm(Random& random) {
   swarm.small_segments = random.one_in(2);
   swarm.short_retention = random.one_in(3);
   swarm.drift_ppm = random.one_in(2) ? 0 : random.between(0, 500);
+  if (random.one_in(8)) swarm.drift_ppm = random.between(500, 100'000);
   swarm.safety = Duration(random.between(1'000'000, 12'000'000));
   // So that there is work under way while faults strike; and, now and then, much at once.
   swarm.pause = random.one_in(5) ? Duration(random.between(0, 20'000)) : 3 * swarm.safety / swarm.transfers;
@@ -56,8 +67,11 @@ Swarm draw_swarm(Random& random) {
   swarm.network.late = rate(800);
   swarm.network.reset = rate(200);
   swarm.database_breaks = rate(400);
-  for (std::size_t kind = 0; kind < kFaultKinds; ++kind)
-    if (random.one_in(3)) swarm.faults.push_back(static_cast<FaultKind>(kind));
+  swarm.mistakes = random.one_in(4) ? 3'000 : 0;
+  for (std::size_t each = 0; each < kFaultKinds; ++each) {
+    const auto kind = static_cast<FaultKind>(each);
+    if (random.one_in(needs_operator(kind) ? 12 : 3)) swarm.faults.push_back(kind);
+  }
   return swarm;
 }
 

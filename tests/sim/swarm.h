@@ -33,9 +33,15 @@ enum class FaultKind : std::uint8_t {
   kFullDisk,
   kFlippedBit,
   kKillClient,
+  kClockJump,
+  kWipedAgent,
+  kSetBackAgent,
+  kSetBackDatabase,
+  kPromotedStandby,
 };
-inline constexpr std::size_t kFaultKinds = 17;
+inline constexpr std::size_t kFaultKinds = 22;
 [[nodiscard]] std::string_view name_of(FaultKind kind);
+[[nodiscard]] bool needs_operator(FaultKind kind);
 
 struct Swarm {
   std::uint32_t agents = 1;
@@ -51,12 +57,13 @@ struct Swarm {
   std::uint32_t bars = 0;
   bool small_segments = false;
   bool short_retention = false;
-  std::int64_t drift_ppm = 0;  // at most, either way
+  std::int64_t drift_ppm = 0;  // at most, either way; beyond any clock that is in order, too
 
   NetworkFaults network;
   std::uint32_t database_breaks = 0;
   std::vector<FaultKind> faults;  // that strike; empty: none
   Duration fault_pause{};         // between two, at most
+  std::uint32_t mistakes = 0;     // of an operator's resolutions
   Duration safety{};              // how long they do
 };
 

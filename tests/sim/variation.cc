@@ -49,6 +49,7 @@ constexpr std::array kKnobs{
     rate<&NetworkFaults::late>("late"),
     rate<&NetworkFaults::reset>("reset"),
     number<&Swarm::database_breaks>("database_breaks"),
+    number<&Swarm::mistakes>("mistakes"),
     number<&Swarm::drift_ppm>("drift_ppm"),
     number<&Swarm::agents>("agents", 1),
     number<&Swarm::accounts>("accounts", 2, true),

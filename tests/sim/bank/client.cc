@@ -259,6 +259,8 @@ class BankClient final : public Program {
       world_.count_rare("a request was forgotten on purpose");
       return over();
     }
+    if (error.code == ErrorCode::kRequestIdFromFuture)
+      world_.count_rare("a request from the future was refused");
     if (error.effect == Effect::kNone) {
       if (const auto id = error.message.substr(0, error.message.find(": ")); TransactionId::parse(id))
         ledger_.tell_not_committed(key_, id);

@@ -119,6 +119,12 @@ void Node::pause(Duration length) {
   paused_until_ = std::max(paused_until_, world_.now() + length);
 }
 
+void Node::set_wall(Duration error) {
+  world_.trace().event(world_.now(), name_, "has its clock set", static_cast<std::uint64_t>(error.count()),
+                       [&] { return std::to_string(error.count()) + " us"; });
+  clock_.set_wall(error);
+}
+
 void Node::program_ended(std::string_view why) {
   if (!ended_) ended_ = std::string(why);
 }

@@ -60,6 +60,8 @@ class Node {
   void boot();
   void crash(CrashKind kind);
   void pause(Duration length);
+  // Its UTC is set: so far off it is from here.
+  void set_wall(Duration error);
   // The program ends of itself; it is booted again like a crashed one.
   void program_ended(std::string_view why);
 

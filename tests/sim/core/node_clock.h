@@ -17,6 +17,8 @@ class NodeClock {
 
   [[nodiscard]] Instant boot(Duration now) const { return Instant(booted_ + local(now)); }
   [[nodiscard]] WallTime wall(Duration now) const { return WallTime(kBeginning + wall_error_ + local(now)); }
+  // Somebody sets the machine's UTC; its own clock goes on.
+  void set_wall(Duration error) { wall_error_ = error; }
   // How long true time takes for so much of this clock's, and a little more: a timer never rings too early.
   [[nodiscard]] Duration true_time(Duration local_time) const {
     if (local_time <= Duration::zero()) return Duration::zero();

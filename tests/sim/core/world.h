@@ -32,8 +32,9 @@ enum class Purpose : std::uint8_t {
   kClients,
   kSwarm,
   kFaults,
+  kOperator,
 };
-inline constexpr std::size_t kPurposes = 9;
+inline constexpr std::size_t kPurposes = 10;
 
 // Within [low, high], mostly near the low end.
 [[nodiscard]] Duration draw(Random& random, Duration low, Duration high);

@@ -152,6 +152,9 @@ void Database::ask(Node& client, SessionHandle session, Request request,
     if (!clients_.contains(session)) return;
     static_cast<void>(generation);
     static_cast<void>(client);
+    if (on_barrier && (std::holds_alternative<InsertBarrier>(request) ||
+                       std::holds_alternative<InsertRequestBarrier>(request)))
+      on_barrier();
     server_->submit(session, std::move(request), now());
     wake();
   });
@@ -200,6 +203,16 @@ void Database::start() {
   for (const auto& key : gone)
     if (!markers_told_.contains(key) && on_marker) on_marker(key, nullptr);
   wake();
+}
+
+void Database::restore(const Copy& copy, bool promoted) {
+  crash();
+  world_.trace().event(world_.now(), name(), promoted ? "is promoted" : "is set back");
+  if (promoted)
+    server_->promote(copy.disk);
+  else
+    server_->set_back(copy.disk);
+  markers_told_.clear();  // nobody deleted them
 }
 
 void Database::cut_all() {

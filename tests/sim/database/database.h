@@ -47,12 +47,23 @@ class Database {
   // What everybody sees committed of a marker, as soon as it is so; none: it is gone.
   std::function<void(const std::string& key, const agent::MarkerRow* row)> on_marker;
 
+  // An agent asks for a barrier.
+  std::function<void()> on_barrier;
+
   // ---- Faults
   void crash();
   void start();
   [[nodiscard]] bool is_up() const { return server_->is_up(); }
   // Every session loses its client.
   void cut_all();
+  // A copy of its disk as it is now, and what was seen of it by then.
+  struct Copy {
+    Snapshot disk;
+    agent::OwnerRow owner;
+  };
+  [[nodiscard]] Copy copy() const { return {server_->snapshot(), server_->owner()}; }
+  // Somebody restores a copy, or promotes a standby that has come as far as that: it crashes, and starts with it.
+  void restore(const Copy& copy, bool promoted);
 
   [[nodiscard]] const std::string& name() const { return node_.name(); }
   [[nodiscard]] agent::DatabaseKind kind() const { return kind_; }

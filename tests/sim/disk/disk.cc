@@ -296,6 +296,11 @@ void Disk::heal() {
 }
 
 void Disk::wipe() {
+  clear();
+  ++wiped_;
+}
+
+void Disk::clear() {
   names_.clear();
   histories_.assign(1, {});
   written_last_ = nullptr;
@@ -309,7 +314,7 @@ Disk::Image Disk::image() const {
 }
 
 void Disk::set_back(const Image& image) {
-  wipe();
+  clear();
   for (const auto& [path, bytes] : image) {
     const auto sectors = (bytes.size() + kSectorBytes - 1) / kSectorBytes;
     names_[path] = std::make_shared<Inode>(Inode{bytes, bytes, std::vector<bool>(sectors, false)});

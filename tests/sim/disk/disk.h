@@ -38,8 +38,11 @@ class Disk final : public txlog::Files {
   bool flip_bit_of_last_write();
   // No fault is left waiting.
   void heal();
-  // Nothing is left.
+  // Nothing is left: another disk.
   void wipe();
+  // How often that happened.
+  [[nodiscard]] std::uint32_t wiped() const { return wiped_; }
+  [[nodiscard]] bool is_blank() const { return names_.empty(); }
   // The disk of an earlier moment.
   using Image = std::map<std::string, std::vector<std::byte>>;
   [[nodiscard]] Image image() const;
@@ -87,6 +90,7 @@ class Disk final : public txlog::Files {
   void resize(Inode& inode, std::uint64_t bytes);
   Status sync(Inode& inode, const std::string& path);
   void tear(Inode& inode);
+  void clear();
 
   Node& node_;
   Names names_;
@@ -100,6 +104,7 @@ class Disk final : public txlog::Files {
   bool dies_at_sync_ = false;  // the write of a machine that stops gets that far
   Duration stalled_until_{};
   std::map<std::uint64_t, UnderWay> under_way_;
+  std::uint32_t wiped_ = 0;
   std::uint64_t last_write_ = 0;
   InodePointer written_last_;
   std::uint64_t written_at_ = 0;

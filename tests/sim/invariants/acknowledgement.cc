@@ -11,7 +11,9 @@ void judge_acknowledgement(const Evidence& evidence, const Happening& happening,
   const auto& truth = evidence.truth(id);
   // One that only read has nothing to commit.
   if (truth.read_only.contains(sent->database)) return;
-  if (!truth.committed.contains(sent->database))
+  // Where a restored server has it prepared again, the journal knows the end, and it will be ended as it was.
+  const bool is_kept = truth.lost.contains(sent->database) || evidence.ever_set_back.contains(sent->database);
+  if (!truth.committed.contains(sent->database) && !is_kept)
     broken.push_back(fmt::format("T6: {} acknowledges the commit of {}, and database {} has not committed it",
                                  sent->agent, id.text(), sent->database.value + 1));
   const auto& journal = evidence.journal(sent->agent);

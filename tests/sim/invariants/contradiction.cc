@@ -17,7 +17,10 @@ std::string named(DatabaseNumber database) {
 
 // Somebody says that it commits.
 void commits(const Evidence& evidence, const TransactionId& id, const std::string& what, Broken& broken) {
-  for (const auto database : evidence.truth(id).never)
+  const auto& truth = evidence.truth(id);
+  // What a hand did stands against what was decided.
+  if (truth.is_heuristic()) return;
+  for (const auto database : truth.never)
     complain(broken, id, what, named(database) + " has it as never to commit");
 }
 
@@ -25,6 +28,7 @@ void commits(const Evidence& evidence, const TransactionId& id, const std::strin
 void never_commits(const Evidence& evidence, const TransactionId& id, const std::string& what,
                    Broken& broken) {
   const auto& truth = evidence.truth(id);
+  if (truth.is_heuristic()) return;
   if (truth.decided) complain(broken, id, what, "its commit was chosen");
   for (const auto database : truth.committed)
     complain(broken, id, what, named(database) + " has committed it");
@@ -42,9 +46,10 @@ void judge_record(const Evidence& evidence, const std::string& agent, const agen
     const auto database = database_of(finished->resource);
     if (finished->end == BranchEnd::kRolledBack) {
       never_commits(evidence, id, journal + " has it as rolled back", broken);
-    } else if (finished->end == BranchEnd::kCommitted && !evidence.truth(id).committed.contains(database)) {
+    } else if (finished->end == BranchEnd::kCommitted && !evidence.truth(id).committed.contains(database) &&
+               !evidence.truth(id).lost.contains(database)) {
       complain(broken, id, journal + " has it as committed", named(database) + " never had");
-    } else if (finished->end == BranchEnd::kLost) {
+    } else if (finished->end == BranchEnd::kLost && !evidence.truth(id).is_heuristic()) {
       complain(broken, id, journal + " has its branch as lost", "nothing that a server keeps is lost");
     }
   }
@@ -62,7 +67,7 @@ void judge_contradiction(const Evidence& evidence, const Happening& happening, B
     const auto& truth = evidence.truth(*id);
     if (stands->row.state == agent::MarkerState::kCommitted) {
       commits(evidence, *id, named(stands->database) + " commits it", broken);
-      if (!id->is_one_phase() && !truth.decided)
+      if (!id->is_one_phase() && !truth.decided && !truth.is_heuristic())
         complain(broken, *id, named(stands->database) + " commits it", "nobody chose that");
     } else if (stands->row.state == agent::MarkerState::kBarred) {
       never_commits(evidence, *id, named(stands->database) + " bars it", broken);

@@ -56,9 +56,7 @@ void Evidence::note_store(const LogRecord& record, bool durable) {
                    if (durable) note_decided(commit);
                  },
                  [&](const EndedRecord& ended) {
-                   if (!durable && !store.reads) return;
-                   if (const auto found = store.commits.find(ended.transaction); found != store.commits.end())
-                     found->second.ended = true;
+                   if (durable) store.ended.insert(ended.transaction);
                  },
                  [&](const coordinator::store::Floors& floors) {
                    store.floors.transactions = std::max(store.floors.transactions, floors.transactions);
@@ -69,7 +67,9 @@ void Evidence::note_store(const LogRecord& record, bool durable) {
                  [](const PreCommitRecord&) {},
                  [](const AbortRecord&) {},
                  [](const BarredRecord&) {},
-                 [](const ResolutionRecord&) {},
+                 [&](const ResolutionRecord& resolution) {
+                   if (durable) store.resolutions.insert({resolution.transaction, resolution.branch});
+                 },
              },
              record);
 }
@@ -92,25 +92,56 @@ void Evidence::note_journal(const std::string& agent, const agent::JournalRecord
   }
 }
 
+void Evidence::note_set_back(const DatabaseSetBack& restored) {
+  const auto& database = restored.database;
+  for (auto& [id, truth] : truths) {
+    const bool is_there = restored.committed.contains(id) || restored.prepared.contains(id);
+    const bool was_there = truth.committed.contains(database) || truth.yes.contains(database);
+    if (!restored.committed.contains(id)) truth.committed.erase(database);
+    if (was_there && !is_there) truth.lost.insert(database);
+    // What it had barred since may be forgotten, too.
+    truth.never.erase(database);
+    if (truth.is_committed()) continue;
+    for (auto& [request, by] : carried)
+      by.erase(id);
+  }
+  std::erase_if(carried, [](const auto& each) { return each.second.empty(); });
+  markers[database].clear();
+  set_back.insert(database);
+  ever_set_back.insert(database);
+}
+
 void Evidence::note(const Happening& happening) {
   std::visit(
       Overloaded{
           [&](const VoteSent& sent) {
             auto& truth = truths[sent.branch.transaction];
             if (sent.vote == agent::Vote::kYes) truth.yes.insert(sent.database);
+            // What it speaks of may have been prepared in what was there before.
+            if (sent.vote == agent::Vote::kYes && set_back.contains(sent.database))
+              truth.lost.insert(sent.database);
             if (sent.vote == agent::Vote::kReadOnly) truth.read_only.insert(sent.database);
           },
           [](const CommitCalled&) {},
-          [](const EndSent&) {},
+          [&](const EndSent& sent) {
+            if (sent.end == BranchEnd::kCommitted)
+              truths[sent.branch.transaction].acknowledged.insert(sent.database);
+          },
+          [](const BarrierAsked&) {},
           [&](const StoreOpens&) {
             for (const auto& [id, decision] : std::exchange(store.commits, {}))
               if (decision.durable) store.owed[id] = decision;
             store.reads = true;
           },
-          [&](const StoreFound& found) { note_store(found.record, false); },
+          [&](const StoreFound& found) {
+            note_store(found.record, false);
+            if (const auto* ended = std::get_if<EndedRecord>(&found.record))
+              store.found_ended.insert(ended->transaction);
+          },
           [&](const StoreAppended& appended) {
             if (std::exchange(store.reads, false)) {
               store.owed.clear();
+              store.ended.merge(store.found_ended);
               for (auto& [id, decision] : store.commits) {
                 decision.durable = true;
                 note_decided(decision.record);
@@ -124,13 +155,23 @@ void Evidence::note(const Happening& happening) {
             journal = {.newest = journal.newest};
           },
           [&](const JournalFound& found) { note_journal(found.agent, found.record); },
-          [](const JournalAppended&) {},
+          [&](const JournalAppended& appended) {
+            if (const auto* resolved = std::get_if<agent::Resolved>(&appended.record))
+              truths[resolved->id.transaction].resolved.insert(database_of(resolved->resource));
+            if (const auto* accepted = std::get_if<agent::SetBackAccepted>(&appended.record))
+              set_back.erase(database_of(accepted->resource));
+            if (const auto* used = std::get_if<agent::TakeOverUsed>(&appended.record))
+              set_back.erase(database_of(used->resource));
+          },
           [&](const JournalDurable& durable) {
             note_journal(durable.agent, durable.record);
             auto& journal = journals[durable.agent];
             journal.newest = std::max(journal.newest, journal.epoch);
           },
-          [&](const JournalDamaged& damaged) { journals[damaged.agent] = {}; },
+          [&](const JournalDamaged& damaged) {
+            journals[damaged.agent] = {};
+            set_back.clear();  // nobody knows any more what the database was
+          },
           [&](const MarkerStands& stands) {
             markers[stands.database][stands.key] = stands.row;
             const auto id = transaction_of(stands.row);
@@ -143,6 +184,7 @@ void Evidence::note(const Happening& happening) {
             }
           },
           [&](const MarkerGone& gone) { markers[gone.database].erase(gone.key); },
+          [&](const DatabaseSetBack& restored) { note_set_back(restored); },
           [&](const ToldCommitted& told) { truths[told.transaction].told_committed.insert(told.request); },
           [&](const ToldNotCommitted& told) {
             truths[told.transaction].told_not_committed.insert(told.request);

@@ -23,15 +23,17 @@ struct Evidence {
   struct Decision {
     coordinator::store::CommitRecord record;
     bool durable = false;
-    bool ended = false;
   };
   struct Store {
     std::map<TransactionId, Decision> commits;
+    std::set<TransactionId> ended;  // durable
     coordinator::store::Floors floors;
     std::map<ResourceNumber, ResourceName> resources;
     std::optional<Epoch> epoch;
+    std::set<BranchId> resolutions;  // durable
     // While a start reads, what it finds is not yet acted upon; what was durable before must be among it.
     std::map<TransactionId, Decision> owed;
+    std::set<TransactionId> found_ended;
     bool reads = false;
   };
   struct Journal {
@@ -44,12 +46,17 @@ struct Evidence {
   struct Truth {
     std::set<DatabaseNumber> yes;
     std::set<DatabaseNumber> read_only;
-    bool decided = false;                // a commit record was durable
-    std::set<DatabaseNumber> committed;  // a marker stood
-    std::set<DatabaseNumber> never;      // a barrier stood, or a journal said that it was rolled back
+    bool decided = false;                   // a commit record was durable
+    std::set<DatabaseNumber> committed;     // a marker stood
+    std::set<DatabaseNumber> never;         // a barrier stood, or a journal said that it was rolled back
+    std::set<DatabaseNumber> resolved;      // an operator ended the branch
+    std::set<DatabaseNumber> lost;          // a restored database lacks what had committed, or voted yes
+    std::set<DatabaseNumber> acknowledged;  // its agent told that it has committed
     std::set<RequestKey> told_committed;
     std::set<RequestKey> told_not_committed;
     [[nodiscard]] bool is_committed() const { return decided || !committed.empty(); }
+    // A hand, or who restored a database, did otherwise than was decided.
+    [[nodiscard]] bool is_heuristic() const { return !resolved.empty() || !lost.empty(); }
   };
 
   const Ledger* ledger;
@@ -59,6 +66,9 @@ struct Evidence {
   std::map<TransactionId, Truth> truths;
   std::map<RequestKey, std::set<TransactionId>> carried;  // committed, by request
   std::set<RequestKey> barred;
+  // Set back, and no operator has let it be used yet.
+  std::set<DatabaseNumber> set_back;
+  std::set<DatabaseNumber> ever_set_back;
 
   [[nodiscard]] const Truth& truth(const TransactionId& transaction) const;
   [[nodiscard]] const Journal& journal(const std::string& agent) const;
@@ -67,6 +77,7 @@ struct Evidence {
 
  private:
   void note_store(const coordinator::store::LogRecord& record, bool durable);
+  void note_set_back(const DatabaseSetBack& restored);
   void note_decided(const coordinator::store::CommitRecord& commit);
   void note_journal(const std::string& agent, const agent::JournalRecord& record);
 };

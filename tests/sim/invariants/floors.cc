@@ -15,11 +15,12 @@ void judge_what_was_found(const Evidence& evidence, Broken& broken) {
   for (const auto& [id, decision] : store.owed) {
     if (store.commits.contains(id)) continue;
     const auto& request = decision.record.request;
-    const bool was_forgotten = decision.ended && position_of(id) < store.floors.transactions &&
+    const bool was_ended = store.ended.contains(id) || store.found_ended.contains(id);
+    const bool was_forgotten = was_ended && position_of(id) < store.floors.transactions &&
                                (!request || request->id.unix_ms() < store.floors.request_ms);
     if (!was_forgotten)
       broken.push_back(fmt::format("T6: the store has lost the commit of {}, which {}", id.text(),
-                                   decision.ended ? "is above its floor" : "was not ended"));
+                                   was_ended ? "is above its floor" : "was not ended"));
   }
 }
 
@@ -45,7 +46,9 @@ void judge_floors(const Evidence& evidence, const Happening& happening, Broken& 
                                  raised->resource.value, text_of(store.floors.transactions)));
   const auto database = database_of(raised->resource);
   for (const auto& [id, decision] : store.commits) {
-    if (!decision.durable || decision.ended || position_of(id) >= floor.position) continue;
+    // Who has acknowledged is not asked again, and owes nothing.
+    if (evidence.truth(id).acknowledged.contains(database)) continue;
+    if (!decision.durable || store.ended.contains(id) || position_of(id) >= floor.position) continue;
     for (const auto& branch : decision.record.branches)
       if (evidence.database(branch.resource) == database)
         broken.push_back(fmt::format("T6: the floor {} of {} passes {}, whose commit is not ended",

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 
@@ -86,6 +87,17 @@ struct MarkerGone {
   Position floor;  // the resource's, by then
 };
 
+// An agent asks for a barrier, whose commit is to prove something.
+struct BarrierAsked {
+  DatabaseNumber database;
+};
+// Another disk under it, or another server in its place: of what had been, it has these.
+struct DatabaseSetBack {
+  DatabaseNumber database;
+  std::set<TransactionId> committed;
+  std::set<TransactionId> prepared;
+};
+
 // ---- What a client hears
 struct ToldCommitted {
   RequestKey request;
@@ -103,6 +115,6 @@ struct ToldBarred {
 using Happening =
     std::variant<VoteSent, CommitCalled, EndSent, StoreOpens, StoreFound, StoreAppended, StoreDurable,
                  JournalOpens, JournalFound, JournalAppended, JournalDurable, JournalDamaged, MarkerStands,
-                 MarkerGone, ToldCommitted, ToldNotCommitted, ToldBarred>;
+                 MarkerGone, BarrierAsked, DatabaseSetBack, ToldCommitted, ToldNotCommitted, ToldBarred>;
 
 }  // namespace troth::sim

@@ -70,6 +70,7 @@ void check_journal(Simulation& simulation, Machine& agent, Broken& broken) {
     return broken.push_back(
         fmt::format("journal of {}: it cannot be read: {}", agent.name(), read.error().message));
   for (const auto& [id, branch] : state.branches) {
+    if (simulation.observer().evidence().truth(id.transaction).is_heuristic()) continue;
     const auto database = static_cast<std::size_t>(branch.resource.value.back() - '1');
     if (branch.commit_learned && !has_committed(simulation, id, database))
       broken.push_back(fmt::format("journal of {}: commit of {} was learned, and {} has not committed it",

@@ -29,6 +29,12 @@ void judge_acknowledgement(const Evidence& evidence, const Happening& happening,
 // At most one commit ever for each (client, request_id), and none for a barred one.
 void judge_requests(const Evidence& evidence, const Happening& happening, Broken& broken);
 
+// An operator's decision is in the store and in the agent's journal before it is done, and what came of it is told as that.
+void judge_resolutions(const Evidence& evidence, const Happening& happening, Broken& broken);
+
+// [T9] On a server that was set back nothing is proved from absence before an operator let it be used: no barrier is asked for.
+void judge_set_back(const Evidence& evidence, const Happening& happening, Broken& broken);
+
 // All of them, then it is noted.
 void judge(Evidence& evidence, const Happening& happening, Broken& broken);
 

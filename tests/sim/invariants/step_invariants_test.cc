@@ -264,6 +264,39 @@ TEST_F(StepInvariants, ACommitOfABarredRequestIsSeen) {
   EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}), ElementsAre(HasSubstr("is barred")));
 }
 
+// An operator's word
+TEST_F(StepInvariants, ABranchThatIsEndedByHandWithoutAWordIsSeen) {
+  const BranchId branch{transaction(1), {1}};
+  EXPECT_THAT(happens(journals(agent::Finished{branch, {"r1"}, BranchEnd::kHeuristicCommitted})),
+              ElementsAre(HasSubstr("nobody did")));
+  const agent::Resolved resolved{branch, {"r1"}, true, "why", "op"};
+  EXPECT_THAT(happens(journals(resolved)), ElementsAre(HasSubstr("no store has a word of it")));
+  ResolutionRecord word;
+  word.transaction = branch.transaction;
+  word.branch = branch.branch;
+  happens(StoreDurable{word});
+  EXPECT_THAT(happens(journals(resolved)), IsEmpty());
+  EXPECT_THAT(happens(journals(agent::Finished{branch, {"r1"}, BranchEnd::kHeuristicCommitted})), IsEmpty());
+}
+
+// [T9]
+TEST_F(StepInvariants, ABarrierOnAServerThatWasSetBackIsSeen) {
+  EXPECT_THAT(happens(BarrierAsked{kFirst}), IsEmpty());
+  happens(DatabaseSetBack{kFirst, {}, {}});
+  EXPECT_THAT(happens(BarrierAsked{kSecond}), IsEmpty());
+  EXPECT_THAT(happens(BarrierAsked{kFirst}), ElementsAre(HasSubstr("was set back")));
+  happens(journals(agent::SetBackAccepted{{"r1"}}));
+  EXPECT_THAT(happens(BarrierAsked{kFirst}), IsEmpty());
+}
+
+TEST_F(StepInvariants, WhatARestoredDatabaseLacksIsNoContradictionAndTheRestIs) {
+  decide(transaction(1));
+  happens(marker(transaction(1), kFirst, MarkerState::kCommitted));
+  happens(DatabaseSetBack{kFirst, {}, {}});
+  EXPECT_THAT(happens(marker(transaction(1), kFirst, MarkerState::kBarred)), IsEmpty());
+  EXPECT_THAT(happens(ToldNotCommitted{request, transaction(1)}), ElementsAre(HasSubstr("and it is")));
+}
+
 TEST_F(StepInvariants, ABarThatComesTooLateIsSeen) {
   decide(transaction(1));
   EXPECT_THAT(happens(ToldBarred{request}), ElementsAre(HasSubstr("is committed as")));

@@ -476,17 +476,18 @@ void Engine::set_back(const Snapshot& snapshot) {
 
 void Engine::promote(const Snapshot& snapshot) {
   set_back(snapshot);
+  // No two promotions make one and the same server, though they begin with one and the same copy.
   if (is_postgres()) {
-    ++disk_.timeline;
+    disk_.timeline = ++newest_timeline_;
   } else {
-    disk_.server += "'";
+    disk_.server = options_.server + std::string(++promotions_, '\'');
   }
 }
 
 void Engine::become_primary() {
   CHECK(up_, "it is down");
   read_only_ = false;
-  if (is_postgres()) ++timeline_;
+  if (is_postgres()) timeline_ = ++newest_timeline_;
 }
 
 std::map<std::string, std::optional<MarkerRow>> Engine::take_changed_markers() {

@@ -315,6 +315,8 @@ class Engine {
   CommitNumber last_commit_;
   std::string server_;
   std::uint64_t timeline_ = 1;
+  std::uint64_t newest_timeline_ = 1;
+  std::size_t promotions_ = 0;
   GtidSet gtids_;
   std::vector<Lagging> lagging_;
   DurableState disk_;  // while it is down

@@ -32,6 +32,8 @@ class ServerProgram final : public Program {
 template <typename Server>
 std::unique_ptr<Program> started(Node& node, typename Server::Options options) {
   options.on_end = [&node](const Status& outcome) {
+    if (!outcome && (outcome.error().code == ErrorCode::kSetBack || outcome.error().code == ErrorCode::kStale))
+      node.world().count_rare("an agent started anew above its own past");
     node.program_ended(outcome ? std::string_view("stopped") : std::string_view(outcome.error().message));
   };
   auto program = std::make_unique<ServerProgram<Server>>(node, std::move(options));
@@ -61,9 +63,15 @@ Node::Boot coordinator_program(CoordinatorPlan plan) {
 Node::Boot agent_program(AgentPlan plan) {
   return [plan = std::move(plan)](Node& node) {
     agent::AgentServer::Options options;
+    const auto& disk = disk_of(node);
     options.settings = plan.settings;
     options.settings.listen = plan.address;
+    // The name is made by `init` and is on the disk, too. An installation is given to its agent once, by an operator: here,
+    // by the first start of all.
     options.agent = plan.agent;
+    if (disk.wiped() > 0) options.agent.value += fmt::format("-{}", disk.wiped());
+    for (auto& resource : options.settings.resources)
+      resource.take_over = disk.is_blank() && disk.wiped() == 0;
     options.cluster = plan.cluster;
     options.journal_directory = "/journal";
     options.audit_path = "/audit";

@@ -622,6 +622,7 @@ class History {
   }
   void carry_out(AnswerRegistration&) {}
   void carry_out(AnswerResolve&) {}
+  void carry_out(SendResolve&) {}
   void carry_out(StopServing& effect) { violations_.expect(false, "stopped: " + effect.reason.message); }
   void carry_out(DrainFinished&) {}
 

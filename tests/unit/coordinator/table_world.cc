@@ -560,6 +560,11 @@ std::string TableWorld::write(const TableEffect& effect) {
         } else if constexpr (std::is_same_v<E, AnswerResolve>) {
           if (!e.report) return "resolve: " + write_error(e.report.error());
           return fmt::format("resolve: {}; {}", name_of(e.report->state), e.report->detail);
+        } else if constexpr (std::is_same_v<E, SendResolve>) {
+          return fmt::format("{} <- end {}/{} in {} by hand as {}, then resolve: {}; {}", e.agent.value,
+                             write_id(e.branch.transaction), e.branch.branch.value, e.resource.value,
+                             e.commit ? "committed" : "rolled back", name_of(e.report.state),
+                             e.report.detail);
         } else if constexpr (std::is_same_v<E, StopServing>) {
           return fmt::format("stop serving: {}", name_of(e.reason.code));
         } else {

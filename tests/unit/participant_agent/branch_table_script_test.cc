@@ -31,6 +31,7 @@ struct Message {
   std::optional<std::uint32_t> statements;
   std::string cluster = "bank-x7k2p9";
   Floors floors;
+  std::optional<std::vector<ResourceName>> resources;
   std::vector<TransactionId> ended;
   std::string rest;
 
@@ -82,6 +83,8 @@ Message message_of(const std::string& words) {
       message.cluster = next();
     } else if (word == "floor") {
       message.floors.position = position(next());
+    } else if (word == "of-others") {
+      message.resources.emplace();
     } else if (word == "requests") {
       message.floors.request_ms = std::stoull(next());
     } else if (word == "ended") {
@@ -156,7 +159,8 @@ class ScriptedTable final : public ScriptedMachine {
   TableInput input(const Message& message) {
     const BranchId id = message.branch_id();
     const ResourceName resource{message.resource};
-    if (message.verb == "leader") return LeaderSpoke{message.stamp(), message.floors, message.ended};
+    if (message.verb == "leader")
+      return LeaderSpoke{message.stamp(), message.floors, message.ended, message.resources};
     if (message.verb == "statement") return statement_of(message);
     if (message.verb == "prepare")
       return PrepareArrived{message.stamp(),

@@ -68,6 +68,16 @@ TEST(JournalReplay, ApplyingEverythingTwiceChangesNothing) {
 }
 
 // [T5] Of what began before, a floor proves nothing any more; what begins after is as good as any.
+// Attack 42: the restored server has older floors, which are raised again before a marker goes.
+TEST(JournalReplay, AResourceThatWasSetBackHasNoFloorsBeforeTheyAreRaisedAgain) {
+  JournalState state;
+  state.apply(FloorRaised{kPg, {{{5}, {3}}, 1000}});
+  state.apply(SetBackAccepted{kPg});
+  EXPECT_FALSE(state.floors.contains(kPg));
+  state.apply(FloorRaised{kPg, {{{5}, {2}}, 900}});
+  EXPECT_EQ(state.floors[kPg].request_ms, 900U);
+}
+
 TEST(JournalReplay, AResourceThatWasSetBackMarksWhatBeganBefore) {
   JournalState state;
   state.apply(begun(7));

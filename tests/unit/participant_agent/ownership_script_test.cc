@@ -199,6 +199,7 @@ class ScriptedOwnership final : public ScriptedMachine {
       }
       std::string operator()(const Serve& s) const { return "serve as " + row_words(s.mine); }
       std::string operator()(const AcceptSetBack&) const { return "accept set back"; }
+      std::string operator()(const StartAnew& anew) const { return "start anew: " + anew.reason.message; }
       std::string operator()(const Stop& s) const {
         return fmt::format("stop ({}): {}", name_of(s.reason.code), s.reason.message);
       }

@@ -14,6 +14,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "participant_agent/runtime/agent_service.h"
 #include "tests/support/do_nothing_database.h"
 #include "tests/support/holds_within.h"
 #include "tests/support/temporary_directory.h"
@@ -316,6 +317,36 @@ TEST_F(AgentTest, AResourceThatAnotherAgentTookIsNotServed) {
   ASSERT_TRUE(becomes(ResourceState::kNotOwner));
   EXPECT_THAT(health().reason, HasSubstr("agent-b"));
   EXPECT_THAT(health().remedy, HasSubstr("troth resource take-over bank"));
+}
+
+// [T6] What a coordinator tells an agent that was here before is not for this one: its floors pass what this one owes.
+TEST_F(AgentTest, AHeartbeatForAnotherAgentIsNotTaken) {
+  start();
+  ASSERT_TRUE(becomes(ResourceState::kServing));
+  rpc::Gate gate(directory_.file("gate.log"));
+  AgentService service(*agent_, gate);
+  wire::HeartbeatRequest request;
+  request.header.cluster = kCluster.value;
+  request.header.epoch.number = 5;
+  request.header.epoch.nonce = 1;
+  bool taken = false;
+  bool refused = false;
+  const auto hear = [&] {
+    service.heartbeat([&](const wire::HeartbeatReply&) { taken = true; },
+                      [&](apache::thrift::TDelayedException* refusal) {
+                        delete refusal;
+                        refused = true;
+                      },
+                      request);
+  };
+  request.__set_agent_id("agent-b");
+  hear();
+  EXPECT_TRUE(refused);
+  EXPECT_FALSE(agent_->table().epoch().has_value());
+  request.__set_agent_id("agent-a");
+  hear();
+  EXPECT_TRUE(comes_true([&] { return taken; }));
+  EXPECT_TRUE(agent_->table().epoch().has_value());
 }
 
 // A shutdown waits for the work that runs, and for no more than that.
