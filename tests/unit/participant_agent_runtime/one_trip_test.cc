@@ -26,7 +26,7 @@ class OneTripTest : public DatabaseTest {
     const auto session = resource().connect();
     const Answer<PreparedList> list = session->list_prepared();
     EXPECT_TRUE(list.has_value());
-    return list.has_value() ? list->branches.size() : 99;
+    return list.has_value() ? TestResource::prepared_here(*list) : 99;
   }
 
   // At its highest, of the whole process.
@@ -37,9 +37,7 @@ class OneTripTest : public DatabaseTest {
   }
 
   std::future<WorkResult> start(DatabaseConnection& session, const BranchWork& work) {
-    return std::async(std::launch::async, [&session, work] {
-      return session.run_branch(work);
-    });
+    return std::async(std::launch::async, [&session, work] { return session.run_branch(work); });
   }
 
   // Refused with this code, and nothing of it is left: the row is free for the next branch on the same session.

@@ -190,6 +190,11 @@ static EpochNumber own_epoch() {
   return {static_cast<std::uint32_t>(getpid())};
 }
 
+std::size_t TestResource::prepared_here(const PreparedList& list) {
+  return static_cast<std::size_t>(std::ranges::count(
+      list.branches, own_epoch(), [](const PreparedRow& row) { return row.branch.transaction.epoch; }));
+}
+
 TestResource::~TestResource() {
   // A test that failed may leave branches and sessions: they would keep the database from going.
   if (auto connection = connect(); connection != nullptr) {

@@ -63,6 +63,8 @@ class TestResource {
   [[nodiscard]] Statement statement(const std::string& sql, std::vector<Value> parameters = {}) const;
   // The state of the marker at the branch's key as everybody sees it; empty: none.
   std::string marker(const BranchId& branch);
+  // Of this process' tests: XIDs are the server's.
+  [[nodiscard]] static std::size_t prepared_here(const PreparedList& list);
   [[nodiscard]] bool is_postgres() const { return kind_ == DatabaseKind::kPostgres; }
   // The branches made from here on go step by step, also where one trip would do.
   void step_by_step() { one_trip_ = false; }
