@@ -137,7 +137,8 @@ struct TakeOver {
 struct AskStanding {
   1: i64 chosen,
   2: bool everything,
-  3: i64 start
+  3: i64 start,
+  4: Ballot fence
 }
 struct StandingShown {
   1: Position known,

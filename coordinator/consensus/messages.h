@@ -113,6 +113,7 @@ struct TakeOver {
 struct AskStanding {
   Slot chosen;              // of its sender
   bool everything = false;  // it cut its log, and asks for what it may have promised and accepted
+  Ballot fence;             // promise this first, if nothing is in its way; none: nothing
   Nonce start;              // of its sender
 };
 struct StandingShown {

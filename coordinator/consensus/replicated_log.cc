@@ -187,7 +187,8 @@ Instant ReplicatedLog::lease_ends() const {
 // One that no election could have brought is damaged, and would use up the numbers for everybody (attack 35).
 // The one that this replica makes above it must be within reach, too.
 void ReplicatedLog::note_ballot(const Ballot& ballot) {
-  if (is_within_reach(ballot_above(ballot, options_.self), promised())) highest_seen_ = std::max(highest_seen_, ballot);
+  if (is_within_reach(ballot_above(ballot, options_.self), promised()))
+    highest_seen_ = std::max(highest_seen_, ballot);
 }
 
 // The same of slots: no acceptor takes any beyond two windows of what it knows to be chosen, and a start knows a little

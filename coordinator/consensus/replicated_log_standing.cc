@@ -11,11 +11,16 @@ void ReplicatedLog::ask_standing() {
   send_to_all(standing_.unheard(membership_, chosen()),
               AskStanding{.chosen = chosen(),
                           .everything = standing_.state() == Standing::State::kRecovering,
+                          .fence = standing_.fence(now_ - started_ >= options_.timing.silence),
                           .start = options_.start});
 }
 
 // Answered whatever the own standing is: a group that starts together answers from its logs.
 void ReplicatedLog::hear_ask_standing(ReplicaId from, const AskStanding& asked) {
+  // To raise a promise is safe for whoever lost one, too; but a lease that runs is kept [L2].
+  if (asked.fence.leader == from && asked.fence > promised() && acceptor_.may_promise(asked.fence) &&
+      grantor_.allows(now_, from))
+    promise(asked.fence);
   const auto known = positions_.find(from);
   StandingShown shown{.known = known == positions_.end() ? LogPosition{} : known->second,
                       .promised = acceptor_.promised(),

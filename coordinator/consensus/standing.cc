@@ -9,10 +9,13 @@ Standing::Standing(ReplicaId self, LogPosition own, bool cut_tail)
     : self_(self), own_(own), state_(cut_tail ? State::kRecovering : State::kAsking), heard_{self} {}
 
 Replicas Standing::unheard(const Membership& membership, Slot chosen) const {
-  auto others = voters_of(configurations(membership, chosen));
+  const auto voters = voters_of(configurations(membership, chosen));
+  const bool all_heard = std::ranges::includes(heard_, voters);
+  auto others = voters;
   std::erase_if(others, [&](ReplicaId each) {
     const auto told = told_chosen_.find(each);
-    return heard_.contains(each) && (told == told_chosen_.end() || told->second <= chosen);
+    return heard_.contains(each) && (all_heard || is_behind_fence(each)) &&
+           (told == told_chosen_.end() || told->second <= chosen);
   });
   return others;
 }
@@ -25,6 +28,8 @@ void Standing::hear(ReplicaId from, const StandingShown& shown) {
     return;
   }
   promised_ = std::max(promised_, shown.promised);
+  auto& promised = told_promised_[from];
+  promised = std::max(promised, shown.promised);
   // Any one answer tells all that it had accepted by then, or knows to be chosen.
   auto [told, is_first] = told_chosen_.try_emplace(from, shown.chosen);
   if (!is_first) told->second = std::min(told->second, shown.chosen);
@@ -47,13 +52,29 @@ std::vector<Configuration> Standing::configurations(const Membership& membership
   return membership.above(chosen, std::move(revealed));
 }
 
+Ballot Standing::fence(bool waited) const {
+  if (state_ != State::kRecovering || !waited || promised_.is_none() || heard_.contains(promised_.leader))
+    return promised_.leader == self_ ? promised_ : Ballot{};
+  return ballot_above(promised_, self_);
+}
+
+bool Standing::is_behind_fence(ReplicaId replica) const {
+  if (state_ != State::kRecovering || replica == self_ || promised_.is_none()) return true;
+  const auto told = told_promised_.find(replica);
+  return heard_.contains(promised_.leader) && told != told_promised_.end() && told->second >= promised_;
+}
+
 bool Standing::is_enough_for(const Configuration& configuration, bool waited) const {
   if (configuration.voters == Replicas{self_}) return true;
   const auto heard = votes_of(heard_, configuration);
   const auto& [write, elect, read] = configuration.quorums;
   // One that does not vote may do so by a change that it does not know: enough to hear of it.
-  if (state_ == State::kRecovering && configuration.voters.contains(self_))
-    return heard >= configuration.size() - std::min(elect, write) + 2;
+  if (state_ == State::kRecovering && configuration.voters.contains(self_)) {
+    if (heard == configuration.size()) return true;
+    const auto behind = std::ranges::count_if(
+        configuration.voters, [&](ReplicaId each) { return heard_.contains(each) && is_behind_fence(each); });
+    return static_cast<std::uint32_t>(behind) >= configuration.size() - std::min(elect, write) + 2;
+  }
   return heard >= configuration.size() - (waited ? write - 1 : 0);
 }
 

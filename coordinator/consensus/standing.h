@@ -10,6 +10,11 @@
 //
 // Both counts include the replica itself. The first meets every quorum that may have counted it; the second meets every
 // quorum also without it, so that one rotted tail among any number of torn ones is safe. N = 1 has only itself.
+//
+// A leader that is not heard may have counted what was lost, and go on to count others that accept in its ballot after they
+// answered. So, unless everybody is heard, an answer counts only from behind a fence: a promise as high as any that was
+// heard of, whose leader was heard. Where that leader is silent, the replica asks for a promise of a ballot of its own,
+// in which it never proposes.
 #pragma once
 
 #include <cstdint>
@@ -32,11 +37,13 @@ class Standing {
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] bool votes() const { return state_ == State::kVoting; }
   [[nodiscard]] bool asks() const { return state_ == State::kAsking || state_ == State::kRecovering; }
-  // Whom it has not heard; and who knew more to be chosen: one that was started again has forgotten it, and tells what it
+  // Whom it has not heard; who answered before the fence; and who knew more to be chosen: one that was started again has forgotten it, and tells what it
   // had accepted there instead.
   [[nodiscard]] Replicas unheard(const Membership& membership, Slot chosen) const;
 
   void hear(ReplicaId from, const StandingShown& shown);
+  // What to have promised before an answer; none: nothing.
+  [[nodiscard]] Ballot fence(bool waited) const;
 
   // Has enough been heard? `waited`: for as long as a silent replica is worth waiting for.
   [[nodiscard]] bool is_decided(const Membership& membership, Slot chosen, bool waited) const;
@@ -50,6 +57,7 @@ class Standing {
 
  private:
   [[nodiscard]] std::vector<Configuration> configurations(const Membership& membership, Slot chosen) const;
+  [[nodiscard]] bool is_behind_fence(ReplicaId replica) const;
   [[nodiscard]] bool is_enough_for(const Configuration& configuration, bool waited) const;
 
   ReplicaId self_;
@@ -59,6 +67,7 @@ class Standing {
   Ballot promised_;
   std::map<Slot, std::optional<Accepted>> accepted_;
   std::map<ReplicaId, Slot> told_chosen_;
+  std::map<ReplicaId, Ballot> told_promised_;
 };
 
 }  // namespace troth::coordinator::consensus

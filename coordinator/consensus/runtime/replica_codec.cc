@@ -196,6 +196,7 @@ void set(replica::Message& out, const AskStanding& in) {
   wire.__set_chosen(number(in.chosen));
   wire.__set_everything(in.everything);
   wire.__set_start(number(in.start.value));
+  wire.__set_fence(to_wire(in.fence));
   out.__set_ask_standing(wire);
 }
 void set(replica::Message& out, const StandingShown& in) {
@@ -416,8 +417,11 @@ Message from_wire(const replica::TakeOver& in) {
   return TakeOver{from_wire(in.ballot), read_slot(in.chosen)};
 }
 Message from_wire(const replica::AskStanding& in) {
-  need(in.__isset.chosen && in.__isset.everything && in.__isset.start);
-  return AskStanding{read_slot(in.chosen), in.everything, read_nonce(in.start)};
+  need(in.__isset.chosen && in.__isset.everything && in.__isset.start && in.__isset.fence);
+  return AskStanding{.chosen = read_slot(in.chosen),
+                     .everything = in.everything,
+                     .fence = from_wire(in.fence),
+                     .start = read_nonce(in.start)};
 }
 Message from_wire(const replica::StandingShown& in) {
   need(in.__isset.known && in.__isset.promised && in.__isset.chosen && in.__isset.accepted &&

@@ -80,7 +80,8 @@ std::string text(const Message& message) {
             return fmt::format("take over {} chosen {}", text(in.ballot), in.chosen.value);
           },
           [](const AskStanding& in) {
-            return fmt::format("ask standing{}", in.everything ? " with everything" : "");
+            return fmt::format("ask standing{}{}", in.everything ? " with everything" : "",
+                               in.fence.is_none() ? "" : " fence " + text(in.fence));
           },
           [](const StandingShown& in) {
             return fmt::format("standing known {}.{} promised {} chosen {}{}", in.known.start,
@@ -217,8 +218,11 @@ Message read_message(Words& words) {
     const auto ballot = read_ballot(words.next());
     return TakeOver{.ballot = ballot, .chosen = read_slot(words, "chosen")};
   }
-  if (words.accept("ask standing"))
-    return AskStanding{.chosen = {}, .everything = words.accept("with everything")};
+  if (words.accept("ask standing")) {
+    AskStanding asked{.everything = words.accept("with everything")};
+    if (words.accept("fence")) asked.fence = read_ballot(words.next());
+    return asked;
+  }
   if (words.accept("standing")) {
     expect(words, "known");
     const auto known = read_ballot(words.next());

@@ -81,8 +81,8 @@ void GroupWorld::start(ReplicaId id) {
   restored.cut_tail = replica.tail_cut;
   replica.writing = false;
   replica.log = std::make_unique<ReplicatedLog>(
-      ReplicaOptions{.self = id, .start = {random_.next()}, .timing = {}, .limits = limits_}, std::move(restored),
-      Random(seed_ * 1000 + id.value * 100 + replica.life), clock_of(replica));
+      ReplicaOptions{.self = id, .start = {random_.next()}, .timing = {}, .limits = limits_},
+      std::move(restored), Random(seed_ * 1000 + id.value * 100 + replica.life), clock_of(replica));
   feed(id, TimePassed{});
 }
 

@@ -406,7 +406,7 @@ TEST(Hostile, DamagedNumbersAbortNobodyAndUseNothingUp) {
         one.hear(2, Fetch{{huge}});
         one.hear(2, ChosenEntries{{huge}, {command("x"), command("y")}, {huge}});
         one.hear(2, HighestShown{{huge}, {huge}, {huge}});
-        one.hear(2, AskStanding{{huge}, true, {huge}});
+        one.hear(2, AskStanding{{huge}, true, {}, {huge}});
         one.hear(2, StandingShown{{}, {huge, {2}}, {}, far, one.sent<AskStanding>({2}).back().start});
       };
       if (stage == 1) damage();

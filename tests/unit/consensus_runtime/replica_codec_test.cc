@@ -43,7 +43,7 @@ std::vector<Message> every_message() {
       ChosenEntries{{4}, {command()}, {9}},
       Release{{kBallot, {2}}},
       TakeOver{kBallot, {4}},
-      AskStanding{{4}, true, {~std::uint64_t{5}}},
+      AskStanding{{4}, true, {9, {2}}, {~std::uint64_t{5}}},
       StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}},
       AskHighest{{17}},
       HighestShown{{17}, {8}, {7}},
