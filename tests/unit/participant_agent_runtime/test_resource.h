@@ -45,6 +45,7 @@ class TestResource {
   void kill(const SessionIdentity& session);
 
   // Waits until the session waits for a lock; fails the test if it never does.
+  [[nodiscard]] bool waits_for_lock(const SessionIdentity& session);
   void wait_until_blocked(const SessionIdentity& session);
   // Waits until the session sleeps, in pg_sleep or SLEEP.
   void wait_until_asleep(const SessionIdentity& session);
