@@ -21,8 +21,8 @@
 //  4. Feed each input with the clock as read after it left its queue (attack 21); `TimePassed` when `wakes_at()` comes.
 //  5. After a start: `Restored` from what the log holds, in its order.
 //
-// Source: Lamport, "Paxos Made Simple" (2001), section 3. Pre-vote: Ongaro, "Consensus" (2014), section 9.6. Leases:
-// Chandra, Griesemer, Redstone, "Paxos Made Live" (2007), section 5.2.
+// Source: Lamport, "Paxos Made Simple" (2001), section 3. Pre-vote: Ongaro, "Consensus: Bridging Theory and Practice" (2014).
+// Leases: see lease.h.
 #pragma once
 
 #include <deque>
@@ -63,7 +63,7 @@ class ReplicatedLog {
   [[nodiscard]] Standing::State standing() const { return standing_.state(); }
   [[nodiscard]] const Membership& membership() const { return membership_; }
   [[nodiscard]] bool holds_lease(Instant now) const;
-  // What a log whose older segments go has to say again first; everything above `snapshot` is among it.
+  // What a log whose older segments go says again first. Not acceptances: segments with those above `snapshot` stay.
   [[nodiscard]] std::vector<DurableRecord> restated(Slot snapshot) const;
 
  private:

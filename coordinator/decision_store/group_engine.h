@@ -38,7 +38,7 @@ struct Batch {
   std::vector<Asked> requests;  // writes, in their order
 };
 
-// How much one entry may hold. A batch is cut behind the request that goes above it.
+// How much one entry takes; what is more waits for the next one. Bytes are not counted yet.
 struct BatchLimits {
   std::size_t requests = 4096;
 };
