@@ -31,7 +31,8 @@ BranchTable::BranchTable(TableOptions options, const JournalState& journal, Inst
       told_watermark_(journal.watermark),
       durable_watermark_(journal.watermark),
       floors_at_(now),
-      upkeep_at_(now + kUpkeepInterval) {
+      upkeep_at_(now + kUpkeepInterval),
+      ended_by_leader_(options_.limits.ended_runs) {
   for (const auto& [name, kind] : options_.resources) {
     const auto floors = journal.floors.find(name);
     Resource resource;
@@ -120,6 +121,7 @@ void BranchTable::on(const LeaderSpoke& input, Context& context) {
       at = next;
     }
     taken.push_back(transaction);
+    ended_by_leader_.add(position_of(transaction));
   }
   JournalTicket after = epoch_ticket_;
   if (!taken.empty()) after = append(EndedByLeader{taken}, context);
@@ -204,6 +206,11 @@ Status BranchTable::may_begin(const Work& work) const {
         ErrorCode::kStale, Effect::kUnknown,
         fmt::format("transaction {} is below the watermark: it has been decided, or given up, already",
                     work.id.transaction.text()));
+  }
+  if (ended_by_leader_.contains(position_of(work.id.transaction))) {
+    return fail(ErrorCode::kStale, Effect::kUnknown,
+                fmt::format("transaction {} has ended; this request of it came late",
+                            work.id.transaction.text()));
   }
   const auto resource = resources_.find(work.resource);
   if (resource == resources_.end()) {
@@ -582,6 +589,7 @@ void BranchTable::on(const Ticked& /*input*/, Context& context) {
     step_branch(branches_.at(id), TimePassed{}, context);
   upkeep_at_ = context.now + kUpkeepInterval;
   raise_watermark(context);
+  ended_by_leader_.drop_below(told_watermark_);
   const bool floors_due = context.now >= floors_at_ + options_.floor_interval;
   if (floors_due) floors_at_ = context.now;
   for (auto& [name, resource] : resources_) {

@@ -28,6 +28,7 @@
 #include "base/ids.h"
 #include "base/time.h"
 #include "participant_agent/branch.h"
+#include "participant_agent/ended_positions.h"
 #include "participant_agent/fence.h"
 #include "participant_agent/floor_keeper.h"
 #include "participant_agent/journal_replay.h"
@@ -42,6 +43,7 @@ struct TableLimits {
   std::size_t kept_bytes = 256U << 20;          // of the answers that open branches keep; beside live_bytes
   std::size_t redo_bytes = kMaxWorkBytes;       // of one branch's work: its redo is one record of the journal
   std::size_t remembered_branches = 1'000'000;  // ended ones that the watermark has not passed
+  std::size_t ended_runs = 100'000;             // of transactions in a row that the leader has ended, above it
 };
 
 struct TableOptions {
@@ -179,6 +181,7 @@ class BranchTable {
   Instant upkeep_at_;
   std::map<ResourceName, Resource> resources_;
   std::map<BranchId, Entry> branches_;
+  EndedPositions ended_by_leader_;  // forgotten, and above the watermark
   std::set<BranchId> live_;
   std::set<std::pair<Instant, BranchId>> alarms_;
   std::map<BusyKey, BranchId> busy_;

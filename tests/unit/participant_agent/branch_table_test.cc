@@ -135,6 +135,34 @@ TEST(BranchTable, RedoThatWaitsForTheDiskIsBounded) {
   EXPECT_FALSE(refused());
 }
 
+// [T12] Ended and forgotten, and the watermark has not come so far: begun anew it could only fail, and the journal would
+// say "rolled back" of a branch that has committed.
+TEST(BranchTable, ARequestThatComesBehindItsEndIsRefused) {
+  BranchTable table(options(), {}, kStart);
+  (void)table.step(ResourceServing{kPg}, kStart);
+  const LeaderStamp stamp{{"bank-x7k2p9"}, {{5}, {1}}, {{5}, {7}}, {}};
+  (void)table.step(LeaderSpoke{stamp, {}, {}}, kStart);
+  const BranchId id{transaction(5, 7), {1}};
+  const Work work = work_for(id);
+  (void)table.step(PrepareArrived{stamp, work}, kStart);
+  (void)table.step(BranchReported{id, SessionBound{{{71}, {1000}}}}, kStart);
+  (void)table.step(BranchReported{id, WorkFinished{WorkPrepared{}}}, kStart);
+  (void)table.step(CommitArrived{stamp, id, kPg}, kStart);
+  (void)table.step(BranchReported{id, FinishAttempted{FinishAttempted::Outcome::kDone, {}}}, kStart);
+  (void)table.step(LeaderSpoke{stamp, {}, {transaction(5, 7)}}, kStart);
+  ASSERT_EQ(table.remembered(), 0U);
+
+  const auto late = table.step(PrepareArrived{stamp, work}, kStart);
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_EQ(std::get<RefuseCall>(late[0]).error.code, ErrorCode::kStale);
+  EXPECT_EQ(std::get<RefuseCall>(late[0]).error.effect, Effect::kUnknown);
+  EXPECT_EQ(table.remembered(), 0U);
+  // Its neighbour is none of that.
+  Work next = work_for({transaction(5, 8), {1}});
+  next.request.reset();
+  EXPECT_GT(table.step(PrepareArrived{stamp, next}, kStart).size(), 1U);
+}
+
 // Memory is flat: whatever ended goes with the watermark, however many there were.
 TEST(BranchTable, RemembersOnlyWhatTheWatermarkHasNotPassed) {
   BranchTable table(options(), {}, kStart);
