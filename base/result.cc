@@ -37,6 +37,7 @@ std::string_view name_of(ErrorCode code) {
     case ErrorCode::kIo: return "io";
     case ErrorCode::kInternal: return "internal";
     case ErrorCode::kPermissionDenied: return "permission_denied";
+    case ErrorCode::kHeuristic: return "heuristic";
   }
   return "invalid";
 }

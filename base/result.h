@@ -46,6 +46,7 @@ enum class ErrorCode : std::uint8_t {
   kIo,                   // a disk, file or socket call failed
   kInternal,             // a defect of Troth
   kPermissionDenied,     // the caller's certificate does not allow it
+  kHeuristic,            // an operator ended a branch of it by hand: only people can tell what it came to
 };
 
 [[nodiscard]] std::string_view name_of(Effect effect);

@@ -27,6 +27,12 @@ Answer aborted(const TransactionId& id, Error reason) {
   return Failed{id, std::move(reason)};
 }
 
+Effect effect_on_request(const Error& refused_by_branch) {
+  return refused_by_branch.code == ErrorCode::kHeuristic || refused_by_branch.code == ErrorCode::kBarred
+             ? Effect::kUnknown
+             : Effect::kNone;
+}
+
 Answer outcome_unknown(const TransactionId& id, const std::string& what_runs) {
   return Failed{id,
                 refusal(ErrorCode::kTimeout, Effect::kUnknown,

@@ -16,6 +16,9 @@ namespace troth::coordinator {
 
 // Nothing of the transaction stands anywhere, and never will [T3].
 [[nodiscard]] Answer aborted(const TransactionId& id, Error reason);
+// A branch that met what an operator committed, or a bar's barrier, knows nothing of its request in other resources: an
+// earlier attempt may stand there. Of its own attempt nothing stands either way.
+[[nodiscard]] Effect effect_on_request(const Error& refused_by_branch);
 // The call's time is up before the outcome is known [T4].
 [[nodiscard]] Answer outcome_unknown(const TransactionId& id, const std::string& what_runs);
 // Another transaction holds the request key with a commit.

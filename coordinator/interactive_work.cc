@@ -176,7 +176,7 @@ void InteractiveWork::on(Instant now, const TimePassed& /*passed*/, std::vector<
 }
 
 void InteractiveWork::end(Error reason, std::vector<Effect>& effects) {
-  reason.effect = troth::Effect::kNone;
+  reason.effect = effect_on_request(reason);
   detail_ = reason.message;
   state_ = TransactionState::kNotCommitted;
   idle_until_.reset();

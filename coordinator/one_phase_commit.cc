@@ -37,6 +37,7 @@ bool speaks_of_the_request(ErrorCode code) {
     case ErrorCode::kCorrupt:
     case ErrorCode::kIo:
     case ErrorCode::kInternal:
+    case ErrorCode::kHeuristic:
     case ErrorCode::kPermissionDenied: return false;
   }
   return false;

@@ -104,7 +104,19 @@ void StatusQuery::take_settled(Instant now, Random& random, const ResourceSettle
         return answer(TransactionState::kNotCommitted,
                       fmt::format("its request was committed as {}", settled.committed_as->text()), effects);
       return report(TransactionState::kCommitted);
-    case BranchEnd::kHeuristicCommitted: return report(TransactionState::kHeuristicCommit);
+    case BranchEnd::kHeuristicCommitted:
+      if (id != nullptr) return report(TransactionState::kHeuristicCommit);
+      // An operator's word in this resource; another may hold the proof that the group said the same.
+      resolved_ = {
+          TransactionState::kHeuristicCommit,
+          settled.committed_as,
+          {},
+          fmt::format(
+              "an operator committed its branch in resource '{}', and no other resource proves that the "
+              "whole was committed: compare them by hand",
+              settled.resource.value),
+          {}};
+      break;
     case BranchEnd::kTooOld: return report(TransactionState::kTooOld);
     case BranchEnd::kUndecided:
     case BranchEnd::kLost:
@@ -119,7 +131,9 @@ void StatusQuery::take_settled(Instant now, Random& random, const ResourceSettle
       break;
   }
   unsettled_.erase(at);
-  if (unsettled_.empty()) effects.emplace_back(ChooseBarred{});
+  if (!unsettled_.empty()) return;
+  if (resolved_) return answer(*resolved_, effects);
+  effects.emplace_back(ChooseBarred{});
 }
 
 void StatusQuery::take_bar(const store::StoreAnswer& chosen, std::vector<Effect>& effects) {

@@ -98,6 +98,7 @@ class StatusQuery {
 
   Options options_;
   std::map<ResourceName, Waiting> unsettled_;
+  std::optional<StatusReport> resolved_;  // what is told unless a resource proves the group's commit
   bool over_ = false;
 };
 

@@ -114,7 +114,9 @@ void TwoPhaseCommit::take_vote(Instant now, const VoteReceived& received, std::v
           branch->result = vote.result;
         } else if constexpr (std::is_same_v<V, VotedNo>) {
           branch->stage = Stage::kGone;
-          abort(vote.refusal, effects);
+          auto answer = aborted(id_, vote.refusal);
+          std::get<Failed>(answer).error.effect = effect_on_request(vote.refusal);
+          abort(vote.refusal.message, answer, effects);
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           branch->stage = Stage::kGone;
           abort(fmt::format("its request was committed as {}", vote.as.text()),

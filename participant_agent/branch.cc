@@ -53,6 +53,17 @@ Branch Branch::replayed_commit(BranchId id, ResourceName resource, const BranchT
   return branch;
 }
 
+Branch Branch::replayed_resolution(const Resolved& resolution, const BranchBegun* begun,
+                                   const BranchTimes& times, Instant now) {
+  Branch branch = begun != nullptr ? replayed(*begun, times, now, false)
+                                   : Branch(resolution.id, resolution.resource, times);
+  auto finishing = waiting(resolution.commit ? Goal::kCommit : Goal::kRollBack, now, times, "the restart");
+  finishing.resolved_commit = resolution.commit;
+  branch.state_ = std::move(finishing);
+  branch.resolution_ = resolution;
+  return branch;
+}
+
 Branch Branch::replayed_end(BranchId id, ResourceName resource, const BranchTimes& times, BranchEnd end) {
   Branch branch(std::move(id), std::move(resource), times);
   branch.state_ = Ended{end, {}};
@@ -151,6 +162,10 @@ std::optional<BranchEnd> Branch::end() const {
 bool Branch::has_learned_commit() const {
   const auto* finishing = std::get_if<Finishing>(&state_);
   return finishing != nullptr && finishing->goal == Goal::kCommit && !finishing->resolved_commit;
+}
+
+const Resolved* Branch::resolution() const {
+  return std::holds_alternative<Finishing>(state_) && resolution_ ? &*resolution_ : nullptr;
 }
 
 std::string_view Branch::in_doubt_word() const {

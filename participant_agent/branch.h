@@ -38,22 +38,12 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "participant_agent/branch_messages.h"
+#include "participant_agent/branch_times.h"
 #include "participant_agent/journal_records.h"
 #include "participant_agent/marker_judgement.h"
 #include "participant_agent/work.h"
 
 namespace troth::agent {
-
-struct BranchTimes {
-  Duration default_timeout = std::chrono::seconds(30);  // of work that names none
-  Duration cancel_grace = std::chrono::seconds(5);      // from cancelling the work to ending its session
-  Duration first_inquiry = std::chrono::seconds(2);     // from the yes; doubles each time
-  Duration longest_inquiry = std::chrono::seconds(30);
-  Duration first_retry = std::chrono::milliseconds(200);  // of finishing; doubles each time
-  Duration longest_retry = std::chrono::seconds(10);
-  // An open branch outlives its coordinator's own idle time by this much, so that the coordinator ends it.
-  Duration idle_slack = std::chrono::seconds(5);
-};
 
 class Branch {
  public:
@@ -70,6 +60,9 @@ class Branch {
   // From the journal: commit was learned, its end was not written.
   [[nodiscard]] static Branch replayed_commit(BranchId id, ResourceName resource, const BranchTimes& times,
                                               Instant now);
+  // From the journal: an operator's word was durable, its end was not written. `begun`: null where it was adopted.
+  [[nodiscard]] static Branch replayed_resolution(const Resolved& resolution, const BranchBegun* begun,
+                                                  const BranchTimes& times, Instant now);
   // From the journal, or refused without having run.
   [[nodiscard]] static Branch replayed_end(BranchId id, ResourceName resource, const BranchTimes& times,
                                            BranchEnd end);
@@ -101,6 +94,8 @@ class Branch {
   // The record that a checkpoint restates.
   [[nodiscard]] BranchBegun begun() const;
   [[nodiscard]] bool has_learned_commit() const;
+  // An operator's, being carried out: a checkpoint restates it, too.
+  [[nodiscard]] const Resolved* resolution() const;
   [[nodiscard]] bool is_too_old() const { return too_old_; }
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::size_t kept_result_bytes() const;  // for doubled requests
@@ -146,7 +141,7 @@ class Branch {
   };
   // kSettle: of a one-phase branch, to learn how it ended, and to see that it has ended.
   enum class Goal : std::uint8_t { kCommit, kRollBack, kSettle };
-  enum class Step : std::uint8_t { kFinish, kEndHolder, kReadMarkers, kBar };
+  enum class Step : std::uint8_t { kFinish, kEndHolder, kReadMarkers, kBar, kMarkResolved };
   struct Finishing {
     Goal goal = Goal::kRollBack;
     Step step = Step::kFinish;
@@ -194,6 +189,7 @@ class Branch {
   void on(const FoundPreparedAgain& input, Context& context);
   void on(const MarkersRead& input, Context& context);
   void on(const BarrierAttempted& input, Context& context);
+  void on(const ResolutionMarked& input, Context& context);
   void on(const TimePassed& input, Context& context);
 
   void finished(const WorkPrepared& outcome, Context& context);
@@ -221,6 +217,7 @@ class Branch {
   void try_later(std::string detail, Context& context);
   void move_to(Step step, Context& context);
   void judge_markers(const std::vector<MarkerRow>& rows, Context& context);
+  void committed_in_resource(Context& context);
   void end_as(BranchEnd end, Context& context);
   void answer_vote(VoteAnswer answer, JournalTicket after, Context& context);
   void answer_finish(BranchEnd end, std::string detail, JournalTicket after, Context& context);
@@ -232,12 +229,13 @@ class Branch {
   BranchTimes times_;
   State state_;
   std::optional<SessionIdentity> session_;
-  std::size_t work_bytes_ = 0;      // of work_, as it stands
-  std::optional<VoteAnswer> vote_;  // kept for doubled requests, until the branch ends
-  JournalTicket begun_;             // of BranchBegun, in this process
-  bool journalled_ = false;         // BranchBegun was written, now or before a restart
-  bool unbroken_ = false;           // journal and resource hold everything since this branch prepared
-  bool set_back_ = false;           // the resource went back under it
+  std::size_t work_bytes_ = 0;          // of work_, as it stands
+  std::optional<Resolved> resolution_;  // an operator's, until it is carried out
+  std::optional<VoteAnswer> vote_;      // kept for doubled requests, until the branch ends
+  JournalTicket begun_;                 // of BranchBegun, in this process
+  bool journalled_ = false;             // BranchBegun was written, now or before a restart
+  bool unbroken_ = false;               // journal and resource hold everything since this branch prepared
+  bool set_back_ = false;               // the resource went back under it
   bool too_old_ = false;
 };
 

@@ -132,8 +132,8 @@ void Branch::on(const ResolveRequested& input, Context& context) {
   Finishing finishing;
   finishing.goal = input.commit ? Goal::kCommit : Goal::kRollBack;
   finishing.resolved_commit = input.commit;
-  finishing.decided =
-      append(Resolved{work_.id, work_.resource, input.commit, input.reason, input.operator_name}, context);
+  resolution_ = Resolved{work_.id, work_.resource, input.commit, input.reason, input.operator_name};
+  finishing.decided = append(*resolution_, context);
   begin_finishing(std::move(finishing), context);
 }
 
@@ -169,12 +169,14 @@ void Branch::attempt(Context& context) {
     // Nobody prepares a one-phase branch, but MariaDB does for itself, and after a crash it may list one whose commit it had
     // acknowledged. To commit it is right: it was proposed [T4], and while its marker stands nobody was told no [T9].
     case Step::kFinish:
-      context.effects.emplace_back(FinishPrepared{
-          finishing.goal != Goal::kRollBack, finishing.resolved_commit ? finishing.decided : JournalTicket{}});
+      context.effects.emplace_back(FinishPrepared{finishing.goal != Goal::kRollBack, finishing.resolved_commit
+                                                                                         ? finishing.decided
+                                                                                         : JournalTicket{}});
       return;
     case Step::kEndHolder: context.effects.emplace_back(EndHolder{}); return;
     case Step::kReadMarkers: context.effects.emplace_back(ReadMarkers{}); return;
     case Step::kBar: context.effects.emplace_back(InsertBarrier{}); return;
+    case Step::kMarkResolved: context.effects.emplace_back(MarkResolved{}); return;
   }
 }
 
@@ -205,7 +207,8 @@ void Branch::on(const FinishAttempted& input, Context& context) {
   const bool commit = finishing->goal == Goal::kCommit;
   switch (input.outcome) {
     case FinishAttempted::Outcome::kDone:
-      end_as(finishing->goal == Goal::kRollBack ? BranchEnd::kRolledBack : BranchEnd::kCommitted, context);
+      if (finishing->goal == Goal::kRollBack) return end_as(BranchEnd::kRolledBack, context);
+      committed_in_resource(context);
       return;
     case FinishAttempted::Outcome::kUnknownXid:  // [T9]
       move_to(commit ? Step::kReadMarkers : Step::kBar, context);
@@ -268,7 +271,7 @@ void Branch::judge_markers(const std::vector<MarkerRow>& rows, Context& context)
   auto& finishing = std::get<Finishing>(state_);
   const bool commit = finishing.goal == Goal::kCommit;
   switch (proof_for(work_.id, rows)) {
-    case Proof::kCommitted: end_as(BranchEnd::kCommitted, context); return;
+    case Proof::kCommitted: committed_in_resource(context); return;
     case Proof::kNever: end_as(commit ? BranchEnd::kLost : BranchEnd::kRolledBack, context); return;
     case Proof::kUndecided: try_later("its marker is in state local", context); return;
     case Proof::kNothing: break;
@@ -295,15 +298,31 @@ void Branch::on(const BarrierAttempted& input, Context& context) {
   }
 }
 
+// Its marker says "committed" to whoever asks about the request, and only the group's decision may be taken for that:
+// of an operator's, the other branches have not heard [T2]. Until the marker says so the branch is not ended, and its
+// request is busy.
+void Branch::committed_in_resource(Context& context) {
+  if (std::get<Finishing>(state_).resolved_commit.value_or(false))
+    return move_to(Step::kMarkResolved, context);
+  end_as(BranchEnd::kCommitted, context);
+}
+
+void Branch::on(const ResolutionMarked& input, Context& context) {
+  const auto* finishing = std::get_if<Finishing>(&state_);
+  if (finishing == nullptr || finishing->step != Step::kMarkResolved || !finishing->under_way) return;
+  if (input.trouble) return try_later(*input.trouble, context);
+  end_as(BranchEnd::kCommitted, context);
+}
+
 // Tells everybody, writes it down, and lets the work go.
 void Branch::end_as(BranchEnd end, Context& context) {
   Ended ended{end, {}};
   const auto* finishing = std::get_if<Finishing>(&state_);
   if (finishing != nullptr) {
     ended.decided = finishing->decided;
-    if (finishing->resolved_commit && end == BranchEnd::kCommitted)
+    if (finishing->resolved_commit == true && end == BranchEnd::kCommitted)
       ended.end = BranchEnd::kHeuristicCommitted;
-    if (finishing->resolved_commit && end == BranchEnd::kRolledBack)
+    if (finishing->resolved_commit == false && end == BranchEnd::kRolledBack)
       ended.end = BranchEnd::kHeuristicRolledBack;
   }
   if (journalled_ || ended.decided.value != 0 || end != BranchEnd::kRolledBack) {
@@ -320,6 +339,7 @@ void Branch::end_as(BranchEnd end, Context& context) {
     answer_finish(ended.end, "", ended.decided, context);
   }
   if (vote_ && vote_->vote == Vote::kYes) vote_.reset();  // its rows are not kept
+  resolution_.reset();
   work_.statements.clear();
   work_.statements.shrink_to_fit();
   work_bytes_ = sizeof(Work);

@@ -115,13 +115,17 @@ struct BarrierAttempted {
   Outcome outcome = Outcome::kUndecided;
   std::string detail;
 };
+// With a detail: the marker may not say so yet.
+struct ResolutionMarked {
+  std::optional<std::string> trouble;
+};
 struct TimePassed {};
 
 using BranchInput =
     std::variant<WorkRequested, SessionBound, WorkFinished, StatementRequested, StatementRan,
                  PrepareRequested, SessionEnded, CommitRequested, RollbackRequested, SettleRequested,
                  ResolveRequested, TooOldTold, SetBackUnderneath, HolderEnded, FoundPreparedAgain,
-                 FinishAttempted, MarkersRead, BarrierAttempted, TimePassed>;
+                 FinishAttempted, MarkersRead, BarrierAttempted, ResolutionMarked, TimePassed>;
 
 // -- Effects ------------------------------------------------------------------------------------------------
 
@@ -180,6 +184,10 @@ struct ReadMarkers {
 struct InsertBarrier {
   bool operator==(const InsertBarrier&) const = default;
 };
+// An operator's commit stands: make its marker say whose word it was; report ResolutionMarked.
+struct MarkResolved {
+  bool operator==(const MarkResolved&) const = default;
+};
 // Ask the group how the transaction ended.
 struct Inquire {
   bool operator==(const Inquire&) const = default;
@@ -208,7 +216,7 @@ struct Refuse {
 
 using BranchEffect =
     std::variant<RunWork, RunStatement, PrepareOpen, RollBackOpen, AnswerStatement, CancelWork, EndSession,
-                 ReleaseSession, FinishPrepared, EndHolder, ReadMarkers, InsertBarrier, Inquire,
+                 ReleaseSession, FinishPrepared, EndHolder, ReadMarkers, InsertBarrier, MarkResolved, Inquire,
                  AppendJournal, AnswerVote, AnswerFinish, Refuse>;
 
 }  // namespace troth::agent

@@ -48,6 +48,10 @@ BranchTable::BranchTable(TableOptions options, const JournalState& journal, Inst
       add(Branch::replayed_end(id, open.resource, options_.times, *open.end), context);
     } else if (open.commit_learned) {
       add(Branch::replayed_commit(id, open.resource, options_.times, now), context);
+    } else if (open.resolution) {
+      add(Branch::replayed_resolution(*open.resolution, open.begun ? &*open.begun : nullptr, options_.times,
+                                      now),
+          context);
     } else if (open.begun && !id.transaction.is_one_phase()) {
       add(Branch::replayed(*open.begun, options_.times, now, !journal.tail_was_cut), context);
     }
@@ -208,9 +212,9 @@ Status BranchTable::may_begin(const Work& work) const {
                     work.id.transaction.text()));
   }
   if (ended_by_leader_.contains(position_of(work.id.transaction))) {
-    return fail(ErrorCode::kStale, Effect::kUnknown,
-                fmt::format("transaction {} has ended; this request of it came late",
-                            work.id.transaction.text()));
+    return fail(
+        ErrorCode::kStale, Effect::kUnknown,
+        fmt::format("transaction {} has ended; this request of it came late", work.id.transaction.text()));
   }
   const auto resource = resources_.find(work.resource);
   if (resource == resources_.end()) {
@@ -638,6 +642,7 @@ std::vector<JournalRecord> BranchTable::checkpoint() const {
     if (branch.is_journalled() && branch.phase() != Branch::Phase::kEnded) {
       records.emplace_back(branch.begun());
     }
+    if (const auto* resolution = branch.resolution()) records.emplace_back(*resolution);
     if (branch.has_learned_commit()) records.emplace_back(DecisionLearned{id, branch.resource()});
   }
   return records;

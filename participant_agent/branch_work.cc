@@ -153,6 +153,14 @@ void Branch::finished(const MarkerCollided& outcome, Context& context) {
   }
   if (const auto* committed = std::get_if<RequestCommitted>(&collision)) {
     refuse_vote({Vote::kAlreadyCommitted, {}, std::nullopt, committed->transaction}, context);
+  } else if (const auto* resolved = std::get_if<RequestResolved>(&collision)) {
+    refuse_work(
+        refusal(ErrorCode::kHeuristic, Effect::kNone,
+                fmt::format("an operator committed transaction {}'s branch of this request here; of its "
+                            "other branches nobody knows: compare them by hand (`troth status` and the "
+                            "audit trail), and never send this request_id again",
+                            resolved->transaction)),
+        context);
   } else if (const auto* reused = std::get_if<RequestReused>(&collision)) {
     refuse_work(refusal(ErrorCode::kRequestIdReused, Effect::kNone,
                         fmt::format("transaction {} carried the same request_id with other content",

@@ -21,6 +21,7 @@ void finish(JournalState& state, const Finished& record) {
   open.resource = record.resource;
   open.end = record.end;
   open.begun.reset();
+  open.resolution.reset();
 }
 
 void forget(JournalState& state, const TransactionId& transaction) {
@@ -64,8 +65,11 @@ void JournalState::apply(const JournalRecord& record) {
             open.commit_learned = true;
           },
           [this](const Finished& finished) { finish(*this, finished); },
-          [](const Resolved& /*resolved*/) {
-          },  // its Finished tells; without one the branch is still in doubt
+          [this](const Resolved& resolved) {  // until its Finished
+            auto& open = branches[resolved.id];
+            open.resource = resolved.resource;
+            if (!open.end) open.resolution = resolved;
+          },
           [this](const EndedByLeader& ended) {
             for (const auto& transaction : ended.transactions)
               forget(*this, transaction);

@@ -28,6 +28,7 @@ struct JournalState {
     ResourceName resource;
     std::optional<BranchBegun> begun;
     bool commit_learned = false;
+    std::optional<Resolved> resolution;
     std::optional<BranchEnd> end;  // ended here, and the leader may still ask
   };
 

@@ -6,6 +6,7 @@ namespace {
 Proof proof_of(MarkerState state) {
   switch (state) {
     case MarkerState::kCommitted:
+    case MarkerState::kResolved:
     case MarkerState::kRepaired: return Proof::kCommitted;
     case MarkerState::kBarred:
     case MarkerState::kUndone: return Proof::kNever;
@@ -32,6 +33,7 @@ Collision explain(const BranchId& branch, const std::optional<RequestKey>& reque
     if (row.request != request) continue;
     if (row.state == MarkerState::kBarred) return RequestBarred{};
     if (row.digest && *row.digest != digest) return RequestReused{row.transaction};
+    if (row.state == MarkerState::kResolved) return RequestResolved{row.transaction};
     return RequestCommitted{row.transaction};
   }
   return NobodyHolds{};
@@ -41,7 +43,9 @@ RequestVerdict judge_request(const RequestKey& request, const std::vector<Marker
   for (const auto& row : rows) {
     if (row.request != request) continue;
     switch (proof_of(row.state)) {
-      case Proof::kCommitted: return {BranchEnd::kCommitted, row.transaction};
+      case Proof::kCommitted:
+        return {row.state == MarkerState::kResolved ? BranchEnd::kHeuristicCommitted : BranchEnd::kCommitted,
+                row.transaction};
       case Proof::kNever: return {BranchEnd::kRolledBack, std::nullopt};
       case Proof::kUndecided:
       case Proof::kNothing: return {};

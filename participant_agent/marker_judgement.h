@@ -18,7 +18,7 @@ namespace troth::agent {
 // What the row at the branch's own key proves.
 enum class Proof : std::uint8_t {
   kNothing,    // no row: absence proves nothing
-  kCommitted,  // committed or repaired
+  kCommitted,  // committed, repaired or resolved
   kNever,      // barred or undone
   kUndecided,  // local: undo mode, not yet ended
 };
@@ -33,6 +33,10 @@ struct OwnKeyTaken {
 struct RequestCommitted {
   std::string transaction;
 };
+// One of its branches, this resource's, was committed by an operator's word: of the others nothing is known.
+struct RequestResolved {
+  std::string transaction;
+};
 // Another transaction carried the request_id with other content.
 struct RequestReused {
   std::string transaction;
@@ -41,14 +45,16 @@ struct RequestReused {
 struct RequestBarred {};
 // The holder has gone in the meantime.
 struct NobodyHolds {};
-using Collision = std::variant<OwnKeyTaken, RequestCommitted, RequestReused, RequestBarred, NobodyHolds>;
+using Collision =
+    std::variant<OwnKeyTaken, RequestCommitted, RequestResolved, RequestReused, RequestBarred, NobodyHolds>;
 
 [[nodiscard]] Collision explain(const BranchId& branch, const std::optional<RequestKey>& request,
                                 const Digest& digest, const std::vector<MarkerRow>& rows);
 
 // What the rows at a request's key say after its barrier met a duplicate.
 struct RequestVerdict {
-  BranchEnd end = BranchEnd::kUndecided;  // committed, rolled back (barred), undecided
+  // Committed, heuristically committed (by an operator's word), rolled back (barred), undecided.
+  BranchEnd end = BranchEnd::kUndecided;
   std::optional<std::string> committed_as;
 };
 [[nodiscard]] RequestVerdict judge_request(const RequestKey& request, const std::vector<MarkerRow>& rows);

@@ -47,8 +47,9 @@ constexpr std::string_view kPostgresOwnRights =
     "SELECT 'SCHEMA troth' AS object, 'USAGE' AS may FROM pg_namespace n WHERE n.nspname = 'troth' "
     "AND NOT has_schema_privilege(n.oid, 'USAGE') UNION ALL "
     "SELECT 'troth.' || c.relname, w.may FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "JOIN (VALUES ('troth_branch', 'SELECT'), ('troth_branch', 'INSERT'), ('troth_branch', 'DELETE'), "
-    "('troth_owner', 'SELECT'), ('troth_owner', 'UPDATE'), ('troth_floor', 'SELECT'), ('troth_floor', "
+    "JOIN (VALUES ('troth_branch', 'SELECT'), ('troth_branch', 'INSERT'), ('troth_branch', 'UPDATE'), "
+    "('troth_branch', 'DELETE'), ('troth_owner', 'SELECT'), ('troth_owner', 'UPDATE'), ('troth_floor', "
+    "'SELECT'), ('troth_floor', "
     "'INSERT'), "
     "('troth_floor', 'UPDATE'), ('troth_schema_version', 'SELECT')) w (relation, may) ON w.relation = "
     "c.relname "
@@ -290,7 +291,7 @@ std::vector<RightProbe> right_probes(const InnodbTable& table) {
       "UPDATE", fmt::format("EXPLAIN UPDATE {} SET {} = NULL", name, quoted_name(table.first_column, '`'))};
   const RightProbe remove{"DELETE", fmt::format("EXPLAIN DELETE FROM {}", name)};
   if (!table.troths) return {select, insert, update, remove};
-  if (table.name == "troth_branch") return {select, insert, remove};
+  if (table.name == "troth_branch") return {select, insert, update, remove};
   if (table.name == "troth_owner") return {select, update};
   if (table.name == "troth_floor") return {select, insert, update};
   return {select};

@@ -27,7 +27,7 @@ Error error_of(ErrorCode code, const std::string& resource, std::string message)
 // The row that keeps the request: a commit in one phase first, for of that no coordinator has a record; a barrier last,
 // for what it kept from happening happened.
 int claim_of(const MarkerRow& row) {
-  if (row.state != MarkerState::kCommitted && row.state != MarkerState::kRepaired) return 0;
+  if (row.state == MarkerState::kBarred || row.state == MarkerState::kUndone) return 0;
   const auto id = TransactionId::parse(row.transaction);
   return id && id->is_one_phase() ? 2 : 1;
 }

@@ -46,7 +46,8 @@ enum ErrorCode {
   CORRUPT = 21,
   IO = 22,
   INTERNAL = 23,
-  PERMISSION_DENIED = 24       // the caller's certificate does not allow it
+  PERMISSION_DENIED = 24,      // the caller's certificate does not allow it
+  HEURISTIC = 25               // an operator ended a branch of it by hand: only people can tell what it came to
 }
 
 /** Every declared failure of every method. `message` names the thing, the place and the remedy. */

@@ -115,6 +115,8 @@ class Dialect {
   // Answer: rows for `parse_marker`, found by branch and, if given, by request key.
   [[nodiscard]] virtual Texts read_markers(const BranchId& branch,
                                            const std::optional<RequestKey>& request) const = 0;
+  // Of a branch that an operator committed. Changed rows: 0 where no marker of it says "committed".
+  [[nodiscard]] virtual Texts mark_resolved(const BranchId& branch) const = 0;
   // Inserts and commits a barrier row at the branch's key, in its own transaction. Success: the branch can
   // never happen. Duplicate key: read the marker. Lock timeout: undecided. `wait` is Postgres'; MySQL and
   // MariaDB wait as long as the session was set up for.

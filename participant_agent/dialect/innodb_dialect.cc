@@ -208,6 +208,14 @@ Texts InnodbDialect::read_markers(const BranchId& branch, const std::optional<Re
   return {query};
 }
 
+Texts InnodbDialect::mark_resolved(const BranchId& branch) const {
+  return {fmt::format(
+      "UPDATE troth_branch SET state = 'resolved' WHERE epoch = {} AND sequence = {} AND branch = {} "
+      "AND transaction = {} AND state = 'committed'",
+      branch.transaction.epoch.value, branch.transaction.sequence.value, branch.branch.value,
+      plain_literal(branch.transaction.text()))};
+}
+
 Texts InnodbDialect::read_repeated_requests() const {
   return {
       fmt::format("SELECT {} FROM troth_branch JOIN ({}) repeated USING (client, request_id) "

@@ -40,6 +40,7 @@ class InnodbDialect : public Dialect {
   // MySQL times SELECT only.
   [[nodiscard]] bool server_times_statements() const override { return false; }
 
+  [[nodiscard]] Texts mark_resolved(const BranchId& branch) const override;
   [[nodiscard]] Texts read_markers(const BranchId& branch,
                                    const std::optional<RequestKey>& request) const override;
   [[nodiscard]] Texts read_repeated_requests() const override;

@@ -197,6 +197,14 @@ class PostgresDialect final : public Dialect {
     return {query};
   }
 
+  Texts mark_resolved(const BranchId& branch) const override {
+    return {fmt::format(
+        "UPDATE troth.troth_branch SET state = 'resolved' WHERE epoch = {} AND sequence = {} AND branch = {} "
+        "AND transaction = {} AND state = 'committed'",
+        branch.transaction.epoch.value, branch.transaction.sequence.value, branch.branch.value,
+        plain_literal(branch.transaction.text()))};
+  }
+
   Texts read_repeated_requests() const override {
     return {
         fmt::format("SELECT {} FROM troth.troth_branch JOIN ({}) repeated USING (client, request_id) "

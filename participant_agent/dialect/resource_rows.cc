@@ -11,13 +11,14 @@ std::string_view name_of(MarkerState state) {
     case MarkerState::kUndone: return "undone";
     case MarkerState::kBarred: return "barred";
     case MarkerState::kRepaired: return "repaired";
+    case MarkerState::kResolved: return "resolved";
   }
   return "invalid";
 }
 
 std::optional<MarkerState> marker_state_of(std::string_view name) {
   for (const auto state : {MarkerState::kCommitted, MarkerState::kLocal, MarkerState::kUndone,
-                           MarkerState::kBarred, MarkerState::kRepaired}) {
+                           MarkerState::kBarred, MarkerState::kRepaired, MarkerState::kResolved}) {
     if (name == name_of(state)) return state;
   }
   return std::nullopt;

@@ -66,6 +66,7 @@ enum class MarkerState : std::uint8_t {
   kUndone,     // undo mode: taken back
   kBarred,     // a barrier: the branch can never happen
   kRepaired,   // redone after a restore had lost it
+  kResolved,   // committed, and by an operator's word: it proves this branch, and nothing of its transaction
 };
 
 [[nodiscard]] std::string_view name_of(MarkerState state);

@@ -23,28 +23,40 @@ std::string quoted(std::string_view name, char quote) {
   return text + quote;
 }
 
+constexpr std::string_view kStates = "'committed', 'local', 'undone', 'barred', 'repaired', 'resolved'";
+
+// What the tables of older versions lack, in one text each, so that there is a key at every moment. Where there is
+// nothing to change it takes no lock.
+Texts upgrade_postgres() {
+  const auto alter = [](std::string_view old_constraint, const std::string& change) {
+    return fmt::format(
+        "DO $troth$ BEGIN "
+        "IF EXISTS (SELECT FROM pg_catalog.pg_constraint "
+        "WHERE conrelid = 'troth.troth_branch'::regclass AND conname = '{}') THEN "
+        "SET LOCAL lock_timeout = '{}s'; "
+        "ALTER TABLE troth.troth_branch {}, DROP CONSTRAINT {}; "
+        "END IF; END $troth$",
+        old_constraint, kLockSeconds, change, old_constraint);
+  };
+  return {alter("troth_branch_client_request_id_branch_key",
+                "ADD CONSTRAINT troth_request UNIQUE (client, request_id)"),
+          alter("troth_branch_state_check",
+                fmt::format("ADD CONSTRAINT troth_state CHECK (state IN ({}))", kStates))};
+}
+
 Texts install_postgres(const InstallOptions& options) {
   const std::string role = quoted(options.role, '"');
-  return {
+  Texts texts{
       "CREATE SCHEMA IF NOT EXISTS troth",
-      "CREATE TABLE IF NOT EXISTS troth.troth_branch ("
-      "epoch bigint NOT NULL, sequence bigint NOT NULL, branch integer NOT NULL, "
-      "transaction text COLLATE \"C\" NOT NULL, client text COLLATE \"C\", request_id uuid, digest bytea, "
-      "state text COLLATE \"C\" NOT NULL "
-      "CHECK (state IN ('committed', 'local', 'undone', 'barred', 'repaired')), "
-      "leader_epoch bigint NOT NULL, created timestamptz NOT NULL DEFAULT now(), "
-      "PRIMARY KEY (epoch, sequence, branch, transaction), "
-      "CONSTRAINT troth_request UNIQUE (client, request_id))",
-      // One text, so that there is a key at every moment. Where there is nothing to change it takes no lock.
-      fmt::format("DO $troth$ BEGIN "
-                  "IF EXISTS (SELECT FROM pg_catalog.pg_constraint "
-                  "WHERE conrelid = 'troth.troth_branch'::regclass "
-                  "AND conname = 'troth_branch_client_request_id_branch_key') THEN "
-                  "SET LOCAL lock_timeout = '{}s'; "
-                  "ALTER TABLE troth.troth_branch ADD CONSTRAINT troth_request UNIQUE (client, request_id), "
-                  "DROP CONSTRAINT troth_branch_client_request_id_branch_key; "
-                  "END IF; END $troth$",
-                  kLockSeconds),
+      fmt::format("CREATE TABLE IF NOT EXISTS troth.troth_branch ("
+                  "epoch bigint NOT NULL, sequence bigint NOT NULL, branch integer NOT NULL, "
+                  "transaction text COLLATE \"C\" NOT NULL, client text COLLATE \"C\", request_id uuid, "
+                  "digest bytea, "
+                  "state text COLLATE \"C\" NOT NULL CONSTRAINT troth_state CHECK (state IN ({})), "
+                  "leader_epoch bigint NOT NULL, created timestamptz NOT NULL DEFAULT now(), "
+                  "PRIMARY KEY (epoch, sequence, branch, transaction), "
+                  "CONSTRAINT troth_request UNIQUE (client, request_id))",
+                  kStates),
       "CREATE TABLE IF NOT EXISTS troth.troth_owner ("
       "id integer PRIMARY KEY CHECK (id = 1), agent text COLLATE \"C\" NOT NULL, incarnation bigint NOT "
       "NULL, "
@@ -58,20 +70,25 @@ Texts install_postgres(const InstallOptions& options) {
       "id integer PRIMARY KEY CHECK (id = 1), version integer NOT NULL, installation text COLLATE \"C\" NOT "
       "NULL, "
       "installed timestamptz NOT NULL)",
-      // Not where the key is another, whatever a client that goes on behind an error has run before.
+      // Not where the constraints are others, whatever a client that goes on behind an error has run before.
       fmt::format(
           "INSERT INTO troth.troth_schema_version AS v SELECT 1, {}, {}, now() "
-          "WHERE EXISTS (SELECT FROM pg_catalog.pg_constraint "
-          "WHERE conrelid = 'troth.troth_branch'::regclass AND conname = 'troth_request') "
+          "WHERE (SELECT count(*) FROM pg_catalog.pg_constraint WHERE conrelid = "
+          "'troth.troth_branch'::regclass AND conname IN ('troth_request', 'troth_state')) = 2 "
           "ON CONFLICT (id) DO UPDATE SET version = excluded.version WHERE v.version < excluded.version",
           kSchemaVersion, plain_literal(options.installation)),
       fmt::format("GRANT USAGE ON SCHEMA troth TO {}", role),
-      fmt::format("GRANT SELECT, INSERT, DELETE ON troth.troth_branch TO {}", role),
+      fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON troth.troth_branch TO {}", role),
       fmt::format("GRANT SELECT, UPDATE ON troth.troth_owner TO {}", role),
       fmt::format("GRANT SELECT, INSERT, UPDATE ON troth.troth_floor TO {}", role),
       fmt::format("GRANT SELECT ON troth.troth_schema_version TO {}", role),
   };
+  const Texts upgrade = upgrade_postgres();
+  texts.insert(std::next(texts.begin(), 2), upgrade.begin(), upgrade.end());
+  return texts;
 }
+
+constexpr std::string_view kAscii = "CHARACTER SET ascii COLLATE ascii_bin";
 
 // A name's collation must not fold or pad: 'a' and 'A', 'a' and 'a ' are different clients.
 std::string exact_text(DatabaseKind kind, std::uint32_t length) {
@@ -96,31 +113,47 @@ std::string columns_of_request_key(const std::string& database) {
       value_of(database));
 }
 
+// Whether a marker can say that an operator committed its branch: 1 since version 3. A subquery.
+std::string knows_resolved(const std::string& database) {
+  return fmt::format(
+      "(SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = {} AND table_name = "
+      "'troth_branch' AND column_name = 'state' AND column_type LIKE '%resolved%')",
+      value_of(database));
+}
+
+std::string state_column() {
+  return fmt::format("state ENUM({}) {} NOT NULL", kStates, kAscii);
+}
+
 // Only a prepared statement's text can depend on what is there. Where there is nothing to change it takes no lock.
-Texts upgrade_innodb_key(const std::string& database) {
-  return {fmt::format("SET SESSION lock_wait_timeout = {0}, SESSION innodb_lock_wait_timeout = {0}",
-                      kLockSeconds),
-          fmt::format(
-              "SET @troth = IF({} = 3, CONCAT('ALTER TABLE ', {}, '.troth_branch DROP INDEX troth_request, "
-              "ADD UNIQUE KEY troth_request (client, request_id)'), 'DO 0')",
-              columns_of_request_key(database), value_of(quoted(database, '`'))),
-          "PREPARE troth FROM @troth", "EXECUTE troth", "DEALLOCATE PREPARE troth"};
+Texts upgrade_innodb(const std::string& database) {
+  Texts texts{fmt::format("SET SESSION lock_wait_timeout = {0}, SESSION innodb_lock_wait_timeout = {0}",
+                          kLockSeconds)};
+  const auto alter = [&](const std::string& where, const std::string& change) {
+    texts.push_back(
+        fmt::format("SET @troth = IF({}, CONCAT('ALTER TABLE ', {}, '.troth_branch ', {}), 'DO 0')", where,
+                    value_of(quoted(database, '`')), quoted_literal(change)));
+    texts.insert(texts.end(), {"PREPARE troth FROM @troth", "EXECUTE troth", "DEALLOCATE PREPARE troth"});
+  };
+  alter(columns_of_request_key(database) + " = 3",
+        "DROP INDEX troth_request, ADD UNIQUE KEY troth_request (client, request_id)");
+  alter(knows_resolved(database) + " = 0", "MODIFY " + state_column());
+  return texts;
 }
 
 Texts install_innodb(DatabaseKind kind, const InstallOptions& options) {
   const std::string schema = quoted(options.database, '`');
   const std::string account = fmt::format("{}@{}", quoted(options.role, '`'), quoted(options.role_host, '`'));
-  constexpr std::string_view kAscii = "CHARACTER SET ascii COLLATE ascii_bin";
   Texts texts{
       fmt::format(
           "CREATE TABLE IF NOT EXISTS {}.troth_branch ("
           "epoch INT UNSIGNED NOT NULL, sequence BIGINT UNSIGNED NOT NULL, branch INT UNSIGNED NOT NULL, "
           "transaction VARCHAR(48) {} NOT NULL, client {}, request_id BINARY(16), digest BINARY(32), "
-          "state ENUM('committed', 'local', 'undone', 'barred', 'repaired') {} NOT NULL, "
+          "{}, "
           "leader_epoch INT UNSIGNED NOT NULL, created DATETIME(6) NOT NULL, "
           "PRIMARY KEY (epoch, sequence, branch, transaction), "
           "UNIQUE KEY troth_request (client, request_id)) ENGINE=InnoDB",
-          schema, kAscii, exact_text(kind, 64), kAscii),
+          schema, kAscii, exact_text(kind, 64), state_column()),
       fmt::format("CREATE TABLE IF NOT EXISTS {}.troth_owner ("
                   "id INT NOT NULL PRIMARY KEY CHECK (id = 1), agent {} NOT NULL, "
                   "incarnation BIGINT UNSIGNED NOT NULL, nonce CHAR(16) {} NOT NULL, "
@@ -137,18 +170,19 @@ Texts install_innodb(DatabaseKind kind, const InstallOptions& options) {
                   "id INT NOT NULL PRIMARY KEY CHECK (id = 1), version INT UNSIGNED NOT NULL, "
                   "installation VARCHAR(64) {} NOT NULL, installed DATETIME(6) NOT NULL) ENGINE=InnoDB",
                   schema, kAscii),
-      // Not where the key is another, whatever a client that goes on behind an error has run before.
+      // Not where key or states are others, whatever a client that goes on behind an error has run before.
       fmt::format(
           "INSERT INTO {0}.troth_schema_version SELECT 1, {1}, {2}, UTC_TIMESTAMP(6) FROM DUAL WHERE {3} = 2 "
+          "AND {4} = 1 "
           "ON DUPLICATE KEY UPDATE version = GREATEST(version, {1})",
           schema, kSchemaVersion, plain_literal(options.installation),
-          columns_of_request_key(options.database)),
-      fmt::format("GRANT SELECT, INSERT, DELETE ON {}.troth_branch TO {}", schema, account),
+          columns_of_request_key(options.database), knows_resolved(options.database)),
+      fmt::format("GRANT SELECT, INSERT, UPDATE, DELETE ON {}.troth_branch TO {}", schema, account),
       fmt::format("GRANT SELECT, UPDATE ON {}.troth_owner TO {}", schema, account),
       fmt::format("GRANT SELECT, INSERT, UPDATE ON {}.troth_floor TO {}", schema, account),
       fmt::format("GRANT SELECT ON {}.troth_schema_version TO {}", schema, account),
   };
-  const Texts upgrade = upgrade_innodb_key(options.database);
+  const Texts upgrade = upgrade_innodb(options.database);
   texts.insert(std::next(texts.begin()), upgrade.begin(), upgrade.end());
   if (kind == DatabaseKind::kMysql) {
     texts.push_back(fmt::format("GRANT XA_RECOVER_ADMIN ON *.* TO {}", account));

@@ -9,7 +9,8 @@
 //   troth_schema_version  one row: version of this layout, and the installation's own random name
 //
 // Versions: in 1 a request stood in a row for each branch number, so that it could commit twice (attack 69); since 2 in
-// one row, for a transaction has one branch in a resource, whatever its number.
+// one row, for a transaction has one branch in a resource, whatever its number. Since 3 a marker says when an operator
+// committed its branch: of the transaction it proves nothing then.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@
 
 namespace troth::agent {
 
-inline constexpr std::uint32_t kSchemaVersion = 2;
+inline constexpr std::uint32_t kSchemaVersion = 3;
 
 struct InstallOptions {
   std::string role;          // the agent's database role, used by nobody else; MySQL: user part

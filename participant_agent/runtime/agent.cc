@@ -534,6 +534,10 @@ void Agent::carry_out_branch(const BranchId& id, Resource& resource, const Branc
     CHECK(branch != nullptr, "the barrier of a branch that is gone");
     const auto& epoch = table_.epoch();
     resource.insert_barrier(*branch, epoch ? epoch->number : EpochNumber{});
+  } else if (std::holds_alternative<MarkResolved>(effect)) {
+    CHECK(branch != nullptr, "the marker of a branch that is gone");
+    reach(CrashPoint::kBeforeResolutionMarked);
+    resource.mark_resolved(*branch);
   } else if (std::holds_alternative<Inquire>(effect)) {
     resource.meter().inquired();
     if (branch != nullptr) tell_inquiry(*branch);

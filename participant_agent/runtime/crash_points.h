@@ -32,8 +32,9 @@ enum class CrashPoint : std::uint8_t {
   kAfterCommitDurable,    // both have it, the acknowledgement is not sent
   kAfterAcknowledgement,
   kAfterRollbackReceived,
-  kAfterRollbackApplied,  // rolled back, not yet told
-  kAfterBarrier,          // the barrier is committed, not yet told
+  kAfterRollbackApplied,    // rolled back, not yet told
+  kAfterBarrier,            // the barrier is committed, not yet told
+  kBeforeResolutionMarked,  // an operator's commit stands, and its marker does not say whose it was
   kAfterSettleReceived,
   kAfterClaimDurable,  // the journal says claiming, the owner row is untouched
   kAfterOwnerRaised,   // the row is raised, the journal does not say owns
@@ -66,6 +67,7 @@ inline constexpr auto kCrashPoints = crash_point_names<CrashPoint>({
     {CrashPoint::kAfterRollbackReceived, "agent.after_rollback_received"},
     {CrashPoint::kAfterRollbackApplied, "agent.after_rollback_applied"},
     {CrashPoint::kAfterBarrier, "agent.after_barrier"},
+    {CrashPoint::kBeforeResolutionMarked, "agent.before_resolution_marked"},
     {CrashPoint::kAfterSettleReceived, "agent.after_settle_received"},
     {CrashPoint::kAfterClaimDurable, "agent.after_claim_durable"},
     {CrashPoint::kAfterOwnerRaised, "agent.after_owner_raised"},

@@ -180,6 +180,8 @@ class DatabaseConnection {
 
   [[nodiscard]] virtual Answer<std::vector<MarkerRow>> read_markers(
       const BranchId& branch, const std::optional<RequestKey>& request) = 0;
+  // Its marker, if it stands, says from then that an operator committed it.
+  [[nodiscard]] virtual Answer<void> mark_resolved(const BranchId& branch) = 0;
   // kDuplicateKey: read the markers. kLockTimeout: undecided.
   [[nodiscard]] virtual Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch,
                                                     std::chrono::milliseconds wait) = 0;

@@ -98,6 +98,7 @@ class Resource {
   void finish_prepared(const Branch& branch, bool commit);
   void end_holder(const Branch& branch);
   void read_markers(const Branch& branch);
+  void mark_resolved(const Branch& branch);
   void insert_barrier(const Branch& branch, EpochNumber epoch);
   void raise_floors(const Floors& floors);
   void delete_markers(const Floors& floors, std::uint32_t limit);

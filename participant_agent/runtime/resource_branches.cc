@@ -364,6 +364,20 @@ void Resource::read_markers(const Branch& branch) {
       });
 }
 
+void Resource::mark_resolved(const Branch& branch) {
+  const auto id = branch.id();
+  on_finishing<bool>(
+      std::nullopt,
+      [id](DatabaseConnection& connection) -> Result<bool> {
+        const auto marked = connection.mark_resolved(id);
+        if (!marked) return std::unexpected(marked.error().error);
+        return true;
+      },
+      [this, id](const Result<bool>& marked) {
+        report(id, ResolutionMarked{marked ? std::nullopt : std::optional(marked.error().message)});
+      });
+}
+
 void Resource::insert_barrier(const Branch& branch, EpochNumber epoch) {
   const auto id = branch.id();
   on_finishing<BarrierResult>(

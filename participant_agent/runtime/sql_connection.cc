@@ -393,6 +393,10 @@ Answer<std::vector<MarkerRow>> SqlConnection::read_markers(const BranchId& branc
   return read_rows(answer->rows, &parse_marker);
 }
 
+Answer<void> SqlConnection::mark_resolved(const BranchId& branch) {
+  return ask_for_success(dialect_.mark_resolved(branch));
+}
+
 Answer<void> SqlConnection::insert_barrier(const BranchId& branch, EpochNumber epoch,
                                            std::chrono::milliseconds wait) {
   return ask_for_success(dialect_.insert_barrier(branch, epoch, wait));

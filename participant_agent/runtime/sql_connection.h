@@ -59,6 +59,7 @@ class SqlConnection : public DatabaseConnection {
   [[nodiscard]] Answer<void> finish_prepared(const BranchId& branch, PreparedEnding ending) final;
   [[nodiscard]] Answer<std::vector<MarkerRow>> read_markers(const BranchId& branch,
                                                             const std::optional<RequestKey>& request) final;
+  [[nodiscard]] Answer<void> mark_resolved(const BranchId& branch) final;
   [[nodiscard]] Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch,
                                             std::chrono::milliseconds wait) final;
   [[nodiscard]] Answer<void> insert_request_barrier(const RequestKey& request, EpochNumber epoch,

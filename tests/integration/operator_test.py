@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Cluster, Server, eventually, prepared_branches, troth
+from harness import Cluster, Server, api, eventually, new_request_id, prepared_branches, troth
 from thrift.Thrift import TException
 
 
@@ -20,15 +20,20 @@ def agent_address(cluster: Cluster) -> str:
     return cluster.agent.settings["listen"]
 
 
-def transfer_that_kills_the_coordinator(cluster: Cluster, point: str) -> None:
+def transfer_that_kills_the_coordinator(cluster: Cluster, point: str, request_id: str | None = None) -> None:
     """Leaves both branches prepared, and the coordinator dead."""
     cluster.coordinator.arm(point)
     cluster.coordinator.restart()
     cluster.wait_serving()
     with cluster.client() as client, pytest.raises((TException, EOFError, OSError)):
-        client.run(cluster.bank.transfer("t1", "pg", 1, "my", 2, amount=10))
+        client.run(cluster.bank.transfer("t1", "pg", 1, "my", 2, amount=10), request_id=request_id)
     cluster.coordinator.expect_exit(None)
     cluster.coordinator.disarm()
+
+
+def resolves(cluster: Cluster, words: tuple[str, ...]) -> bool:
+    troth(cluster, *words, exit_code=None)
+    return not cluster.agent.runs()
 
 
 def held(cluster: Cluster) -> int:
@@ -59,7 +64,7 @@ def test_what_is_installed_can_be_printed_repeated_and_taken_out(cluster):
     for vault in cluster.vaults:
         named = f"resource={vault.resource} operator=alice reason"
         assert f"action=install {named}=" in trail
-        assert f'action=uninstall {named}="the bank moves" before="version 2, installation ' in trail
+        assert f'action=uninstall {named}="the bank moves" before="version 3, installation ' in trail
         assert f'action=uninstall-done {named}="the bank moves" after="Troth\'s tables are gone"' in trail
 
 
@@ -160,6 +165,57 @@ def test_an_operator_ends_a_branch_while_no_coordinator_runs(cluster):
     eventually(agrees, "the decision was the same", 30)
     assert troth(cluster, "status", transaction)["state"] == "committed"
     cluster.bank.check()
+
+
+@pytest.mark.parametrize("resource", ["pg", "my"])
+@pytest.mark.parametrize("dies", [False, True], ids=["goes on", "dies before the marker is changed"])
+def test_what_an_operator_committed_by_hand_is_not_told_as_the_groups_commit(cluster, resource, dies):
+    """[T2] Nothing was decided, and an operator commits one branch: half of a transfer. Its marker must prove neither to
+    `status` nor to a retry that the request has committed."""
+    request = new_request_id()
+    transfer_that_kills_the_coordinator(cluster, "coordinator.before_choose", request)
+    if dies:
+        cluster.agent.arm("agent.before_resolution_marked")
+        cluster.agent.restart()
+        eventually(lambda: held(cluster) == 2, "the branches are still held")
+    (transaction,) = {
+        b.name.split("troth1.")[1].rsplit(".", 1)[0] for b in prepared_branches(cluster.vaults[0].server)
+    }
+    number = [vault.resource for vault in cluster.vaults].index(resource) + 1
+    resolve = (
+        "resolve", transaction, "--branch", str(number), "--resource", resource, "--commit",
+        "--agent", agent_address(cluster), "--reason", "the books say so",
+    )  # fmt: skip
+    if dies:
+        eventually(lambda: resolves(cluster, resolve), "the agent serves, and dies", 30)
+        cluster.agent.expect_exit(-9)
+        cluster.agent.disarm()
+        assert [m.state for m in cluster.markers(resource, request)] == ["committed"]
+        cluster.agent.start()
+    else:
+        assert troth(cluster, *resolve)["state"] == "heuristic committed"
+    eventually(
+        lambda: [m.state for m in cluster.markers(resource, request)] == ["resolved"], "it says who", 30
+    )
+
+    cluster.coordinator.start()
+    cluster.wait_serving()
+    eventually(lambda: held(cluster) == 0, "the other branch was rolled back", 30)
+    other = "my" if resource == "pg" else "pg"
+    assert cluster.markers(other, request) == []
+    asked = api("transactions").StatusRequest(
+        request_id=request, client_name="harness", bar=True, bar_resources=["pg", "my"], timeout_ms=5000
+    )
+    with cluster.client() as client:
+        state = client.status(asked).state
+        assert state == api("transactions").TransactionState.HEURISTIC_COMMIT, state
+        with pytest.raises(api("common").TrothError) as refused:
+            client.run(cluster.bank.transfer("t1", "pg", 1, "my", 2, amount=10), request_id=request)
+    common = api("common")
+    # Whichever branch is refused first: by the operator's marker, or by the barrier that the bar left in the other.
+    assert refused.value.code in (common.ErrorCode.HEURISTIC, common.ErrorCode.BARRED), refused.value
+    assert refused.value.effect == common.Effect.UNKNOWN, refused.value
+    assert cluster.bank.stands_in("t1") == [resource]
 
 
 def test_a_missing_resource_is_refused_by_name(cluster):

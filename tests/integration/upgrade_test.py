@@ -96,14 +96,14 @@ def test_nobody_serves_on_an_older_version_until_it_is_upgraded(cluster):
 
     for vault in cluster.vaults:
         upgraded = install(cluster, vault)
-        assert upgraded["schema_version"] == 2
+        assert upgraded["schema_version"] == 3
     cluster.wait_serving()  # without a restart
     assert {vault.resource: all_markers(vault) for vault in cluster.vaults} == before
     trail = Path(cluster.agent.settings["data_directory"], "audit.log").read_text(encoding="utf-8")
     for vault in cluster.vaults:
         named = f'resource={vault.resource} operator=alice reason=""'
         assert f'action=install {named} before="version 1, installation ' in trail
-        assert f'action=install-done {named} after="version 2, installation ' in trail
+        assert f'action=install-done {named} after="version 3, installation ' in trail
 
     # What was committed is known, and the request of a single branch does not commit under another number.
     with cluster.client() as client:
@@ -156,7 +156,7 @@ def test_a_request_that_had_committed_twice_is_named_and_nothing_is_lost(cluster
         statements = re.findall(r"UPDATE [^;]+;", refused["message"])
         assert len(statements) == 1 and f"'{twin}'" in statements[0], statements
         vault.server.sql(statements[0], vault.database)
-        assert install(cluster, vault)["schema_version"] == 2
+        assert install(cluster, vault)["schema_version"] == 3
         assert all_markers(vault) == stands, "each row goes on proving its branch"
     cluster.agent.start()
     cluster.wait_serving()

@@ -219,7 +219,8 @@ bool Simulation::is_quiet() const {
 void Simulation::observe() {
   for (std::size_t i = 0; i < databases_.size(); ++i) {
     for (const auto& marker : databases_[i]->server().markers())
-      if (marker.state == agent::MarkerState::kCommitted && marker.request)
+      if ((marker.state == agent::MarkerState::kCommitted || marker.state == agent::MarkerState::kResolved) &&
+          marker.request)
         committed_[*marker.request][marker.transaction].insert(i);
   }
 }

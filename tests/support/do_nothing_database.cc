@@ -166,6 +166,15 @@ class DoNothingConnection final : public DatabaseConnection {
     return visible(branch, request);
   }
 
+  Answer<void> mark_resolved(const BranchId& branch) override {
+    const std::lock_guard lock(database_->mutex_);
+    if (!alive()) return std::unexpected(lost());
+    const auto marker = database_->markers_.find(branch);
+    if (marker != database_->markers_.end() && marker->second.state == MarkerState::kCommitted)
+      marker->second.state = MarkerState::kResolved;
+    return {};
+  }
+
   Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch, std::chrono::milliseconds) override {
     const std::lock_guard lock(database_->mutex_);
     if (!alive()) return std::unexpected(lost());

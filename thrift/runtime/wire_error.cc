@@ -35,6 +35,7 @@ constexpr std::array kCodes = {
     std::pair{troth::ErrorCode::kIo, WireCode::IO},
     std::pair{troth::ErrorCode::kInternal, WireCode::INTERNAL},
     std::pair{troth::ErrorCode::kPermissionDenied, WireCode::PERMISSION_DENIED},
+    std::pair{troth::ErrorCode::kHeuristic, WireCode::HEURISTIC},
 };
 // The table is in the order of both enums, so that a code's place is its number.
 static_assert([] {

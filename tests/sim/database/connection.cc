@@ -77,6 +77,9 @@ class WorldConnection final : public DatabaseConnection {
       const BranchId& branch, const std::optional<RequestKey>& request) override {
     return ask<Answer<std::vector<MarkerRow>>>(sim::ReadMarkers{branch, request});
   }
+  [[nodiscard]] Answer<void> mark_resolved(const BranchId& branch) override {
+    return ask<Answer<void>>(sim::MarkResolved{branch});
+  }
   [[nodiscard]] Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch,
                                             std::chrono::milliseconds wait) override {
     return ask<Answer<void>>(sim::InsertBarrier{branch, epoch, wait});

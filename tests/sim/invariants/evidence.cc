@@ -176,7 +176,8 @@ void Evidence::note(const Happening& happening) {
             markers[stands.database][stands.key] = stands.row;
             const auto id = transaction_of(stands.row);
             if (!id) return;
-            if (stands.row.state == agent::MarkerState::kCommitted) {
+            if (stands.row.state == agent::MarkerState::kCommitted ||
+                stands.row.state == agent::MarkerState::kResolved) {
               truths[*id].committed.insert(stands.database);
               if (stands.row.request) carried[*stands.row.request].insert(*id);
             } else if (stands.row.state == agent::MarkerState::kBarred) {

@@ -12,12 +12,23 @@ const agent::MarkerRow* known(const Evidence& evidence, DatabaseNumber database,
   return found == rows->second.end() ? nullptr : &found->second;
 }
 
+// An operator's commit: the marker is to say whose word it was, and nothing else of it changes.
+bool only_becomes_resolved(const Evidence& evidence, DatabaseNumber database, const agent::MarkerRow& before,
+                           const agent::MarkerRow& after) {
+  const auto id = transaction_of(before);
+  auto expected = before;
+  expected.state = agent::MarkerState::kResolved;
+  return before.state == agent::MarkerState::kCommitted && after == expected && id &&
+         evidence.truth(*id).resolved.contains(database);
+}
+
 }  // namespace
 
 void judge_markers(const Evidence& evidence, const Happening& happening, Broken& broken) {
   if (const auto* stands = std::get_if<MarkerStands>(&happening)) {
     const auto* before = known(evidence, stands->database, stands->key);
-    if (before != nullptr && *before != stands->row)
+    if (before != nullptr && *before != stands->row &&
+        !only_becomes_resolved(evidence, stands->database, *before, stands->row))
       broken.push_back(fmt::format("T7: the marker of {} in database {} was {}, and becomes {}",
                                    before->transaction, stands->database.value + 1, name_of(before->state),
                                    name_of(stands->row.state)));

@@ -233,6 +233,22 @@ TEST_F(StepInvariants, AMarkerThatChangesIsSeen) {
               testing::Contains(HasSubstr("was committed, and becomes barred")));
 }
 
+TEST_F(StepInvariants, AMarkerBecomesResolvedByAnOperatorOnly) {
+  decide(transaction(1));
+  const auto before = marker(transaction(1), kFirst, MarkerState::kCommitted);
+  happens(before);
+  auto resolved = before;
+  resolved.row.state = MarkerState::kResolved;
+  EXPECT_THAT(happens(resolved), testing::Contains(HasSubstr("was committed, and becomes resolved")));
+  happens(before);
+  happens(journals(agent::Resolved{{transaction(1), {1}}, {"r1"}, true, "why", "ann"}));
+  EXPECT_THAT(happens(resolved), IsEmpty());
+  auto without_request = resolved;
+  without_request.row.request.reset();
+  happens(before);
+  EXPECT_THAT(happens(without_request), testing::Contains(HasSubstr("and becomes resolved")));
+}
+
 TEST_F(StepInvariants, AMarkerThatGoesAboveTheFloorIsSeen) {
   decide(transaction(5));
   happens(marker(transaction(5), kFirst, MarkerState::kCommitted));

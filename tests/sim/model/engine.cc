@@ -42,6 +42,7 @@ Reply lost_reply(const Request& request, const ClassifiedError& error, bool endi
     Reply operator()(const ReleaseHeld&) { return lost_as<Answer<void>>(error); }
     Reply operator()(const FinishPrepared&) { return lost_as<Answer<void>>(error); }
     Reply operator()(const ReadMarkers&) { return lost_as<Answer<std::vector<MarkerRow>>>(error); }
+    Reply operator()(const MarkResolved&) { return lost_as<Answer<void>>(error); }
     Reply operator()(const InsertBarrier&) { return lost_as<Answer<void>>(error); }
     Reply operator()(const InsertRequestBarrier&) { return lost_as<Answer<void>>(error); }
     Reply operator()(const ListPrepared&) { return lost_as<Answer<PreparedList>>(error); }

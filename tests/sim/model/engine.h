@@ -276,6 +276,7 @@ class Engine {
   Task<agent::Answer<void>> carry_out(Session& session, ReleaseHeld request);
   Task<agent::Answer<void>> carry_out(Session& session, FinishPrepared request);
   Task<agent::Answer<std::vector<agent::MarkerRow>>> carry_out(Session& session, ReadMarkers request);
+  Task<agent::Answer<void>> carry_out(Session& session, MarkResolved request);
   Task<agent::Answer<void>> carry_out(Session& session, InsertBarrier request);
   Task<agent::Answer<void>> carry_out(Session& session, InsertRequestBarrier request);
   Task<agent::Answer<agent::PreparedList>> carry_out(Session& session, ListPrepared request);

@@ -108,6 +108,9 @@ Answer<std::vector<MarkerRow>> ModelConnection::read_markers(const BranchId& bra
                                                              const std::optional<RequestKey>& request) {
   return ask<Answer<std::vector<MarkerRow>>>(ReadMarkers{branch, request});
 }
+Answer<void> ModelConnection::mark_resolved(const BranchId& branch) {
+  return ask<Answer<void>>(MarkResolved{branch});
+}
 Answer<void> ModelConnection::insert_barrier(const BranchId& branch, EpochNumber epoch,
                                              std::chrono::milliseconds wait) {
   return ask<Answer<void>>(InsertBarrier{branch, epoch, wait});

@@ -51,6 +51,7 @@ class ModelConnection final : public agent::DatabaseConnection {
                                                     agent::PreparedEnding ending) override;
   [[nodiscard]] agent::Answer<std::vector<agent::MarkerRow>> read_markers(
       const BranchId& branch, const std::optional<RequestKey>& request) override;
+  [[nodiscard]] agent::Answer<void> mark_resolved(const BranchId& branch) override;
   [[nodiscard]] agent::Answer<void> insert_barrier(const BranchId& branch, EpochNumber epoch,
                                                    std::chrono::milliseconds wait) override;
   [[nodiscard]] agent::Answer<void> insert_request_barrier(const RequestKey& request, EpochNumber epoch,

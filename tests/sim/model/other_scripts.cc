@@ -70,6 +70,28 @@ Task<Answer<std::vector<MarkerRow>>> Engine::carry_out(Session& session, ReadMar
   co_return rows;
 }
 
+Task<Answer<void>> Engine::carry_out(Session& session, MarkResolved request) {
+  const RowKey key = marker_key(request.branch);
+  co_await work(session);
+  if (Refusal refusal = may_run_text(session); refusal.has_value()) co_return std::unexpected(*refusal);
+  if (read_only_) co_return std::unexpected(refused(Speaker::kAgent, Fault::kReadOnlyServer));
+  begin_own(session);
+  Refusal refusal = co_await lock(session, key, Speaker::kAgent);
+  if (!refusal.has_value()) {
+    const auto* value = rows_.newest(key, *session.transaction);
+    if (const auto* marker = value == nullptr ? nullptr : std::get_if<MarkerRow>(value);
+        marker != nullptr && marker->state == MarkerState::kCommitted) {
+      MarkerRow resolved = *marker;
+      resolved.state = MarkerState::kResolved;
+      write(session, key, resolved);
+    }
+    refusal = co_await commit(session);
+  }
+  if (!refusal.has_value()) co_return Answer<void>();
+  co_await roll_back(session);
+  co_return std::unexpected(*refusal);
+}
+
 Task<Answer<void>> Engine::insert_own(Session& session, const MarkerRow& row, const RowKey& key,
                                       Duration wait) {
   co_await work(session);

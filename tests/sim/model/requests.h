@@ -41,6 +41,9 @@ struct ReadMarkers {
   BranchId branch;
   std::optional<RequestKey> request;
 };
+struct MarkResolved {
+  BranchId branch;
+};
 struct InsertBarrier {
   BranchId branch;
   EpochNumber epoch;
@@ -81,8 +84,8 @@ struct CleanUp {};
 
 using Request =
     std::variant<RunBranch, RunStatement, PrepareOpen, RollBackOpen, ReleaseHeld, FinishPrepared, ReadMarkers,
-                 InsertBarrier, InsertRequestBarrier, ListPrepared, ListRoleSessions, EndSession, ReadServer,
-                 ClaimOwner, RaiseCounter, RaiseFloors, DeleteMarkers, CleanUp>;
+                 MarkResolved, InsertBarrier, InsertRequestBarrier, ListPrepared, ListRoleSessions,
+                 EndSession, ReadServer, ClaimOwner, RaiseCounter, RaiseFloors, DeleteMarkers, CleanUp>;
 
 // Which one belongs to a request is what the method of its name returns.
 using Reply =

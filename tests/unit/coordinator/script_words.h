@@ -61,6 +61,9 @@ inline Vote read_vote(Words& words) {
     return VotedUndecided{refusal(ErrorCode::kUnavailable, Effect::kUnknown, "the session was lost")};
   if (words.accept("no stale"))
     return VotedNo{refusal(ErrorCode::kStale, Effect::kUnknown, "another incarnation")};
+  if (words.accept("no barred")) return VotedNo{refusal(ErrorCode::kBarred, Effect::kNone, "barred there")};
+  if (words.accept("no heuristic"))
+    return VotedNo{refusal(ErrorCode::kHeuristic, Effect::kNone, "an operator committed it there")};
   if (words.accept("no busy")) return VotedNo{refusal(ErrorCode::kBusy, Effect::kNone, "busy", true)};
   if (words.accept("no overloaded"))
     return VotedNo{refusal(ErrorCode::kOverloaded, Effect::kNone, "no session is free", true)};

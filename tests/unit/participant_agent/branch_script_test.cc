@@ -52,6 +52,11 @@ class ScriptedBranch final : public ScriptedMachine {
       branch_ = Branch::replayed_commit(work_.id, work_.resource, times_, now_);
     } else if (words.find("from a journal whose tail was cut") != std::string::npos) {
       branch_ = Branch::replayed({work_, {}}, times_, now_, false);
+    } else if (words.find("from the journal, resolved") != std::string::npos) {
+      const BranchBegun begun{work_, {}};
+      const bool commit = words.find("commit") != std::string::npos;
+      branch_ = Branch::replayed_resolution({work_.id, work_.resource, commit, "ticket 12", "ann"}, &begun,
+                                            times_, now_);
     } else if (words.find("from the journal") != std::string::npos) {
       branch_ = Branch::replayed({work_, {}}, times_, now_, true);
     } else if (words.find("adopted") != std::string::npos) {

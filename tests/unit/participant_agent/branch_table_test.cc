@@ -135,7 +135,7 @@ TEST(BranchTable, RedoThatWaitsForTheDiskIsBounded) {
   EXPECT_FALSE(refused());
 }
 
-// [T12] Ended and forgotten, and the watermark has not come so far: begun anew it could only fail, and the journal would
+// [T12] Attack 71: ended and forgotten, and the watermark has not come so far: begun anew it could only fail, and the journal would
 // say "rolled back" of a branch that has committed.
 TEST(BranchTable, ARequestThatComesBehindItsEndIsRefused) {
   BranchTable table(options(), {}, kStart);

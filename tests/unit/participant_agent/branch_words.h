@@ -71,6 +71,10 @@ inline std::vector<MarkerRow> rows_for(const Work& work, const std::string& word
     return {barred};
   }
   if (words == "same request") return {other};
+  if (words == "same request, resolved") {
+    other.state = MarkerState::kResolved;
+    return {other};
+  }
   if (words == "other content") {
     other.digest = digest_of('x');
     return {other};
@@ -148,6 +152,8 @@ inline BranchInput branch_input(const Work& work, const std::string& words) {
   if (words == "barrier collided") return BarrierAttempted{BarrierAttempted::Outcome::kCollided, ""};
   if (words == "barrier undecided")
     return BarrierAttempted{BarrierAttempted::Outcome::kUndecided, "it waits"};
+  if (words == "resolution marked") return ResolutionMarked{};
+  if (words == "resolution not marked") return ResolutionMarked{"connection lost"};
   if (words == "time") return TimePassed{};
   throw std::invalid_argument("the branch cannot hear: " + words);
 }
@@ -231,6 +237,7 @@ inline std::string effect_text(const BranchEffect& effect) {
     std::string operator()(const EndHolder&) const { return "end holder"; }
     std::string operator()(const ReadMarkers&) const { return "read markers"; }
     std::string operator()(const InsertBarrier&) const { return "insert barrier"; }
+    std::string operator()(const MarkResolved&) const { return "mark resolved"; }
     std::string operator()(const Inquire&) const { return "inquire"; }
     std::string operator()(const AppendJournal& append) const { return effect_text(append); }
     std::string operator()(const AnswerVote& vote) const {

@@ -1,5 +1,6 @@
 // Troth's tables of version 1, as that release made them, brought to this one's. In version 1 a request stood in a row
-// for each branch number, so that it could commit twice in one resource.
+// for each branch number, so that it could commit twice in one resource; before version 3 no marker could say that an
+// operator committed its branch.
 #include <chrono>
 #include <exception>
 #include <string>
@@ -18,7 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kRequest = "01890a5dac96774bbcceb302099a8057";
 
-// What `install_texts` of version 1 made of the tables; it granted what it does today.
+// What `install_texts` of version 1 made of the tables.
 Texts version_1(DatabaseKind kind) {
   if (kind == DatabaseKind::kPostgres) {
     const std::string branches =
@@ -119,6 +120,16 @@ class SchemaUpgradeTest : public DatabaseTest {
         "JOIN pg_attribute ON attrelid = conrelid AND attnum = k.k), ' and ') FROM pg_constraint "
         "WHERE conrelid = 'troth.troth_branch'::regclass AND contype = 'u'");
   }
+  [[nodiscard]] static std::string newest() { return std::to_string(kSchemaVersion); }
+  [[nodiscard]] bool knows_resolved() {
+    return resource().value(resource().is_postgres()
+                                ? "SELECT count(*) FROM pg_constraint WHERE conrelid = "
+                                  "'troth.troth_branch'::regclass AND pg_get_constraintdef(oid) LIKE "
+                                  "'%resolved%'"
+                                : "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = "
+                                  "DATABASE() AND table_name = 'troth_branch' AND column_type LIKE "
+                                  "'%resolved%'") == "1";
+  }
   // A row of Troth's table; the request's digits, or none.
   void row(const std::string& transaction, int sequence, int branch, const std::string& state,
            std::string_view request = {}, const std::string& client = "shop") {
@@ -146,7 +157,24 @@ class SchemaUpgradeTest : public DatabaseTest {
     }
     return "";
   }
+  void back_to_version_2() {
+    const std::string states = "'committed', 'local', 'undone', 'barred', 'repaired'";
+    const auto statements =
+        resource().is_postgres()
+            ? Texts{"ALTER TABLE troth.troth_branch DROP CONSTRAINT IF EXISTS troth_state",
+                    "ALTER TABLE troth.troth_branch DROP CONSTRAINT IF EXISTS troth_branch_state_check",
+                    fmt::format("ALTER TABLE troth.troth_branch ADD CONSTRAINT troth_branch_state_check "
+                                "CHECK (state IN ({}))",
+                                states)}
+            : Texts{fmt::format("ALTER TABLE troth_branch MODIFY state ENUM({}) CHARACTER SET ascii COLLATE "
+                                "ascii_bin NOT NULL",
+                                states)};
+    for (const auto& text : statements)
+      resource().run(text);
+    resource().run(fmt::format("UPDATE {} SET version = 2", table("troth_schema_version")));
+  }
   void back_to_version_1() {
+    back_to_version_2();
     const auto statements =
         resource().is_postgres()
             ? Texts{"ALTER TABLE troth.troth_branch DROP CONSTRAINT IF EXISTS troth_request",
@@ -172,7 +200,7 @@ TEST_P(SchemaUpgradeTest, EveryRowStaysAndTheKeyIsTheRequest) {
   EXPECT_EQ(key(), "client,request_id,branch");
   for (int run = 1; run <= 2; ++run) {
     EXPECT_EQ(install(), "") << "run " << run;
-    EXPECT_EQ(version(), "2");
+    EXPECT_EQ(version(), newest());
     EXPECT_EQ(key(), "client,request_id");
     EXPECT_EQ(rows(), "5");
   }
@@ -200,15 +228,36 @@ TEST_P(SchemaUpgradeTest, MayBeBrokenOffBetweenAnyTwoTexts) {
       resource().run(texts().at(text));
       const auto found = key();
       const bool new_key = found == "client,request_id";
-      EXPECT_TRUE(new_key || (found == "client,request_id,branch" && version() == "1"))
+      EXPECT_TRUE(new_key || found == "client,request_id,branch") << found;
+      EXPECT_TRUE(version() == "1" || (new_key && knows_resolved()))
           << found << ", version " << version() << " behind: " << texts().at(text);
     }
     EXPECT_EQ(install(), "") << "broken off behind " << run;
-    EXPECT_EQ(version(), "2");
+    EXPECT_EQ(version(), newest());
     EXPECT_EQ(key(), "client,request_id");
     EXPECT_EQ(rows(), "1");
     back_to_version_1();
   }
+}
+
+TEST_P(SchemaUpgradeTest, ATableOfVersion2LearnsThatOperatorsCommit) {
+  EXPECT_EQ(install(), "");
+  row("test-000001.1.1", 1, 1, "committed", kRequest);
+  row("test-000001.1.2", 2, 1, "barred");
+  back_to_version_2();
+  const BranchId branch{{ClusterId{"test-000001"}, EpochNumber{1}, Sequence{1}, {}}, {1}};
+  const auto session = resource().connect();
+  EXPECT_FALSE(knows_resolved());
+  for (int run = 1; run <= 2; ++run) {
+    EXPECT_EQ(install(), "") << "run " << run;
+    EXPECT_EQ(version(), newest());
+    EXPECT_TRUE(knows_resolved());
+  }
+  ASSERT_TRUE(session->mark_resolved(branch).has_value());
+  EXPECT_EQ(resource().marker(branch), "resolved");
+  const BranchId barred{{ClusterId{"test-000001"}, EpochNumber{1}, Sequence{2}, {}}, {1}};
+  ASSERT_TRUE(session->mark_resolved(barred).has_value());
+  EXPECT_EQ(resource().marker(barred), "barred") << "nobody committed it";
 }
 
 // The bug has struck. Nothing is lost, and nobody relies on a key that is not there, not even behind a client that goes
@@ -245,7 +294,7 @@ TEST_P(SchemaUpgradeTest, ARequestInTwoRowsStopsIt) {
       fmt::format("UPDATE {} SET client = NULL, request_id = NULL WHERE transaction = 'test-000001.1.2'",
                   table("troth_branch")));
   EXPECT_EQ(install(), "");
-  EXPECT_EQ(version(), "2");
+  EXPECT_EQ(version(), newest());
   EXPECT_EQ(rows(), "3");
   EXPECT_TRUE(session->ask_texts(dialect_of(GetParam()).read_repeated_requests())->empty());
 }
@@ -268,7 +317,7 @@ TEST_P(SchemaUpgradeTest, ABranchInDoubtStopsItInTime) {
 
   ASSERT_TRUE(session->finish_prepared(held.start.id, PreparedEnding::kCommit).has_value());
   EXPECT_EQ(install(), "");
-  EXPECT_EQ(version(), "2");
+  EXPECT_EQ(version(), newest());
   EXPECT_EQ(resource().marker(held.start.id), "committed");
 }
 
@@ -280,16 +329,16 @@ TEST_P(SchemaUpgradeTest, ASecondRunWaitsForNoBranch) {
   BranchWork held = resource().transfer(1, 5);
   ASSERT_TRUE(ended_as<Prepared>(session->run_branch(held)));
   EXPECT_EQ(install(), "");
-  EXPECT_EQ(version(), "2");
+  EXPECT_EQ(version(), newest());
   EXPECT_TRUE(session->finish_prepared(held.start.id, PreparedEnding::kRollBack).has_value());
 }
 
 // An older tool's texts leave newer tables as they are, and the tool then refuses them.
 TEST_P(SchemaUpgradeTest, ANewerVersionIsNotLowered) {
   EXPECT_EQ(install(), "");
-  resource().run(fmt::format("UPDATE {} SET version = 3", table("troth_schema_version")));
+  resource().run(fmt::format("UPDATE {} SET version = 99", table("troth_schema_version")));
   EXPECT_EQ(install(), "");
-  EXPECT_EQ(version(), "3");
+  EXPECT_EQ(version(), "99");
 }
 
 }  // namespace

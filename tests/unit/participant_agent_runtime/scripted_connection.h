@@ -160,6 +160,7 @@ class ScriptedConnection final : public DatabaseConnection {
   Answer<std::vector<MarkerRow>> read_markers(const BranchId&, const std::optional<RequestKey>&) override {
     return {};
   }
+  Answer<void> mark_resolved(const BranchId&) override { return {}; }
   Answer<void> insert_barrier(const BranchId&, EpochNumber, std::chrono::milliseconds) override { return {}; }
   Answer<void> insert_request_barrier(const RequestKey&, EpochNumber, std::chrono::milliseconds) override {
     return {};

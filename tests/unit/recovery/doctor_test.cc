@@ -468,7 +468,8 @@ TEST(DoctorQuestions, AMissingRightIsToldApartFromOtherRefusals) {
   };
   EXPECT_THAT(rights({.name = "a`b", .first_column = "id"}),
               ElementsAre("SELECT", "INSERT", "UPDATE", "DELETE"));
-  EXPECT_THAT(rights({.name = "troth_branch", .troths = true}), ElementsAre("SELECT", "INSERT", "DELETE"));
+  EXPECT_THAT(rights({.name = "troth_branch", .troths = true}),
+              ElementsAre("SELECT", "INSERT", "UPDATE", "DELETE"));
   EXPECT_THAT(rights({.name = "troth_owner", .troths = true}), ElementsAre("SELECT", "UPDATE"));
 }
 

@@ -45,6 +45,32 @@ TEST_P(PreparedBranch, UnknownNameSaysNothing) {
   EXPECT_EQ(resource().balance(1), "105");
 }
 
+// [T2] Of a marker that says "committed", and of no other: a barrier stays one, and what is not there is not made.
+TEST_P(PreparedBranch, AnOperatorsCommitIsMarked) {
+  const Connection session = resource().connect();
+  const Connection other = resource().connect();
+  const auto state = [&](const BranchId& branch) -> std::string {
+    const auto rows = other->read_markers(branch, std::nullopt);
+    if (!rows.has_value()) return "unreadable";
+    return rows->empty() ? "none" : std::string(name_of(rows->front().state));
+  };
+  const BranchWork work = resource().add(1, 5);
+  ASSERT_TRUE(ended_as<Prepared>(session->run_branch(work)));
+  ASSERT_TRUE(session->finish_prepared(work.start.id, PreparedEnding::kCommit).has_value());
+  for (int time = 1; time <= 2; ++time) {
+    ASSERT_TRUE(other->mark_resolved(work.start.id).has_value());
+    EXPECT_EQ(state(work.start.id), "resolved");
+  }
+  EXPECT_EQ(resource().balance(1), "105");
+
+  const BranchId barred = resource().add(1, 5).start.id;
+  ASSERT_TRUE(other->mark_resolved(barred).has_value());
+  EXPECT_EQ(state(barred), "none");
+  ASSERT_TRUE(other->insert_barrier(barred, {1}, 50ms).has_value());
+  ASSERT_TRUE(other->mark_resolved(barred).has_value());
+  EXPECT_EQ(state(barred), "barred");
+}
+
 // It survives the end of its session with its locks, and is any session's to finish then.
 TEST_P(PreparedBranch, OutlivesItsSessionWithItsLocks) {
   Connection holder = resource().connect();

@@ -39,6 +39,7 @@ struct Caller {
     return connection.finish_prepared(asked.branch, asked.ending);
   }
   Reply operator()(const ReadMarkers& asked) { return connection.read_markers(asked.branch, asked.request); }
+  Reply operator()(const MarkResolved& asked) { return connection.mark_resolved(asked.branch); }
   Reply operator()(const InsertBarrier& asked) {
     return connection.insert_barrier(asked.branch, asked.epoch, asked.wait);
   }
