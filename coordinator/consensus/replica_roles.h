@@ -1,0 +1,82 @@
+// coordinator/consensus/replica_roles.h
+//
+// What a replica of the log is at the moment, and what it knows as long as it is that; see replicated_log.h.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <variant>
+
+#include "coordinator/consensus/lease.h"
+#include "coordinator/consensus/messages.h"
+#include "coordinator/consensus/phase_one.h"
+#include "coordinator/consensus/phase_two.h"
+#include "coordinator/consensus/replica_steps.h"
+
+namespace troth::coordinator::consensus {
+
+struct Following {};
+struct Asking {
+  Ballot ballot;
+  Replicas granted;
+  Instant ends;
+};
+
+struct Preparing {
+  PhaseOne phase;
+  Instant ends;
+  Instant resend;
+};
+
+struct WaitingRead {
+  ReadTicket ticket;
+  HeartbeatNumber confirmed_by;
+};
+
+struct QuorumRead {
+  ReadTicket ticket;
+  ReadNumber number;
+  Configuration configured;  // the newest that was known when it was asked
+  Replicas answered;
+  Slot highest;
+  Instant resend;
+};
+
+struct Transfer {
+  ReplicaId successor;
+  Instant ends;
+};
+
+struct Leading {
+  PhaseTwo phase;
+  std::deque<Entry> adopted;  // not proposed yet
+  LeaseHolder lease;
+  Instant began;
+  HeartbeatNumber number;
+  Instant next_heartbeat;
+  std::map<ReplicaId, HeartbeatNumber> seen;
+  std::map<ReplicaId, Instant> heard;  // when its last answer came
+  std::map<ReplicaId, Instant> resend;
+  std::deque<WaitingRead> reads;
+  std::map<Slot, Configuration> changes;  // proposed, not chosen, and of a kind that may follow the newest
+  Slot own;  // the first slot that was not adopted: from there on what is chosen is newer than every read
+  Instant worked;
+  std::optional<Transfer> transfer;
+};
+using Role = std::variant<Following, Asking, Preparing, Leading>;
+
+// Of what waits for the own log.
+struct OwnPromise {
+  LogWrite after;
+  Ballot ballot;
+};
+
+struct OwnAcceptance {
+  LogWrite after;
+  Ballot ballot;
+  Slot slot;
+  Instant appended;
+};
+
+}  // namespace troth::coordinator::consensus
