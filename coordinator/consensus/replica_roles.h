@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "coordinator/consensus/lease.h"
 #include "coordinator/consensus/messages.h"
@@ -34,13 +35,13 @@ struct WaitingRead {
   HeartbeatNumber confirmed_by;
 };
 
-struct QuorumRead {
-  ReadTicket ticket;
-  ReadNumber number;
-  Configuration configured;  // the newest that was known when it was asked
+// One question for all quorum reads that wait when it is sent.
+struct QuorumRound {
+  std::vector<ReadTicket> tickets;
+  ReadNumber number;  // 0: not sent yet, and takes more
   Replicas answered;
-  Slot highest;
-  Instant resend;
+  Slot highest;  // of their first answers
+  Instant resend = Instant::max();
 };
 
 struct Transfer {

@@ -290,8 +290,8 @@ void ReplicatedLog::time_passed() {
 
 Instant ReplicatedLog::wakes_at() const {
   auto at = standing_.asks() ? ask_standing_at_.value_or(now_) : role_wakes_at();
-  for (const auto& read : quorum_reads_)
-    at = std::min(at, read.resend);
+  for (const auto& round : quorum_rounds_)
+    at = std::min(at, round.resend);
   return at;
 }
 

@@ -133,9 +133,12 @@ class ReplicatedLog {
   // replicated_log_reading.cc
   void read_asked(ReadTicket ticket);
   void confirm_reads();
+  void answer_confirmed_reads();
   void quorum_read_asked(ReadTicket ticket);
-  void ask_highest(QuorumRead& read);
-  static void note_highest(QuorumRead& read, ReplicaId from, Slot highest);
+  void ask_highest(QuorumRound& round);
+  static void note_highest(QuorumRound& round, ReplicaId from, Slot highest);
+  [[nodiscard]] bool has_read_quorum(const QuorumRound& round) const;
+  void proceed_with_quorum_reads();
   void hear_ask_highest(ReplicaId from, const AskHighest& asked);
   void hear_highest_shown(ReplicaId from, const HighestShown& shown);
   void finish_quorum_reads();
@@ -180,8 +183,8 @@ class ReplicatedLog {
   std::deque<OwnPromise> own_promises_;
   std::deque<OwnAcceptance> own_acceptances_;
 
-  std::deque<QuorumRead> quorum_reads_;
-  std::uint64_t last_quorum_read_;  // counted from a random number: see ReplicaOptions::start
+  std::deque<QuorumRound> quorum_rounds_;  // the last of them may be one that is not sent yet
+  std::uint64_t last_quorum_read_;         // counted from a random number: see ReplicaOptions::start
 
   Slot chosen_written_;
   Instant chosen_written_at_;

@@ -71,7 +71,7 @@ void ReplicatedLog::deliver(Entry entry) {
   effects_.emplace_back(Deliver{slot, entry});
   chosen_.append(std::move(entry));
   acceptor_.forget_through(slot);
-  finish_quorum_reads();
+  proceed_with_quorum_reads();
   if (slot.value - chosen_written_.value >= options_.limits.unwritten_chosen) write_chosen();
 }
 

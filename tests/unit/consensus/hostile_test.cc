@@ -55,6 +55,8 @@ class OneReplica {
     now_ += time;
     step(TimePassed{});
   }
+  // Nothing wakes it.
+  void pass_silently(Duration time) { now_ += time; }
   // As the caller has to: it is woken when it asked for it.
   void sleep(Duration time) {
     now_ += time;
@@ -347,6 +349,109 @@ TEST(Hostile, ReplicaThatDoesNotVoteAnswersNoQuorumRead) {
   one.start(true);
   one.hear(2, AskHighest{{1}});
   EXPECT_TRUE(one.sent<HighestShown>({2}).empty());
+}
+
+// Attacks 13, 23. While a change is chosen and does not count yet, a quorum of either configuration is enough: it meets what
+// both of them can have chosen (check_change), and a read waits for no more replicas than it has to.
+TEST(Hostile, QuorumReadTakesAQuorumOfAnyConfigurationThatCounts) {
+  const auto three = with_majorities({{1}, {2}, {3}});
+  const auto four = with_majorities({{1}, {2}, {3}, {4}});
+  for (const bool grows : {true, false}) {
+    OneReplica one(grows ? 3 : 4, {.window = 4});
+    one.be_allowed_to_vote();
+    one.hear(2, ChosenEntries{
+                    .first = {1}, .entries = {ChangeConfiguration{grows ? four : three}}, .chosen = {1}});
+    ASSERT_EQ(one.log().membership().above({1}).size(), 2U);
+    one.step(QuorumReadAsked{{7}});
+    EXPECT_TRUE(one.done<ReadAt>().empty());
+    one.hear(2,
+             HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {1}, .chosen = {1}});
+    EXPECT_EQ(one.done<ReadAt>().size(), 1U) << "two of three";
+  }
+}
+
+// Attacks 13, 23. Two changes were chosen of which it has not heard when it is asked: the answers lead to them, and a quorum
+// of what was known then is none any more; who votes now is asked, too.
+TEST(Hostile, QuorumReadFollowsChangesThatItDidNotKnow) {
+  OneReplica one(3, {.window = 4});
+  one.be_allowed_to_vote();
+  const auto four = with_majorities({{1}, {2}, {3}, {4}});
+  const Configuration five{.voters = {{1}, {2}, {3}, {4}, {5}}, .quorums = {3, 3, 4}, .learners = {}};
+  ASSERT_TRUE(check_change(with_majorities({{1}, {2}, {3}}), four) && check_change(four, five));
+  one.step(QuorumReadAsked{{7}});
+  const auto number = one.sent<AskHighest>({2}).back().number;
+  one.hear(2, HighestShown{.number = number, .highest = {9}, .chosen = {9}});
+  EXPECT_TRUE(one.done<ReadAt>().empty()) << "two of three, and what they accepted is not known here";
+  one.hear(2, ChosenEntries{.first = {1},
+                            .entries = {ChangeConfiguration{four}, NoOp{}, NoOp{}, NoOp{}, NoOp{},
+                                        ChangeConfiguration{five}, NoOp{}, NoOp{}, command("x")},
+                            .chosen = {9}});
+  EXPECT_TRUE(one.done<ReadAt>().empty()) << "two, and four are to be heard";
+  one.pass(60ms);
+  ASSERT_FALSE(one.sent<AskHighest>({5}).empty());
+  EXPECT_EQ(one.sent<AskHighest>({5}).back().number, number);
+  one.hear(4, HighestShown{.number = number, .highest = {}, .chosen = {}});
+  EXPECT_TRUE(one.done<ReadAt>().empty()) << "three, and four are to be heard";
+  one.hear(5, HighestShown{.number = number, .highest = {11}, .chosen = {9}});
+  EXPECT_TRUE(one.done<ReadAt>().empty()) << "slot 11 may be chosen";
+  one.hear(5, ChosenEntries{.first = {10}, .entries = {NoOp{}, NoOp{}}, .chosen = {11}});
+  ASSERT_EQ(one.done<ReadAt>().size(), 1U);
+  EXPECT_EQ(one.done<ReadAt>().front().slot, Slot{11});
+}
+
+// What it is told twice, or is told where it lags, must not move what it waits for: it would wait for ever under load.
+TEST(Hostile, QuorumReadWaitsForNothingThatCameLater) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.step(QuorumReadAsked{{7}});
+  const auto number = one.sent<AskHighest>({2}).back().number;
+  one.hear(2, HighestShown{.number = number, .highest = {1}, .chosen = {1}});
+  one.pass(60ms);
+  ASSERT_EQ(one.sent<AskHighest>({2}).size(), 2U) << "the fetch may be lost";
+  one.hear(2, HighestShown{.number = number, .highest = {5}, .chosen = {5}});
+  one.hear(2, ChosenEntries{.first = {1}, .entries = {command("a")}, .chosen = {1}});
+  ASSERT_EQ(one.done<ReadAt>().size(), 1U);
+  EXPECT_EQ(one.done<ReadAt>().front().slot, Slot{1});
+}
+
+// [C6] A thousand reads without a lease cost two rounds, and as many quorum reads cost two questions.
+TEST(Hostile, ReadsOfOneMomentShareTheirMessages) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  one.hear(2, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+  ASSERT_TRUE(one.log().is_leading());
+  one.forget_effects();
+  for (std::uint64_t ticket = 1; ticket <= 1'000; ++ticket) {
+    one.step(ReadAsked{{ticket}});
+    one.step(QuorumReadAsked{{1'000 + ticket}});
+  }
+  for (int round = 0; round < 2; ++round) {
+    one.hear(2, HeartbeatSeen{.ballot = ballot, .number = one.sent<Heartbeat>({2}).back().number});
+    one.hear(2, HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {}, .chosen = {}});
+  }
+  EXPECT_EQ(one.done<ReadAt>().size(), 2'000U);
+  EXPECT_EQ(one.sent<Heartbeat>({2}).size(), 2U);
+  EXPECT_EQ(one.sent<AskHighest>({2}).size(), 2U);
+  // One whose asker gave up holds up nobody.
+  one.step(QuorumReadAsked{{1}});
+  one.step(QuorumReadAsked{{2}});
+  one.step(ReadGivenUp{{1}});
+  EXPECT_EQ(one.sent<AskHighest>({2}).size(), 4U);
+}
+
+// Alone, and woken late: its lease ran out meanwhile.
+TEST(Hostile, ReadOfAGroupOfOneWaitsForNobody) {
+  OneReplica one(1);
+  one.write();
+  one.step(TimePassed{});
+  one.write();
+  ASSERT_TRUE(one.log().is_leading());
+  one.forget_effects();
+  one.pass_silently(10s);
+  one.step(ReadAsked{{1}});
+  one.step(QuorumReadAsked{{2}});
+  EXPECT_EQ(one.done<ReadAt>().size(), 2U);
 }
 
 // [C2] What is shown to one that takes it over counts as known by two: it must not be lost here.
