@@ -44,9 +44,12 @@ struct QuorumRound {
   Instant resend = Instant::max();
 };
 
+// Nothing new is proposed meanwhile. The lead is given up when nothing is in flight, and the successor has answered a
+// heartbeat that was sent since, and knows all that is chosen.
 struct Transfer {
   ReplicaId successor;
   Instant ends;
+  std::optional<HeartbeatNumber> last;  // the first heartbeat behind the last proposal
 };
 
 struct Leading {
@@ -57,6 +60,7 @@ struct Leading {
   HeartbeatNumber number;
   Instant next_heartbeat;
   std::map<ReplicaId, HeartbeatNumber> seen;
+  std::map<ReplicaId, Slot> told;      // what each knew to be chosen, at least
   std::map<ReplicaId, Instant> heard;  // when its last answer came
   std::map<ReplicaId, Instant> resend;
   std::deque<WaitingRead> reads;
@@ -64,6 +68,8 @@ struct Leading {
   Slot own;  // the first slot that was not adopted: from there on what is chosen is newer than every read
   Instant worked;
   std::optional<Transfer> transfer;
+  std::optional<ReplicaId> did_not_take_over;  // the last one
+  Instant next_transfer;                       // that it begins by itself
 };
 using Role = std::variant<Following, Asking, Preparing, Leading>;
 

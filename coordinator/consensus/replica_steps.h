@@ -62,7 +62,8 @@ struct QuorumReadAsked {
 struct ReadGivenUp {
   ReadTicket ticket;
 };
-// Only while leading. Nothing is aborted for it: what is in flight is finished first.
+// Only while leading, and to a voter that answers. Nothing is aborted for it: what is in flight is finished first, and where
+// the successor does not show that it knows all of it, the leader goes on (Timing::hand_over).
 struct TransferAsked {
   ReplicaId successor;
 };

@@ -152,6 +152,7 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
   // Whoever leads was elected: what an E quorum promised may be promised here, too.
   if (heartbeat.ballot > promised()) promise(heartbeat.ballot);
   follow(heartbeat.ballot, from);
+  told_chosen(from, heartbeat.ballot, heartbeat.chosen);
   const bool granted = grantor_.grant(now_, heartbeat.ballot, promised());
   send(from,
        HeartbeatSeen{.ballot = heartbeat.ballot,
@@ -161,7 +162,6 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
                      .sent = heartbeat.sent,
                      .granted = granted},
        promise_write_);
-  told_chosen(from, heartbeat.ballot, heartbeat.chosen);
   // A follower that hears of its leader in time never wakes for anything.
   write_chosen_if_old();
 }
@@ -173,10 +173,6 @@ void ReplicatedLog::hear_refusal(const Refused& refused) {
   if (is_leading()) return step_down("a higher ballot was promised");
   if (std::holds_alternative<Preparing>(role_)) election_.attempt_failed(now_);
   role_ = Following{};
-}
-
-void ReplicatedLog::hear_release(ReplicaId from, const Release& release) {
-  if (release.hand_over.ballot.leader == from) grantor_.hand_over(release.hand_over);
 }
 
 Instant ReplicatedLog::lease_ends() const {

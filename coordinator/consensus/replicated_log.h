@@ -80,7 +80,6 @@ class ReplicatedLog {
   void send_to_all(const Replicas& replicas, const Message& message, LogWrite after = {});
   void note_ballot(const Ballot& ballot);
   [[nodiscard]] bool are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const;
-  void hear_release(ReplicaId from, const Release& release);
   [[nodiscard]] Instant lease_ends() const;
   void refuse(ReplicaId from, const Ballot& ballot);
   void promise(const Ballot& ballot);
@@ -104,7 +103,6 @@ class ReplicatedLog {
   void hear_pre_vote(ReplicaId from, const PreVote& vote);
   void hear_pre_vote_granted(ReplicaId from, const PreVoteGranted& granted);
   void hear_promise(ReplicaId from, const Promise& promise);
-  void hear_take_over(ReplicaId from, const TakeOver& take_over);
   void ask_for_votes();
   void prepare();
   void send_prepare(const Preparing& preparing, const Replicas& to);
@@ -124,8 +122,18 @@ class ReplicatedLog {
   void beat();
   void resend_missing();
   void leading_time_passed();
+
+  // replicated_log_handing_over.cc
   void transfer_asked(ReplicaId successor);
+  void hand_over_if_removed();
+  void begin_transfer(Leading& leading, ReplicaId successor);
+  void give_up_late_transfer(Leading& leading);
   void try_to_hand_over();
+  [[nodiscard]] bool may_succeed(const Leading& leading, ReplicaId successor) const;
+  void hear_release(ReplicaId from, const Release& release);
+  void hear_take_over(ReplicaId from, const TakeOver& take_over);
+
+  // replicated_log_leading.cc
   // By which somebody may be elected, or a slot counted, from here on.
   [[nodiscard]] std::vector<Configuration> configurations(const Leading& leading) const;
   [[nodiscard]] Instant heard_by_quorum(const Leading& leading) const;

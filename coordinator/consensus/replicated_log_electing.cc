@@ -111,14 +111,4 @@ void ReplicatedLog::try_to_lead() {
   if (preparing->phase.is_won(membership_, chosen())) lead(std::exchange(preparing->phase, PhaseOne({})));
 }
 
-// The leader that was stops; its lease is free for this replica.
-void ReplicatedLog::hear_take_over(ReplicaId from, const TakeOver& take_over) {
-  if (take_over.ballot.leader != from || take_over.ballot < acceptor_.promised() || !is_voter() ||
-      !standing_.votes())
-    return;
-  if (!std::holds_alternative<Following>(role_)) return;
-  grantor_.hand_over({take_over.ballot, options_.self});
-  prepare();
-}
-
 }  // namespace troth::coordinator::consensus

@@ -1,4 +1,4 @@
-// Phase two: proposals, heartbeats, reads, and the lead handed over.
+// Phase two: proposals and heartbeats.
 #include <algorithm>
 #include <utility>
 
@@ -80,6 +80,7 @@ void ReplicatedLog::count_chosen() {
   }
   propose_adopted();
   confirm_reads();
+  hand_over_if_removed();
   try_to_hand_over();
 }
 
@@ -118,7 +119,10 @@ void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& see
   leading->heard[from] = now_;
   auto& newest = leading->seen[from];
   newest = std::max(newest, seen.number);
+  auto& told = leading->told[from];
+  told = std::max(told, seen.chosen);
   confirm_reads();
+  try_to_hand_over();
 }
 
 void ReplicatedLog::resend_missing() {
@@ -143,8 +147,10 @@ void ReplicatedLog::leading_time_passed() {
   if (!own_acceptances_.empty() && now_ - own_acceptances_.front().appended >= options_.timing.stuck)
     return step_down("its own log does not move");
   if (now_ - heard_by_quorum(leading) >= options_.timing.silence) return step_down("no write quorum answers");
-  if (!is_voter()) return step_down("it was removed from the group");
-  if (leading.transfer && now_ >= leading.transfer->ends) leading.transfer.reset();
+  give_up_late_transfer(leading);
+  if (!is_voter() && !leading.transfer) return step_down("it was removed from the group");
+  hand_over_if_removed();
+  if (!is_leading()) return;
   if (now_ >= leading.next_heartbeat) beat();
   resend_missing();
   if (can_propose() && leading.phase.slots() == 0 && now_ - leading.worked >= options_.timing.idle)
@@ -164,32 +170,6 @@ Instant ReplicatedLog::heard_by_quorum(const Leading& leading) const {
     oldest = std::min(oldest, heard[configuration.quorums.write - 1]);
   }
   return oldest;
-}
-
-// ---- the lead handed over
-
-void ReplicatedLog::transfer_asked(ReplicaId successor) {
-  auto* leading = std::get_if<Leading>(&role_);
-  if (leading == nullptr || successor == options_.self ||
-      !membership_.voters_above(chosen()).contains(successor))
-    return;
-  leading->transfer = Transfer{.successor = successor, .ends = now_ + options_.timing.silence};
-  try_to_hand_over();
-}
-
-// It proposes nothing more in this ballot, and gives up its lease, before anybody may prepare (attack 37).
-void ReplicatedLog::try_to_hand_over() {
-  auto* leading = std::get_if<Leading>(&role_);
-  if (leading == nullptr || !leading->transfer || !leading->adopted.empty() || leading->phase.slots() > 0)
-    return;
-  const auto ballot = leading->phase.ballot();
-  const auto successor = leading->transfer->successor;
-  const auto voters = membership_.voters_above(chosen());
-  const auto hand_over = leading->lease.hand_over(successor);
-  step_down("handed over");
-  grantor_.hand_over(hand_over);
-  send_to_all(voters, Release{hand_over});
-  send(successor, TakeOver{.ballot = ballot, .chosen = chosen()});
 }
 
 }  // namespace troth::coordinator::consensus

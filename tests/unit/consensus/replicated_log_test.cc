@@ -65,6 +65,74 @@ TEST(ReplicatedLog, SilentLeaderIsReplaced) {
   }
 }
 
+// Attack 37. A round trip after the hand-over somebody leads.
+TEST(ReplicatedLog, LeadIsHandedOverInAMoment) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    GroupWorld world(seed, 3, {2, 2, 2});
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    world.run_for(1s);
+    const ReplicaId successor{world.leader() == ReplicaId{1} ? 2U : 1U};
+    world.propose("before it");
+    world.transfer(successor);
+    EXPECT_TRUE(world.run_until([&] { return world.leader() == successor; }, 30ms)) << seed;
+    EXPECT_TRUE(world.was_delivered("before it"));
+    expect_sound(world, seed);
+  }
+}
+
+// Neither a successor that is silent, nor one that falls silent as soon as it has the lead, keeps the group from its work for
+// as long as a dead leader does.
+TEST(ReplicatedLog, SilentSuccessorCostsAFractionOfASecond) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    GroupWorld world(seed, 3, {2, 2, 2});
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    world.run_for(1s);
+    const auto leader = *world.leader();
+    const ReplicaId successor{leader == ReplicaId{1} ? 2U : 1U};
+    if (seed % 2 == 0) {
+      world.isolate(successor);
+      world.transfer(successor);
+      EXPECT_TRUE(world.run_until([&] { return world.propose("after it").has_value(); }, 250ms)) << seed;
+      EXPECT_EQ(world.leader(), leader);
+      EXPECT_EQ(world.counts().elected, 1U);
+    } else {
+      bool released = false;
+      world.observe([&](ReplicaId, const ReplicaEffect& effect) {
+        const auto* send = std::get_if<Send>(&effect);
+        if (released || send == nullptr || !std::holds_alternative<TakeOver>(send->message)) return;
+        released = true;
+        world.isolate(successor);
+      });
+      world.transfer(successor);
+      EXPECT_TRUE(world.run_until([&] { return released && world.propose("after it").has_value(); }, 600ms))
+          << seed;
+    }
+    EXPECT_TRUE(world.run_until([&] { return world.was_delivered("after it"); }, 100ms)) << seed;
+    expect_sound(world, seed);
+  }
+}
+
+// Attack 13. Nobody waits for a silence when a leader is removed, whether it has work or not.
+TEST(ReplicatedLog, RemovedLeaderIsFollowedInAMoment) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    GroupWorld world(seed, 3, {2, 2, 2}, {.window = seed % 2 == 0 ? 4U : 512U});
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    world.run_for(1s);
+    const auto leader = *world.leader();
+    Replicas remaining{{1}, {2}, {3}};
+    remaining.erase(leader);
+    const auto elected = world.counts().elected;
+    ASSERT_TRUE(world.change(with_majorities(remaining)));
+    if (seed % 3 == 0) world.propose("beside it");
+    EXPECT_TRUE(world.run_until([&] { return world.leader() && remaining.contains(*world.leader()); }, 30ms))
+        << seed;
+    EXPECT_EQ(world.counts().elected, elected + 1) << "nobody else tried: " << seed;
+    ASSERT_TRUE(world.propose("after it"));
+    EXPECT_TRUE(world.run_until([&] { return world.was_delivered("after it"); }, 100ms)) << seed;
+    expect_sound(world, seed);
+  }
+}
+
 // Any change by one replica, or of the quorums; most of them are refused.
 void change_something(GroupWorld& world, Random& random, bool majorities) {
   const auto leads = world.leader();
