@@ -78,13 +78,16 @@ struct PreVoteGranted {
 }
 struct Prepare {
   1: Ballot ballot,
-  2: i64 chosen
+  2: i64 above
 }
+// Or a part of one: the slots behind `above`, through `through`.
 struct Promise {
   1: Ballot ballot,
   2: i64 chosen,
   3: list<Accepted> accepted,
-  4: Position position
+  4: Position position,
+  5: i64 above,
+  6: optional i64 through
 }
 struct Refused {
   1: Ballot ballot,
@@ -135,7 +138,7 @@ struct TakeOver {
   2: i64 chosen
 }
 struct AskStanding {
-  1: i64 chosen,
+  1: i64 above,
   2: bool everything,
   3: i64 start,
   4: Ballot fence
@@ -145,7 +148,9 @@ struct StandingShown {
   2: Ballot promised,
   3: i64 chosen,
   4: list<Accepted> accepted,
-  5: i64 asked_in
+  5: i64 asked_in,
+  6: i64 above,
+  7: optional i64 through
 }
 struct AskHighest {
   1: i64 number

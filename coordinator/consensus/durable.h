@@ -53,6 +53,13 @@ struct PositionsKnown {
 using DurableRecord =
     std::variant<Promised, Accepted, Learned, ChosenThrough, ConfiguredFrom, Started, PositionsKnown>;
 
+// About what it takes of memory, in bytes.
+[[nodiscard]] inline std::size_t size_of(const DurableRecord& record) {
+  if (const auto* accepted = std::get_if<Accepted>(&record)) return size_of(accepted->entry);
+  if (const auto* learned = std::get_if<Learned>(&record)) return size_of(learned->entry);
+  return sizeof(record);
+}
+
 // What a start has read.
 struct Restored {
   Ballot promised;

@@ -17,7 +17,10 @@ namespace troth::coordinator::consensus {
 struct GroupLimits {
   std::uint64_t window = 512;                           // slots above what is chosen
   std::size_t in_flight_bytes = std::size_t{16} << 20;  // proposed and not chosen
-  std::size_t message_bytes = std::size_t{1} << 20;     // entries in one message
+  std::size_t message_bytes = std::size_t{1} << 20;     // entries in one message, where it is more than one
+  std::size_t accepted_bytes = std::size_t{64} << 20;   // accepted, and not known to be chosen
+  std::size_t unwritten_bytes = std::size_t{32} << 20;  // appended and not durable
+  std::size_t held_bytes = std::size_t{4} << 20;        // messages that wait until something is durable
   std::size_t kept_bytes = std::size_t{16} << 20;       // chosen entries, for those that lag
   std::uint64_t unwritten_chosen = 256;                 // slots that a start may have to ask about
 };

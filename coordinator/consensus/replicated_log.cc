@@ -21,6 +21,8 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       now_(now),
       written_(restored.written),
       durable_(restored.written),
+      unwritten_(options.limits.unwritten_bytes),
+      held_(options.limits.held_bytes),
       acceptor_(restored),
       chosen_(restored, options.limits.kept_bytes),
       membership_(restored.configured, options.limits.window),
@@ -103,12 +105,18 @@ void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
   if (prepare.ballot.leader != from || !standing_.votes()) return;
   if (!acceptor_.may_promise(prepare.ballot) || !grantor_.allows(now_, from))
     return refuse(from, prepare.ballot);
-  if (prepare.ballot > promised()) promise(prepare.ballot);
+  if (prepare.ballot > promised()) {
+    if (!unwritten_.has_room(0)) return;
+    promise(prepare.ballot);
+  }
+  auto part = acceptor_.part_above(std::max(chosen(), prepare.above), options_.limits.message_bytes);
   send(from,
        Promise{.ballot = prepare.ballot,
                .chosen = chosen(),
-               .accepted = acceptor_.above(std::max(chosen(), prepare.chosen)),
-               .position = position(written_)},
+               .accepted = std::move(part.accepted),
+               .position = position(written_),
+               .above = prepare.above,
+               .through = part.through},
        written_);
 }
 
@@ -126,17 +134,22 @@ void ReplicatedLog::hear_accept(ReplicaId from, Accept& accept) {
   told_chosen(from, accept.ballot, accept.chosen);
 }
 
-// What is known to be chosen is accepted already: nothing else can be proposed there [C1].
+// What is known to be chosen is accepted already: nothing else can be proposed there [C1]. The next slot is always taken if the
+// log has room, so that what was accepted above it stops nobody.
 Slot ReplicatedLog::accept_entries(Accept& accept) {
+  const auto& limits = options_.limits;
   Slot slot = accept.first;
-  const Slot highest{chosen().value + 2 * options_.limits.window};
+  const Slot highest{chosen().value + 2 * limits.window};
   for (auto& entry : accept.entries) {
     if (slot > highest) break;
     const auto* known = acceptor_.at(slot);
     if (slot > chosen() && (known == nullptr || known->ballot != accept.ballot)) {
+      const auto size = size_of(entry);
+      const bool is_next = slot.value == chosen().value + 1;
+      if (!unwritten_.has_room(size) || (!is_next && acceptor_.bytes() + size > limits.accepted_bytes)) break;
       Accepted accepted{.slot = slot, .ballot = accept.ballot, .entry = std::move(entry)};
       append(accepted);
-      acceptor_.accept(std::move(accepted));
+      acceptor_.accept(accepted);
     }
     ++slot.value;
   }
@@ -150,7 +163,10 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
     note_position(replica, position);
   if (!standing_.votes()) return told_chosen(from, heartbeat.ballot, heartbeat.chosen);
   // Whoever leads was elected: what an E quorum promised may be promised here, too.
-  if (heartbeat.ballot > promised()) promise(heartbeat.ballot);
+  if (heartbeat.ballot > promised()) {
+    if (!unwritten_.has_room(0)) return;
+    promise(heartbeat.ballot);
+  }
   follow(heartbeat.ballot, from);
   told_chosen(from, heartbeat.ballot, heartbeat.chosen);
   const bool granted = grantor_.grant(now_, heartbeat.ballot, promised());
@@ -197,6 +213,14 @@ bool ReplicatedLog::are_within_reach(const std::vector<Accepted>& accepted, Slot
   });
 }
 
+// A part that is not the last ends with what it tells.
+template <typename M>
+bool ReplicatedLog::is_part(const M& message) {
+  return !message.through || (!message.accepted.empty() && message.accepted.back().slot == *message.through);
+}
+template bool ReplicatedLog::is_part(const Promise&);
+template bool ReplicatedLog::is_part(const StandingShown&);
+
 void ReplicatedLog::refuse(ReplicaId from, const Ballot& ballot) {
   send(from, Refused{.ballot = ballot, .promised = acceptor_.promised(), .leader = leader_});
 }
@@ -238,6 +262,7 @@ void ReplicatedLog::show_leader(std::optional<ReplicaId> leader) {
 
 LogWrite ReplicatedLog::append(DurableRecord record) {
   ++written_.value;
+  unwritten_.add(written_, size_of(record));
   effects_.emplace_back(Append{written_, std::move(record)});
   return written_;
 }
@@ -245,6 +270,8 @@ LogWrite ReplicatedLog::append(DurableRecord record) {
 void ReplicatedLog::writes_durable(LogWrite through) {
   CHECK(through <= written_, "write {} is durable, {} is the last", through.value, written_.value);
   durable_ = std::max(durable_, through);
+  unwritten_.durable(durable_);
+  held_.durable(durable_);
   while (!own_promises_.empty() && own_promises_.front().after <= durable_) {
     const auto own = own_promises_.front();
     own_promises_.pop_front();
@@ -261,6 +288,7 @@ void ReplicatedLog::writes_durable(LogWrite through) {
     counted = true;
   }
   if (counted) count_chosen();
+  propose_adopted();  // there is room again
 }
 
 std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
@@ -306,8 +334,16 @@ Instant ReplicatedLog::role_wakes_at() const {
 
 // ---- send
 
+// What is held back has a limit; beyond it, it is lost [T10].
 void ReplicatedLog::send(ReplicaId to, Message message, LogWrite after) {
-  effects_.emplace_back(Send{to, std::move(message), after <= durable_ ? LogWrite{} : after});
+  if (after <= durable_) {
+    after = {};
+  } else {
+    const auto bytes = size_of(message);
+    if (!held_.has_room(bytes)) return;
+    held_.add(after, bytes);
+  }
+  effects_.emplace_back(Send{to, std::move(message), after});
 }
 
 void ReplicatedLog::send_to_all(const Replicas& replicas, const Message& message, LogWrite after) {

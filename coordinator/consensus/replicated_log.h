@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "coordinator/consensus/acceptor.h"
+#include "coordinator/consensus/backlog.h"
 #include "coordinator/consensus/chosen_log.h"
 #include "coordinator/consensus/election.h"
 #include "coordinator/consensus/lease.h"
@@ -57,6 +58,10 @@ class ReplicatedLog {
   [[nodiscard]] Slot chosen() const { return chosen_.chosen(); }
   // Nothing waits for the own log.
   [[nodiscard]] bool is_all_durable() const { return written_ == durable_; }
+  // Of memory, in bytes: appended and not durable; messages that wait for that; accepted and not known to be chosen.
+  [[nodiscard]] std::size_t unwritten_bytes() const { return unwritten_.bytes(); }
+  [[nodiscard]] std::size_t held_bytes() const { return held_.bytes(); }
+  [[nodiscard]] std::size_t accepted_bytes() const { return acceptor_.bytes(); }
   [[nodiscard]] const Ballot& promised() const { return acceptor_.promised(); }
   [[nodiscard]] Standing::State standing() const { return standing_.state(); }
   [[nodiscard]] const Membership& membership() const { return membership_; }
@@ -79,6 +84,8 @@ class ReplicatedLog {
   void send(ReplicaId to, Message message, LogWrite after = {});
   void send_to_all(const Replicas& replicas, const Message& message, LogWrite after = {});
   void note_ballot(const Ballot& ballot);
+  template <typename M>
+  [[nodiscard]] static bool is_part(const M& message);
   [[nodiscard]] bool are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const;
   [[nodiscard]] Instant lease_ends() const;
   void refuse(ReplicaId from, const Ballot& ballot);
@@ -94,6 +101,7 @@ class ReplicatedLog {
   void hear_ask_standing(ReplicaId from, const AskStanding& asked);
   void hear_standing_shown(ReplicaId from, const StandingShown& shown);
   void ask_standing();
+  void ask_standing_of(ReplicaId replica);
   void settle_standing();
   bool take_over_what_was_lost();
   void note_position(ReplicaId of, const LogPosition& position);
@@ -169,6 +177,8 @@ class ReplicatedLog {
   LogWrite written_;  // appended
   LogWrite durable_;
   LogWrite promise_write_;  // the newest promise's
+  Backlog unwritten_;
+  Backlog held_;  // by the owner
 
   Acceptor acceptor_;
   ChosenLog chosen_;

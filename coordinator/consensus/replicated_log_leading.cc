@@ -30,7 +30,7 @@ bool ReplicatedLog::can_propose() const {
 
 // [C5]
 bool ReplicatedLog::has_room(const Leading& leading) const {
-  return leading.phase.slots() < options_.limits.window &&
+  return leading.phase.slots() < options_.limits.window && unwritten_.has_room(0) &&
          (leading.phase.slots() == 0 || leading.phase.bytes() < options_.limits.in_flight_bytes);
 }
 
@@ -56,7 +56,7 @@ void ReplicatedLog::propose(Entry entry) {
               Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
   Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
   own_acceptances_.push_back({append(accepted), ballot, slot, now_});
-  acceptor_.accept(std::move(accepted));
+  acceptor_.accept(accepted);
   leading.worked = now_;
 }
 

@@ -114,7 +114,7 @@ void set(replica::Message& out, const PreVoteGranted& in) {
 void set(replica::Message& out, const Prepare& in) {
   replica::Prepare wire;
   wire.__set_ballot(to_wire(in.ballot));
-  wire.__set_chosen(number(in.chosen));
+  wire.__set_above(number(in.above));
   out.__set_prepare(wire);
 }
 void set(replica::Message& out, const Promise& in) {
@@ -123,6 +123,8 @@ void set(replica::Message& out, const Promise& in) {
   wire.__set_chosen(number(in.chosen));
   wire.__set_accepted(to_wire(in.accepted));
   wire.__set_position(to_wire(in.position));
+  wire.__set_above(number(in.above));
+  if (in.through) wire.__set_through(number(*in.through));
   out.__set_promise(wire);
 }
 void set(replica::Message& out, const Refused& in) {
@@ -193,7 +195,7 @@ void set(replica::Message& out, const TakeOver& in) {
 }
 void set(replica::Message& out, const AskStanding& in) {
   replica::AskStanding wire;
-  wire.__set_chosen(number(in.chosen));
+  wire.__set_above(number(in.above));
   wire.__set_everything(in.everything);
   wire.__set_start(number(in.start.value));
   wire.__set_fence(to_wire(in.fence));
@@ -206,6 +208,8 @@ void set(replica::Message& out, const StandingShown& in) {
   wire.__set_chosen(number(in.chosen));
   wire.__set_accepted(to_wire(in.accepted));
   wire.__set_asked_in(number(in.asked_in.value));
+  wire.__set_above(number(in.above));
+  if (in.through) wire.__set_through(number(*in.through));
   out.__set_standing_shown(wire);
 }
 void set(replica::Message& out, const AskHighest& in) {
@@ -359,12 +363,20 @@ Message from_wire(const replica::PreVoteGranted& in) {
   return PreVoteGranted{from_wire(in.ballot)};
 }
 Message from_wire(const replica::Prepare& in) {
-  need(in.__isset.ballot && in.__isset.chosen);
-  return Prepare{from_wire(in.ballot), read_slot(in.chosen)};
+  need(in.__isset.ballot && in.__isset.above);
+  return Prepare{from_wire(in.ballot), read_slot(in.above)};
 }
 Message from_wire(const replica::Promise& in) {
-  need(in.__isset.ballot && in.__isset.chosen && in.__isset.accepted && in.__isset.position);
-  return Promise{from_wire(in.ballot), read_slot(in.chosen), from_wire(in.accepted), from_wire(in.position)};
+  need(in.__isset.ballot && in.__isset.chosen && in.__isset.accepted && in.__isset.position &&
+       in.__isset.above);
+  Promise out{.ballot = from_wire(in.ballot),
+              .chosen = read_slot(in.chosen),
+              .accepted = from_wire(in.accepted),
+              .position = from_wire(in.position),
+              .above = read_slot(in.above),
+              .through = std::nullopt};
+  if (in.__isset.through) out.through = read_slot(in.through);
+  return out;
 }
 Message from_wire(const replica::Refused& in) {
   need(in.__isset.ballot && in.__isset.promised);
@@ -417,17 +429,24 @@ Message from_wire(const replica::TakeOver& in) {
   return TakeOver{from_wire(in.ballot), read_slot(in.chosen)};
 }
 Message from_wire(const replica::AskStanding& in) {
-  need(in.__isset.chosen && in.__isset.everything && in.__isset.start && in.__isset.fence);
-  return AskStanding{.chosen = read_slot(in.chosen),
+  need(in.__isset.above && in.__isset.everything && in.__isset.start && in.__isset.fence);
+  return AskStanding{.above = read_slot(in.above),
                      .everything = in.everything,
                      .fence = from_wire(in.fence),
                      .start = read_nonce(in.start)};
 }
 Message from_wire(const replica::StandingShown& in) {
   need(in.__isset.known && in.__isset.promised && in.__isset.chosen && in.__isset.accepted &&
-       in.__isset.asked_in);
-  return StandingShown{from_wire(in.known), from_wire(in.promised), read_slot(in.chosen),
-                       from_wire(in.accepted), read_nonce(in.asked_in)};
+       in.__isset.asked_in && in.__isset.above);
+  StandingShown out{.known = from_wire(in.known),
+                    .promised = from_wire(in.promised),
+                    .chosen = read_slot(in.chosen),
+                    .accepted = from_wire(in.accepted),
+                    .asked_in = read_nonce(in.asked_in),
+                    .above = read_slot(in.above),
+                    .through = std::nullopt};
+  if (in.__isset.through) out.through = read_slot(in.through);
+  return out;
 }
 Message from_wire(const replica::AskHighest& in) {
   need(in.__isset.number);

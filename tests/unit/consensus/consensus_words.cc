@@ -40,16 +40,23 @@ std::string text(const std::vector<Accepted>& accepted) {
   return all;
 }
 
+// Of a promise or an answer that is not whole.
+std::string part(const auto& message) {
+  return (message.above.value == 0 ? "" : fmt::format(" above {}", message.above.value)) +
+         (message.through ? fmt::format(" through {}", message.through->value) : "");
+}
+
 std::string text(const Message& message) {
   return std::visit(
       Overloaded{
           [](const PreVote& in) { return fmt::format("pre-vote {}", text(in.ballot)); },
           [](const PreVoteGranted& in) { return fmt::format("pre-vote granted {}", text(in.ballot)); },
           [](const Prepare& in) {
-            return fmt::format("prepare {} chosen {}", text(in.ballot), in.chosen.value);
+            return fmt::format("prepare {} above {}", text(in.ballot), in.above.value);
           },
           [](const Promise& in) {
-            return fmt::format("promise {} chosen {}{}", text(in.ballot), in.chosen.value, text(in.accepted));
+            return fmt::format("promise {} chosen {}{}{}", text(in.ballot), in.chosen.value, part(in),
+                               text(in.accepted));
           },
           [](const Refused& in) {
             return fmt::format("refused {} promised {}", text(in.ballot), text(in.promised));
@@ -80,12 +87,14 @@ std::string text(const Message& message) {
             return fmt::format("take over {} chosen {}", text(in.ballot), in.chosen.value);
           },
           [](const AskStanding& in) {
-            return fmt::format("ask standing{}{}", in.everything ? " with everything" : "",
+            return fmt::format("ask standing{}{}{}", in.everything ? " with everything" : "",
+                               in.above.value == 0 ? "" : fmt::format(" above {}", in.above.value),
                                in.fence.is_none() ? "" : " fence " + text(in.fence));
           },
           [](const StandingShown& in) {
-            return fmt::format("standing known {}.{} promised {} chosen {}{}", in.known.start,
-                               in.known.write.value, text(in.promised), in.chosen.value, text(in.accepted));
+            return fmt::format("standing known {}.{} promised {} chosen {}{}{}", in.known.start,
+                               in.known.write.value, text(in.promised), in.chosen.value, part(in),
+                               text(in.accepted));
           },
           [](const AskHighest& in) { return fmt::format("ask highest {}", in.number.value); },
           [](const HighestShown& in) {
@@ -144,6 +153,11 @@ std::vector<Accepted> read_accepted(Words& words) {
   return all;
 }
 
+void read_part(Words& words, auto& message) {
+  if (words.accept("above")) message.above = {words.number()};
+  if (words.accept("through")) message.through = Slot{words.number()};
+}
+
 std::vector<Entry> read_entries(Words& words, const std::string& until) {
   std::vector<Entry> entries;
   while (words.peek() != until)
@@ -163,13 +177,14 @@ Message read_message(Words& words) {
   if (words.accept("pre-vote")) return PreVote{read_ballot(words.next())};
   if (words.accept("prepare")) {
     const auto ballot = read_ballot(words.next());
-    return Prepare{.ballot = ballot, .chosen = read_slot(words, "chosen")};
+    return Prepare{.ballot = ballot, .above = read_slot(words, "above")};
   }
   if (words.accept("promise")) {
     Promise promise{.ballot = read_ballot(words.next()),
                     .chosen = read_slot(words, "chosen"),
                     .accepted = {},
                     .position = {}};
+    read_part(words, promise);
     promise.accepted = read_accepted(words);
     return promise;
   }
@@ -220,6 +235,7 @@ Message read_message(Words& words) {
   }
   if (words.accept("ask standing")) {
     AskStanding asked{.everything = words.accept("with everything")};
+    if (words.accept("above")) asked.above = {words.number()};
     if (words.accept("fence")) asked.fence = read_ballot(words.next());
     return asked;
   }
@@ -231,6 +247,7 @@ Message read_message(Words& words) {
                         .promised = read_ballot(words.next()),
                         .chosen = read_slot(words, "chosen"),
                         .accepted = {}};
+    read_part(words, shown);
     shown.accepted = read_accepted(words);
     return shown;
   }

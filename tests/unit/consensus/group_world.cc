@@ -118,6 +118,7 @@ void GroupWorld::cut_tail(ReplicaId id, bool rotted) {
   crash(id);
   if (rotted) replica.durable.resize(replica.before_last_sync);
   replica.tail_cut = true;
+  replica.took_over = true;
 }
 
 void GroupWorld::set_back(ReplicaId id, std::size_t image) {
@@ -188,6 +189,7 @@ bool GroupWorld::change(const Configuration& next) {
 
 void GroupWorld::offer(ReplicaId id, const std::string& text) {
   proposed_.insert(text);
+  largest_ = std::max(largest_, text.size() + 100);
   feed(id, EntryOffered{Command{std::make_shared<const std::string>(text)}});
 }
 
@@ -260,6 +262,44 @@ void GroupWorld::note_durable(ReplicaId id, const DurableRecord& record) {
                            text_of(known->second), text_of(accepted->entry)));
 }
 
+// Everything has a limit: one entry may be larger, and one record or message more may have been let in by a free byte.
+void GroupWorld::watch_memory(ReplicaId id) {
+  constexpr std::size_t kOneMore = 512;
+  const auto& log = *replicas_.at(id).log;
+  if (log.unwritten_bytes() > limits_.unwritten_bytes + largest_ + kOneMore)
+    break_rule(fmt::format("replica {} has {} bytes in memory that its log has not", id.value,
+                           log.unwritten_bytes()));
+  if (log.held_bytes() > limits_.held_bytes + limits_.message_bytes + largest_ + kOneMore)
+    break_rule(fmt::format("replica {} holds {} bytes of messages back", id.value, log.held_bytes()));
+  // A leader's own proposals come on top, and behind a cut tail what all others tell.
+  const std::size_t told = replicas_.at(id).took_over ? replicas_.size() : 1;
+  if (log.accepted_bytes() > told * (limits_.accepted_bytes + largest_) + limits_.in_flight_bytes + largest_)
+    break_rule(fmt::format("replica {} has accepted {} bytes", id.value, log.accepted_bytes()));
+}
+
+void GroupWorld::watch_size(const Message& message) {
+  const auto watch = [&](std::size_t count, std::size_t bytes) {
+    if (count > 1) ++counts_.full_messages;
+    if (count > 1 && bytes > limits_.message_bytes)
+      break_rule(fmt::format("a message of {} entries has {} bytes", count, bytes));
+  };
+  std::visit(
+      [&](const auto& in) {
+        std::size_t bytes = 0;
+        if constexpr (requires { in.entries; }) {
+          for (const auto& entry : in.entries)
+            bytes += size_of(entry);
+          watch(in.entries.size(), bytes);
+        } else if constexpr (requires { in.through; }) {
+          for (const auto& accepted : in.accepted)
+            bytes += size_of(accepted.entry);
+          watch(in.accepted.size(), bytes);
+          if (in.through) ++counts_.parts;
+        }
+      },
+      message);
+}
+
 // Lease exclusivity, at true time.
 void GroupWorld::watch() {
   std::uint32_t holders = 0;
@@ -282,6 +322,7 @@ void GroupWorld::feed(ReplicaId id, ReplicaInput input) {
   }
   carry_out(id, replica.log->step(std::move(input), clock_of(replica)));
   watch();
+  watch_memory(id);
   wake(id);
 }
 
@@ -335,6 +376,7 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
 }
 
 void GroupWorld::transmit(ReplicaId from, ReplicaId to, const Message& message) {
+  watch_size(message);
   if (cut_.contains({from, to}) || !replicas_.contains(to) || random_.below(1000) < faults_.lost) return;
   const int copies = random_.below(1000) < faults_.doubled ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {

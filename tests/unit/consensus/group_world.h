@@ -36,6 +36,8 @@ struct WorldCounts {
   std::uint64_t crashes = 0;
   std::uint64_t changes = 0;
   std::uint64_t tails_taken_over = 0;
+  std::uint64_t full_messages = 0;  // of more than one entry
+  std::uint64_t parts = 0;          // promises and answers that go on in another message
 
   WorldCounts& operator+=(const WorldCounts& other) {
     elected += other.elected;
@@ -48,6 +50,8 @@ struct WorldCounts {
     crashes += other.crashes;
     changes += other.changes;
     tails_taken_over += other.tails_taken_over;
+    full_messages += other.full_messages;
+    parts += other.parts;
     return *this;
   }
 };
@@ -136,6 +140,7 @@ class GroupWorld {
     std::vector<DurableRecord> pending;
     std::size_t before_last_sync = 0;
     bool tail_cut = false;
+    bool took_over = false;  // in this start or an earlier one
     std::vector<std::pair<LogWrite, std::pair<ReplicaId, Message>>> held;
     bool writing = false;
     bool stalled = false;
@@ -157,6 +162,8 @@ class GroupWorld {
   void deliver(ReplicaId id, const Deliver& delivered);
   void install_snapshot(ReplicaId from, ReplicaId to);
   void watch();
+  void watch_memory(ReplicaId id);
+  void watch_size(const Message& message);
   void note_durable(ReplicaId id, const DurableRecord& record);
   void break_rule(const std::string& what);
 
@@ -182,6 +189,7 @@ class GroupWorld {
   std::optional<Membership> truth_;
   Slot highest_;
   std::set<std::string> proposed_;
+  std::size_t largest_ = 100;  // of one entry
   std::set<std::string> delivered_;
   std::map<std::uint64_t, Slot> reads_;  // what each has to see at least
   std::set<std::uint64_t> quorum_reads_;

@@ -27,6 +27,10 @@ class ScriptedReplica : public ScriptedMachine {
       configuration_ = with_majorities(voters);
       if (words.accept("window")) limits_.window = words.number();
       if (words.accept("keeping")) limits_.kept_bytes = words.number();
+      if (words.accept("messages of")) limits_.message_bytes = words.number();
+      if (words.accept("unwritten")) limits_.unwritten_bytes = words.number();
+      if (words.accept("accepted")) limits_.accepted_bytes = words.number();
+      if (words.accept("held")) limits_.held_bytes = words.number();
       return start(false);
     }
     if (words.accept("crashes and starts again")) return start(words.accept("with a cut tail"));

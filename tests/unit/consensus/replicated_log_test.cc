@@ -177,6 +177,9 @@ WorldCounts storm(std::uint64_t seed) {
     limits = {.window = 4,
               .in_flight_bytes = 400,
               .message_bytes = 200,
+              .accepted_bytes = 500,
+              .unwritten_bytes = 800,
+              .held_bytes = 1'000,
               .kept_bytes = 2'000,
               .unwritten_chosen = 8};
   GroupWorld world(seed, shape.replicas, shape.quorums, limits);
@@ -204,6 +207,9 @@ WorldCounts storm(std::uint64_t seed) {
     if (rots || rotted != id) world.cut_tail(id, rots);
   };
   int number = 0;
+  const auto entry = [&] {
+    return std::to_string(++number) + std::string(random.one_in(3) ? random.below(300) : 0, '.');
+  };
   for (int turn = 0; turn < 400; ++turn) {
     switch (random.below(18)) {
       case 0:
@@ -245,7 +251,7 @@ WorldCounts storm(std::uint64_t seed) {
         break;
       default:
         for (auto left = 1 + random.below(6); left > 0; --left)
-          world.propose(std::to_string(++number));
+          world.propose(entry());
         break;
     }
     if (random.one_in(5)) world.start(anybody());
@@ -365,6 +371,8 @@ TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   EXPECT_GT(all.snapshots, 0U);
   EXPECT_GT(all.changes, 30U);
   EXPECT_GT(all.tails_taken_over, 30U);
+  EXPECT_GT(all.full_messages, 1'000U);
+  EXPECT_GT(all.parts, 300U);
 }
 
 }  // namespace

@@ -33,6 +33,7 @@ std::vector<Message> every_message() {
       Prepare{kBallot, {4}},
       Promise{kBallot, {4}, accepted, kPosition},
       Promise{kBallot, {}, {}, {}},
+      Promise{kBallot, {4}, accepted, kPosition, {4}, Slot{7}},
       Refused{kBallot, {8, {1}}, ReplicaId{1}},
       Refused{kBallot, {}, std::nullopt},
       Accept{kBallot, {5}, {command(), NoOp{}, change()}, {4}},
@@ -45,6 +46,7 @@ std::vector<Message> every_message() {
       TakeOver{kBallot, {4}},
       AskStanding{{4}, true, {9, {2}}, {~std::uint64_t{5}}},
       StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}},
+      StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}, {4}, Slot{7}},
       AskHighest{{17}},
       HighestShown{{17}, {8}, {7}},
   };
