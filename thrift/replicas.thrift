@@ -23,7 +23,9 @@ struct Configuration {
   2: i32 write_quorum,
   3: i32 elect_quorum,
   4: i32 read_quorum,
-  5: list<i32> learners
+  5: list<i32> learners,
+  30: optional i64 lease_us,  // of the lease; neither of the two: 150 ms, and clocks that run 1% from true time
+  31: optional i32 drift_ppm
 }
 
 // Neither field: a no-op.
@@ -66,6 +68,11 @@ struct Started {
 // 7
 struct PositionsKnown {
   1: map<i32, Position> positions
+}
+
+// 30
+struct WaitsAfterStart {
+  1: i64 wait_us
 }
 
 // ---- messages
@@ -119,7 +126,9 @@ struct HeartbeatSeen {
   3: i64 chosen,
   4: Position position,
   5: i64 sent_us,  // as the heartbeat had it
-  6: bool granted
+  // 6 was whether the lease is granted, without its terms
+  30: optional i64 lease_us,  // it is granted; both or none
+  31: optional i32 drift_ppm
 }
 struct Fetch {
   1: i64 above

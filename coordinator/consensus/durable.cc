@@ -33,6 +33,8 @@ Status Restored::take(const DurableRecord& record) {
     configured.insert_or_assign(from->slot, from->configuration);
   } else if (const auto* started = std::get_if<Started>(&record)) {
     start = std::max(start, started->start);
+  } else if (const auto* waits = std::get_if<WaitsAfterStart>(&record)) {
+    wait = waits->wait;
   } else {
     for (const auto& [replica, position] : std::get<PositionsKnown>(record).positions)
       positions[replica] = std::max(positions[replica], position);

@@ -9,13 +9,11 @@
 
 #include "base/random.h"
 #include "base/time.h"
-#include "coordinator/consensus/lease.h"
 
 namespace troth::coordinator::consensus {
 
 struct Timing {
   Duration heartbeat = std::chrono::milliseconds(30);
-  LeaseTerms lease;
   // A leader that is not heard of for this long is taken for dead; one that hears of no W quorum for as long gives up.
   Duration silence = std::chrono::milliseconds(500);
   Duration stuck = std::chrono::seconds(1);  // so does one whose oldest proposal is not chosen for this long

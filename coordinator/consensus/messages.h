@@ -88,10 +88,10 @@ struct Heartbeat {
 struct HeartbeatSeen {
   Ballot ballot;
   HeartbeatNumber number;
-  Slot chosen;           // of its sender
-  LogPosition position;  // of its sender
-  Instant sent;          // of the heartbeat
-  bool granted = false;  // the lease, once more
+  Slot chosen;                        // of its sender
+  LogPosition position;               // of its sender
+  Instant sent;                       // of the heartbeat
+  std::optional<LeaseTerms> granted;  // the lease, once more, by these
 };
 
 struct Fetch {

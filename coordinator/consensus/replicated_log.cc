@@ -27,8 +27,9 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       chosen_(restored, options.limits.kept_bytes),
       membership_(restored.configured, options.limits.window),
       election_(options.timing, random, now),
-      grantor_(restored.cut_tail ? LeaseGrantor::without_memory(options.timing.lease, now)
-                                 : LeaseGrantor(options.timing.lease, options.self, restored.promised, now)),
+      pledge_(restored.waits(), now),
+      grantor_(restored.cut_tail ? LeaseGrantor::without_memory(restored.waits(), now)
+                                 : LeaseGrantor(restored.waits(), options.self, restored.promised, now)),
       highest_seen_(restored.promised),
       // The batch that was cut may have held a start that others know of.
       start_(restored.start + (restored.cut_tail ? 2 : 1)),
@@ -73,6 +74,7 @@ ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
                  [&](SnapshotInstalled& in) { snapshot_installed(in); },
              },
              input);
+  settle_pledge();
   return std::exchange(effects_, {});
 }
 
@@ -169,7 +171,7 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
   }
   follow(heartbeat.ballot, from);
   told_chosen(from, heartbeat.ballot, heartbeat.chosen);
-  const bool granted = grantor_.grant(now_, heartbeat.ballot, promised());
+  const auto granted = grant_lease(heartbeat.ballot);
   send(from,
        HeartbeatSeen{.ballot = heartbeat.ballot,
                      .number = heartbeat.number,
@@ -177,7 +179,7 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
                      .position = position(durable_),
                      .sent = heartbeat.sent,
                      .granted = granted},
-       promise_write_);
+       std::max(promise_write_, start_write_));
   // A follower that hears of its leader in time never wakes for anything.
   write_chosen_if_old();
 }
@@ -189,6 +191,22 @@ void ReplicatedLog::hear_refusal(const Refused& refused) {
   if (is_leading()) return step_down("a higher ballot was promised");
   if (std::holds_alternative<Preparing>(role_)) election_.attempt_failed(now_);
   role_ = Following{};
+}
+
+// [L3] What leaves with it waits for the promise, and for the start, so that what the log says of leases is no more its last
+// batch (lease_pledge.h).
+std::optional<LeaseTerms> ReplicatedLog::grant_lease(const Ballot& ballot) {
+  settle_pledge();
+  const auto& terms = pledge_.grants_by();
+  if (!terms || !grantor_.grant(now_, *terms, ballot, promised())) return std::nullopt;
+  pledge_.granted(now_ + terms->length);
+  return terms;
+}
+
+// The terms that are chosen, whether they count votes yet or not.
+void ReplicatedLog::settle_pledge() {
+  if (const auto wait = pledge_.due(membership_.newest().lease_terms, now_))
+    pledge_.appended(append(WaitsAfterStart{*wait}));
 }
 
 Instant ReplicatedLog::lease_ends() const {
@@ -272,6 +290,7 @@ void ReplicatedLog::writes_durable(LogWrite through) {
   durable_ = std::max(durable_, through);
   unwritten_.durable(durable_);
   held_.durable(durable_);
+  pledge_.durable(durable_);
   while (!own_promises_.empty() && own_promises_.front().after <= durable_) {
     const auto own = own_promises_.front();
     own_promises_.pop_front();
@@ -293,7 +312,7 @@ void ReplicatedLog::writes_durable(LogWrite through) {
 
 std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
   std::vector<DurableRecord> records{Started{start_}, Promised{acceptor_.promised()},
-                                     PositionsKnown{positions_}};
+                                     PositionsKnown{positions_}, WaitsAfterStart{pledge_.said()}};
   for (auto& configured : membership_.standing({snapshot.value + 1}))
     records.emplace_back(std::move(configured));
   return records;

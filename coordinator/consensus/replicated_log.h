@@ -36,6 +36,7 @@
 #include "coordinator/consensus/chosen_log.h"
 #include "coordinator/consensus/election.h"
 #include "coordinator/consensus/lease.h"
+#include "coordinator/consensus/lease_pledge.h"
 #include "coordinator/consensus/membership.h"
 #include "coordinator/consensus/messages.h"
 #include "coordinator/consensus/replica_roles.h"
@@ -87,6 +88,8 @@ class ReplicatedLog {
   template <typename M>
   [[nodiscard]] static bool is_part(const M& message);
   [[nodiscard]] bool are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const;
+  std::optional<LeaseTerms> grant_lease(const Ballot& ballot);
+  void settle_pledge();
   [[nodiscard]] Instant lease_ends() const;
   void refuse(ReplicaId from, const Ballot& ballot);
   void promise(const Ballot& ballot);
@@ -184,6 +187,7 @@ class ReplicatedLog {
   ChosenLog chosen_;
   Membership membership_;
   Election election_;
+  LeasePledge pledge_;
   LeaseGrantor grantor_;
   std::optional<ReplicaId> leader_;
   Ballot highest_seen_;

@@ -13,7 +13,7 @@ void ReplicatedLog::lead(const PhaseOne& phase) {
   role_ =
       Leading{.phase = PhaseTwo(phase.ballot(), chosen(), now_),
               .adopted = {std::make_move_iterator(adopted.begin()), std::make_move_iterator(adopted.end())},
-              .lease = LeaseHolder(options_.timing.lease, phase.ballot()),
+              .lease = LeaseHolder(phase.ballot()),
               .began = now_,
               .own = own,
               .worked = now_};
@@ -100,8 +100,9 @@ void ReplicatedLog::beat() {
   leading.next_heartbeat = now_ + options_.timing.heartbeat;
   // Its own grant, as any acceptor's.
   const auto& ballot = leading.phase.ballot();
-  if (grantor_.grant(now_, ballot, promised()))
-    leading.lease.granted(now_, {.by = options_.self, .ballot = ballot, .sent = now_});
+  if (const auto terms = grant_lease(ballot))
+    leading.lease.granted(now_, {.by = options_.self, .ballot = ballot, .sent = now_, .terms = *terms},
+                          membership_.newest().lease_terms.drift_ppm);
   leading.seen[options_.self] = leading.number;
   leading.heard[options_.self] = now_;
   send_to_all(membership_.everybody_above(chosen()), Heartbeat{.ballot = ballot,
@@ -115,7 +116,10 @@ void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& see
   auto* leading = std::get_if<Leading>(&role_);
   if (leading == nullptr || leading->phase.ballot() != seen.ballot || seen.number > leading->number) return;
   note_position(from, seen.position);
-  if (seen.granted) leading->lease.granted(now_, {.by = from, .ballot = seen.ballot, .sent = seen.sent});
+  if (seen.granted)
+    leading->lease.granted(now_,
+                           {.by = from, .ballot = seen.ballot, .sent = seen.sent, .terms = *seen.granted},
+                           membership_.newest().lease_terms.drift_ppm);
   leading->heard[from] = now_;
   auto& newest = leading->seen[from];
   newest = std::max(newest, seen.number);

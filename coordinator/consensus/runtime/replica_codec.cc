@@ -19,6 +19,9 @@ using apache::thrift::TException;
 using apache::thrift::protocol::TCompactProtocolT;
 using apache::thrift::transport::TMemoryBuffer;
 
+// What logs mean that name no terms.
+constexpr LeaseTerms kFirstTerms{Duration{150'000}, 10'000};
+
 constexpr std::int32_t kMostElements = 1 << 20;
 // Sums of two of them do not overflow; a group that chooses a million slots a second takes 100,000 years.
 constexpr std::int64_t kHighest = std::int64_t{1} << 61;
@@ -66,6 +69,12 @@ std::vector<std::int32_t> to_wire(const Replicas& in) {
   return out;
 }
 
+template <typename Wire>
+void set_terms(Wire& out, const LeaseTerms& terms) {
+  out.__set_lease_us(terms.length.count());
+  out.__set_drift_ppm(static_cast<std::int32_t>(terms.drift_ppm));
+}
+
 replica::Configuration to_wire(const Configuration& in) {
   replica::Configuration out;
   out.__set_voters(to_wire(in.voters));
@@ -73,6 +82,7 @@ replica::Configuration to_wire(const Configuration& in) {
   out.__set_elect_quorum(static_cast<std::int32_t>(in.quorums.elect));
   out.__set_read_quorum(static_cast<std::int32_t>(in.quorums.read));
   out.__set_learners(to_wire(in.learners));
+  if (in.lease_terms != kFirstTerms) set_terms(out, in.lease_terms);
   return out;
 }
 
@@ -166,7 +176,7 @@ void set(replica::Message& out, const HeartbeatSeen& in) {
   wire.__set_chosen(number(in.chosen));
   wire.__set_position(to_wire(in.position));
   wire.__set_sent_us(us(in.sent));
-  wire.__set_granted(in.granted);
+  if (in.granted) set_terms(wire, *in.granted);
   out.__set_heartbeat_seen(wire);
 }
 void set(replica::Message& out, const Fetch& in) {
@@ -258,6 +268,12 @@ replica::PositionsKnown to_wire(const PositionsKnown& in) {
   return out;
 }
 
+replica::WaitsAfterStart to_wire(const WaitsAfterStart& in) {
+  replica::WaitsAfterStart out;
+  out.__set_wait_us(in.wait.count());
+  return out;
+}
+
 template <typename Wire>
 std::string bytes_of(const Wire& wire) {
   const auto memory = std::make_shared<TMemoryBuffer>();
@@ -322,6 +338,16 @@ Replicas read_replicas(const std::vector<std::int32_t>& in) {
   return out;
 }
 
+// Nothing: it names none.
+std::optional<LeaseTerms> read_terms(const auto& in) {
+  if (in.__isset.lease_us != in.__isset.drift_ppm) throw Impossible{"half of a lease's terms"};
+  if (!in.__isset.lease_us) return std::nullopt;
+  const LeaseTerms terms{Duration{static_cast<Duration::rep>(read_number(in.lease_us))},
+                         static_cast<std::uint32_t>(in.drift_ppm)};
+  if (auto valid = check(terms); !valid) throw Impossible{valid.error().message};
+  return terms;
+}
+
 Configuration from_wire(const replica::Configuration& in) {
   need(in.__isset.voters && in.__isset.write_quorum && in.__isset.elect_quorum && in.__isset.read_quorum &&
        in.__isset.learners);
@@ -329,7 +355,8 @@ Configuration from_wire(const replica::Configuration& in) {
       .voters = read_replicas(in.voters),
       .quorums = {static_cast<std::uint32_t>(in.write_quorum), static_cast<std::uint32_t>(in.elect_quorum),
                   static_cast<std::uint32_t>(in.read_quorum)},
-      .learners = read_replicas(in.learners)};
+      .learners = read_replicas(in.learners),
+      .lease_terms = read_terms(in).value_or(kFirstTerms)};
   if (auto valid = check(out); !valid) throw Impossible{valid.error().message};
   return out;
 }
@@ -404,13 +431,13 @@ Message from_wire(const replica::Heartbeat& in) {
 }
 Message from_wire(const replica::HeartbeatSeen& in) {
   need(in.__isset.ballot && in.__isset.number && in.__isset.chosen && in.__isset.position &&
-       in.__isset.sent_us && in.__isset.granted);
+       in.__isset.sent_us);
   return HeartbeatSeen{.ballot = from_wire(in.ballot),
                        .number = {read_number(in.number)},
                        .chosen = read_slot(in.chosen),
                        .position = from_wire(in.position),
                        .sent = read_time(in.sent_us),
-                       .granted = in.granted};
+                       .granted = read_terms(in)};
 }
 Message from_wire(const replica::Fetch& in) {
   need(in.__isset.above);
@@ -504,6 +531,11 @@ DurableRecord from_wire(const replica::PositionsKnown& in) {
   return PositionsKnown{from_wire(in.positions)};
 }
 
+DurableRecord from_wire(const replica::WaitsAfterStart& in) {
+  need(in.__isset.wait_us);
+  return WaitsAfterStart{Duration{static_cast<Duration::rep>(read_number(in.wait_us))}};
+}
+
 template <typename Wire>
 auto read_all(std::string_view bytes) {
   // Thrift only reads from the buffer, though it wants it writable.
@@ -529,6 +561,7 @@ enum class Type : std::uint32_t {
   kConfiguredFrom = 5,
   kStarted = 6,
   kPositionsKnown = 7,
+  kWaitsAfterStart = 30,
 };
 
 DurableRecord read_as(txlog::RecordType type, std::string_view bytes) {
@@ -540,6 +573,7 @@ DurableRecord read_as(txlog::RecordType type, std::string_view bytes) {
     case Type::kConfiguredFrom: return read_all<replica::ConfiguredFrom>(bytes);
     case Type::kStarted: return read_all<replica::Started>(bytes);
     case Type::kPositionsKnown: return read_all<replica::PositionsKnown>(bytes);
+    case Type::kWaitsAfterStart: return read_all<replica::WaitsAfterStart>(bytes);
   }
   throw Impossible{"this program does not know the type"};
 }
@@ -585,8 +619,10 @@ txlog::RecordType type_of(const DurableRecord& record) {
           return Type::kConfiguredFrom;
         else if constexpr (std::is_same_v<R, Started>)
           return Type::kStarted;
-        else
+        else if constexpr (std::is_same_v<R, PositionsKnown>)
           return Type::kPositionsKnown;
+        else
+          return Type::kWaitsAfterStart;
       },
       record);
   return {static_cast<std::uint32_t>(type), false};

@@ -1,8 +1,11 @@
 #include "tests/unit/consensus/consensus_words.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <fmt/format.h>
+
+#include "tests/unit/coordinator/script_words.h"
 
 namespace troth::coordinator::consensus {
 namespace {
@@ -23,7 +26,10 @@ std::string text(const Entry& entry) {
   std::string voters;
   for (const auto voter : change->next.voters)
     voters += fmt::format("{}{}", voters.empty() ? "" : "+", voter.value);
-  return "voters=" + voters;
+  auto words = "voters=" + voters;
+  if (change->next.lease_terms != LeaseTerms{})
+    words += fmt::format("/lease={}ms", change->next.lease_terms.length / std::chrono::milliseconds(1));
+  return words;
 }
 
 std::string text(const std::vector<Entry>& entries) {
@@ -44,6 +50,12 @@ std::string text(const std::vector<Accepted>& accepted) {
 std::string part(const auto& message) {
   return (message.above.value == 0 ? "" : fmt::format(" above {}", message.above.value)) +
          (message.through ? fmt::format(" through {}", message.through->value) : "");
+}
+
+std::string granted(const std::optional<LeaseTerms>& terms) {
+  if (!terms) return "";
+  if (*terms == LeaseTerms{}) return " granted";
+  return fmt::format(" granted for {}ms", terms->length / std::chrono::milliseconds(1));
 }
 
 std::string text(const Message& message) {
@@ -74,7 +86,7 @@ std::string text(const Message& message) {
           },
           [](const HeartbeatSeen& in) {
             return fmt::format("seen {} number {} chosen {}{}", text(in.ballot), in.number.value,
-                               in.chosen.value, in.granted ? " granted" : "");
+                               in.chosen.value, granted(in.granted));
           },
           [](const Fetch& in) { return fmt::format("fetch above {}", in.above.value); },
           [](const ChosenEntries& in) {
@@ -117,6 +129,7 @@ std::string text(const DurableRecord& record) {
           [](const ConfiguredFrom& in) { return fmt::format("configured from {}", in.slot.value); },
           [](const Started& in) { return fmt::format("started {}", in.start); },
           [](const PositionsKnown&) { return std::string("positions"); },
+          [](const WaitsAfterStart& in) { return fmt::format("waits {}us after a start", in.wait.count()); },
       },
       record);
 }
@@ -125,9 +138,13 @@ Entry read_entry(const std::string& word) {
   if (word == "no-op") return NoOp{};
   if (!word.starts_with("voters=")) return Command{std::make_shared<const std::string>(word)};
   Replicas voters;
-  for (std::size_t from = 7; from < word.size(); from += 2)
+  const auto lease = word.find("/lease=");
+  for (std::size_t from = 7; from < std::min(lease, word.size()); from += 2)
     voters.insert({static_cast<std::uint32_t>(word[from] - '0')});
-  return ChangeConfiguration{with_majorities(voters)};
+  auto next = with_majorities(voters);
+  if (lease != std::string::npos)
+    next.lease_terms.length = std::chrono::milliseconds(std::stoll(word.substr(lease + 7)));
+  return ChangeConfiguration{next};
 }
 
 void expect(Words& words, const std::string& phrase) {
@@ -216,7 +233,8 @@ Message read_message(Words& words) {
   if (words.accept("seen")) {
     HeartbeatSeen seen{.ballot = read_ballot(words.next()), .number = {read_slot(words, "number").value}};
     seen.chosen = read_slot(words, "chosen");
-    seen.granted = words.accept("granted");
+    if (words.accept("granted")) seen.granted = LeaseTerms{};
+    if (seen.granted && words.accept("for")) seen.granted->length = read_duration(words.next());
     return seen;
   }
   if (words.accept("fetch")) return Fetch{read_slot(words, "above")};

@@ -74,6 +74,8 @@ void GroupWorld::start(ReplicaId id) {
   restored.snapshot = replica.snapshot;
   restored.chosen = replica.snapshot;
   restored.configured = replica.snapshot.value > 0 ? replica.snapshot_configured : first_;
+  // As a log says again whose beginning is cut.
+  restored.wait = first_.begin()->second.lease_terms.waited();
   for (const auto& record : replica.durable)
     if (auto taken = restored.take(record); !taken) break_rule(taken.error().message);
   replica.delivered = replica.snapshot;
@@ -377,6 +379,9 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
 
 void GroupWorld::transmit(ReplicaId from, ReplicaId to, const Message& message) {
   watch_size(message);
+  const auto* seen = std::get_if<HeartbeatSeen>(&message);
+  if (seen != nullptr && seen->granted && *seen->granted != first_.at({1}).lease_terms)
+    ++counts_.changed_grants;
   if (cut_.contains({from, to}) || !replicas_.contains(to) || random_.below(1000) < faults_.lost) return;
   const int copies = random_.below(1000) < faults_.doubled ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
@@ -427,8 +432,12 @@ void GroupWorld::deliver(ReplicaId id, const Deliver& delivered) {
     break_rule(fmt::format("slot {} is {} and {} [C1]", delivered.slot.value, text_of(known->second),
                            text_of(delivered.entry)));
   highest_ = std::max(highest_, delivered.slot);
-  if (const auto* change = std::get_if<ChangeConfiguration>(&delivered.entry); change != nullptr && is_first)
-    truth_->change(delivered.slot, change->next);
+  if (const auto* change = std::get_if<ChangeConfiguration>(&delivered.entry);
+      change != nullptr && is_first) {
+    const auto terms = truth_->newest().lease_terms;
+    if (truth_->change(delivered.slot, change->next) && truth_->newest().lease_terms != terms)
+      ++counts_.lease_changes;
+  }
   const auto* command = std::get_if<Command>(&delivered.entry);
   if (!is_first || command == nullptr) return;
   ++counts_.delivered;

@@ -37,7 +37,9 @@ struct WorldCounts {
   std::uint64_t changes = 0;
   std::uint64_t tails_taken_over = 0;
   std::uint64_t full_messages = 0;  // of more than one entry
-  std::uint64_t parts = 0;          // promises and answers that go on in another message
+  std::uint64_t lease_changes = 0;
+  std::uint64_t changed_grants = 0;  // by other terms than the first
+  std::uint64_t parts = 0;           // promises and answers that go on in another message
 
   WorldCounts& operator+=(const WorldCounts& other) {
     elected += other.elected;
@@ -52,6 +54,8 @@ struct WorldCounts {
     tails_taken_over += other.tails_taken_over;
     full_messages += other.full_messages;
     parts += other.parts;
+    lease_changes += other.lease_changes;
+    changed_grants += other.changed_grants;
     return *this;
   }
 };

@@ -302,6 +302,40 @@ TEST(Hostile, AcceptorTakesTheNextSlotThoughItIsFull) {
   EXPECT_EQ(accept(4), 4U);
 }
 
+// [L5] What a process is started with does not count: what the group's log says does, and for how long a start waits goes along
+// into every new segment.
+TEST(Hostile, LeaseTermsAreTheGroupsAndAreSaidAgain) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto waits = [&] {
+    std::vector<Duration> all;
+    for (const auto& record : one.log().restated({}))
+      if (const auto* wait = std::get_if<WaitsAfterStart>(&record)) all.push_back(wait->wait);
+    EXPECT_EQ(all.size(), 1U);
+    return all.back();
+  };
+  EXPECT_EQ(waits(), LeaseTerms{}.waited());
+  auto next = with_majorities({{1}, {2}, {3}});
+  next.lease_terms = {.length = 400ms, .drift_ppm = 20'000};
+  one.hear(2, ChosenEntries{.first = {1}, .entries = {ChangeConfiguration{next}}, .chosen = {1}});
+  EXPECT_EQ(waits(), next.lease_terms.waited());
+  const auto granted = [&](std::uint64_t number) {
+    one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {number}, .chosen = {1}});
+    return one.sent<HeartbeatSeen>({2}).back().granted;
+  };
+  EXPECT_EQ(granted(1), LeaseTerms{}) << "nothing longer is in its log";
+  one.write();
+  EXPECT_EQ(granted(2), LeaseTerms{}) << "it may be lost with the last batch";
+  one.write();
+  EXPECT_EQ(granted(3), next.lease_terms);
+  // Of a change back it says less when the longer grant has run out.
+  next.lease_terms = {};
+  one.hear(2, ChosenEntries{.first = {2}, .entries = {NoOp{}}, .chosen = {2}});
+  const auto longer = waits();
+  one.hear(2, ChosenEntries{.first = {3}, .entries = {ChangeConfiguration{next}}, .chosen = {3}});
+  EXPECT_EQ(waits(), longer) << "one change at a time: this one may not follow yet";
+}
+
 // What the leader of old wrote, and has not durably, has no room for what it adopts: it is proposed as the disk goes on.
 TEST(Hostile, LeaderWithoutRoomProposesAsItsDiskGoesOn) {
   OneReplica one(3, {.unwritten_bytes = 2'000});
@@ -578,7 +612,7 @@ TEST(Hostile, DamagedNumbersAbortNobodyAndUseNothingUp) {
           one.hear(2, PreVoteGranted{ballot});
           one.hear(2, Promise{ballot, {}, far, {huge, {huge}}});
           one.hear(2, AcceptedThrough{ballot, {0}, {huge}, {}});
-          one.hear(2, HeartbeatSeen{ballot, {huge}, {huge}, {}, Instant::max(), true});
+          one.hear(2, HeartbeatSeen{ballot, {huge}, {huge}, {}, Instant::max(), LeaseTerms{}});
           one.hear(2, Release{{ballot, {huge == 1 ? 1U : 9U}}});
         }
         one.hear(2, Refused{{1, {1}}, {huge, {2}}, ReplicaId{9}});
@@ -650,7 +684,7 @@ TEST(Hostile, AdoptedChangeThatCannotBeCountsNowhere) {
                         .accepted = {{{1}, {0, {3}}, ChangeConfiguration{impossible}}},
                         .position = {}});
     ASSERT_TRUE(one.log().is_leading());
-    one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = true});
+    one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = LeaseTerms{}});
     EXPECT_TRUE(one.log().holds_lease(one.now()));
     one.pass(10ms);
     one.write();
@@ -668,7 +702,7 @@ TEST(Hostile, EveryChangeInFlightCountsForTheLease) {
   const auto ballot = one.ask_and_prepare();
   for (const std::uint32_t other : {2U, 3U})
     one.hear(other, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
-  one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = true});
+  one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = LeaseTerms{}});
   ASSERT_TRUE(one.log().holds_lease(one.now()));
   // A lease of it takes three grants.
   const Configuration narrow{.voters = {{1}, {2}, {3}, {4}}, .quorums = {4, 2, 2}, .learners = {}};

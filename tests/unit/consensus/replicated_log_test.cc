@@ -141,7 +141,12 @@ void change_something(GroupWorld& world, Random& random, bool majorities) {
   const auto any_of = [&](const Replicas& from) {
     return *std::next(from.begin(), static_cast<std::ptrdiff_t>(random.below(from.size())));
   };
-  switch (random.below(4)) {
+  switch (random.below(6)) {
+    case 4:
+    case 5:
+      next.lease_terms.length = Duration(random.between(20'000, 400'000));
+      world.change(next);
+      return;
     case 0: {
       const ReplicaId added{static_cast<std::uint32_t>(world.ids().size()) + 1};
       if (added.value > 8 || !next.learners.empty()) return;
@@ -373,6 +378,8 @@ TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   EXPECT_GT(all.tails_taken_over, 30U);
   EXPECT_GT(all.full_messages, 1'000U);
   EXPECT_GT(all.parts, 300U);
+  EXPECT_GT(all.lease_changes, 60U);
+  EXPECT_GT(all.changed_grants, 1'000U);
 }
 
 }  // namespace
