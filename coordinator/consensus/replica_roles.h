@@ -44,6 +44,12 @@ struct QuorumRound {
   Instant resend = Instant::max();
 };
 
+struct SessionRead {
+  ReadTicket ticket;
+  Slot slot;
+  Instant until;
+};
+
 // Nothing new is proposed meanwhile. The lead is given up when nothing is in flight, and the successor has answered a
 // heartbeat that was sent since, and knows all that is chosen.
 struct Transfer {

@@ -3,6 +3,7 @@
 // What a replica of the log hears, and what it asks for; see replicated_log.h.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <variant>
@@ -29,6 +30,8 @@ struct ReplicaOptions {
   ReplicaId self;
   // Random, of this start alone: what answers a question of an earlier start is too old for this one.
   Nonce start{};
+  // Of the group: sessions' tokens name it.
+  Nonce incarnation{};
   Timing timing;
   GroupLimits limits;
 };
@@ -61,6 +64,18 @@ struct ReadAsked {
 struct QuorumReadAsked {
   ReadTicket ticket;
 };
+// What a client has seen: of which life of the group (a restored or a set back one is another), and through which slot.
+struct SessionToken {
+  Nonce incarnation;
+  Slot slot;
+};
+// At any replica: from a state that has everything its session has seen, if it is here by then. Read-your-writes and monotonic,
+// no more: what others have done since need not be seen. Its answer names the slot of the session's next token.
+struct SessionReadAsked {
+  ReadTicket ticket;
+  SessionToken token;
+  Instant until;
+};
 // Nobody waits for it any more.
 struct ReadGivenUp {
   ReadTicket ticket;
@@ -75,8 +90,9 @@ struct SnapshotInstalled {
   Slot slot;
   std::map<Slot, Configuration> configured;
 };
-using ReplicaInput = std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost,
-                                  ReadAsked, QuorumReadAsked, ReadGivenUp, TransferAsked, SnapshotInstalled>;
+using ReplicaInput =
+    std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost, ReadAsked,
+                 QuorumReadAsked, SessionReadAsked, ReadGivenUp, TransferAsked, SnapshotInstalled>;
 
 // ---- effects
 struct Append {
@@ -114,9 +130,14 @@ struct ReadAt {
   ReadTicket ticket;
   Slot slot;
 };
-// Not the leader, or no longer: ask again.
+enum class ReadRefusal : std::uint8_t {
+  kNotLeading,        // or no longer: ask again
+  kLate,              // what the session has seen did not come here in time
+  kOtherIncarnation,  // the token is of another life of the group: what it has seen may be gone
+};
 struct RefuseRead {
   ReadTicket ticket;
+  ReadRefusal reason = ReadRefusal::kNotLeading;
 };
 // What the log's cut tail may have said was taken over: the log may forget that it was cut.
 struct SettleCutTail {};

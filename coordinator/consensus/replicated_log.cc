@@ -69,6 +69,7 @@ ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
                  },
                  [&](ReadAsked& in) { read_asked(in.ticket); },
                  [&](QuorumReadAsked& in) { quorum_read_asked(in.ticket); },
+                 [&](SessionReadAsked& in) { session_read_asked(in); },
                  [&](ReadGivenUp& in) { give_up_read(in.ticket); },
                  [&](TransferAsked& in) { transfer_asked(in.successor); },
                  [&](SnapshotInstalled& in) { snapshot_installed(in); },
@@ -307,7 +308,6 @@ void ReplicatedLog::writes_durable(LogWrite through) {
     counted = true;
   }
   if (counted) count_chosen();
-  propose_adopted();  // there is room again
 }
 
 std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
@@ -328,6 +328,7 @@ void ReplicatedLog::time_passed() {
   }
   ask_standing();
   quorum_read_time_passed();
+  answer_session_reads();
   write_chosen_if_old();
 }
 
@@ -335,6 +336,8 @@ Instant ReplicatedLog::wakes_at() const {
   auto at = standing_.asks() ? ask_standing_at_.value_or(now_) : role_wakes_at();
   for (const auto& round : quorum_rounds_)
     at = std::min(at, round.resend);
+  for (const auto& read : session_reads_)
+    at = std::min(at, read.until);
   return at;
 }
 

@@ -162,6 +162,8 @@ class ReplicatedLog {
   void hear_highest_shown(ReplicaId from, const HighestShown& shown);
   void finish_quorum_reads();
   void quorum_read_time_passed();
+  void session_read_asked(const SessionReadAsked& asked);
+  void answer_session_reads();
   void give_up_read(ReadTicket ticket);
 
   // replicated_log_learning.cc
@@ -206,7 +208,8 @@ class ReplicatedLog {
   std::deque<OwnAcceptance> own_acceptances_;
 
   std::deque<QuorumRound> quorum_rounds_;  // the last of them may be one that is not sent yet
-  std::uint64_t last_quorum_read_;         // counted from a random number: see ReplicaOptions::start
+  std::deque<SessionRead> session_reads_;
+  std::uint64_t last_quorum_read_;  // counted from a random number: see ReplicaOptions::start
 
   Slot chosen_written_;
   Instant chosen_written_at_;

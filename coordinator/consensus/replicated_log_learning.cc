@@ -63,6 +63,8 @@ void ReplicatedLog::snapshot_installed(const SnapshotInstalled& installed) {
   membership_ = Membership(installed.configured, options_.limits.window);
   chosen_written_ = installed.slot;
   fetching_until_.reset();
+  proceed_with_quorum_reads();
+  answer_session_reads();
   try_to_lead();
 }
 
@@ -73,6 +75,7 @@ void ReplicatedLog::deliver(Entry entry) {
   chosen_.append(std::move(entry));
   acceptor_.forget_through(slot);
   proceed_with_quorum_reads();
+  answer_session_reads();
   if (slot.value - chosen_written_.value >= options_.limits.unwritten_chosen && unwritten_.has_room(0))
     write_chosen();
 }

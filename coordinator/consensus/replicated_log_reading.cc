@@ -1,4 +1,4 @@
-// From which state on a read may be answered: linearizable at the leader, by quorum at any replica.
+// From which state on a read may be answered: linearizable at the leader, by quorum or for a session at any replica.
 #include <algorithm>
 
 #include "coordinator/consensus/replicated_log.h"
@@ -128,7 +128,32 @@ void ReplicatedLog::quorum_read_time_passed() {
   proceed_with_quorum_reads();
 }
 
+// ---- session reads
+
+void ReplicatedLog::session_read_asked(const SessionReadAsked& asked) {
+  if (asked.token.incarnation != options_.incarnation) {
+    effects_.emplace_back(RefuseRead{asked.ticket, ReadRefusal::kOtherIncarnation});
+    return;
+  }
+  session_reads_.push_back({.ticket = asked.ticket, .slot = asked.token.slot, .until = asked.until});
+  answer_session_reads();
+}
+
+void ReplicatedLog::answer_session_reads() {
+  std::erase_if(session_reads_, [&](const SessionRead& read) {
+    if (read.slot <= chosen()) {
+      effects_.emplace_back(ReadAt{read.ticket, chosen()});
+    } else if (now_ >= read.until) {
+      effects_.emplace_back(RefuseRead{read.ticket, ReadRefusal::kLate});
+    } else {
+      return false;
+    }
+    return true;
+  });
+}
+
 void ReplicatedLog::give_up_read(ReadTicket ticket) {
+  std::erase_if(session_reads_, [&](const SessionRead& read) { return read.ticket == ticket; });
   for (auto& round : quorum_rounds_)
     std::erase(round.tickets, ticket);
   std::erase_if(quorum_rounds_, [](const QuorumRound& round) { return round.tickets.empty(); });

@@ -296,7 +296,12 @@ std::string write(const ReplicaEffect& effect) {
           },
           [](const SendSnapshot& in) { return fmt::format("send a snapshot to {}", in.to.value); },
           [](const ReadAt& in) { return fmt::format("read {} at {}", in.ticket.value, in.slot.value); },
-          [](const RefuseRead& in) { return fmt::format("refuse read {}", in.ticket.value); },
+          [](const RefuseRead& in) {
+            return fmt::format("refuse read {}{}", in.ticket.value,
+                               in.reason == ReadRefusal::kLate               ? ": late"
+                               : in.reason == ReadRefusal::kOtherIncarnation ? ": another group's"
+                                                                             : "");
+          },
           [](const SettleCutTail&) { return std::string("settle the cut tail"); },
       },
       effect);

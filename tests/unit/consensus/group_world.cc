@@ -120,7 +120,6 @@ void GroupWorld::cut_tail(ReplicaId id, bool rotted) {
   crash(id);
   if (rotted) replica.durable.resize(replica.before_last_sync);
   replica.tail_cut = true;
-  replica.took_over = true;
 }
 
 void GroupWorld::set_back(ReplicaId id, std::size_t image) {
@@ -211,6 +210,15 @@ void GroupWorld::quorum_read(ReplicaId id) {
   feed(id, QuorumReadAsked{{last_ticket_}});
 }
 
+void GroupWorld::session_read(ReplicaId id) {
+  if (!is_up(id) || replicas_.at(id).paused_until > now_) return;
+  reads_[++last_ticket_] = highest_;
+  session_reads_.insert(last_ticket_);
+  feed(id,
+       SessionReadAsked{
+           .ticket = {last_ticket_}, .token = {{}, highest_}, .until = clock_of(replicas_.at(id)) + 50ms});
+}
+
 void GroupWorld::transfer(ReplicaId successor) {
   if (const auto leads = leader()) feed(*leads, TransferAsked{successor});
 }
@@ -273,9 +281,9 @@ void GroupWorld::watch_memory(ReplicaId id) {
                            log.unwritten_bytes()));
   if (log.held_bytes() > limits_.held_bytes + limits_.message_bytes + largest_ + kOneMore)
     break_rule(fmt::format("replica {} holds {} bytes of messages back", id.value, log.held_bytes()));
-  // A leader's own proposals come on top, and behind a cut tail what all others tell.
-  const std::size_t told = replicas_.at(id).took_over ? replicas_.size() : 1;
-  if (log.accepted_bytes() > told * (limits_.accepted_bytes + largest_) + limits_.in_flight_bytes + largest_)
+  // The next slot is always taken. A start finds what it no longer knows to be chosen, and behind a cut tail takes over what
+  // all others tell.
+  if (replicas_.at(id).life == 1 && log.accepted_bytes() > limits_.accepted_bytes + 2 * largest_)
     break_rule(fmt::format("replica {} has accepted {} bytes", id.value, log.accepted_bytes()));
 }
 
@@ -360,10 +368,14 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
       deliver(id, *delivered);
     } else if (const auto* at = std::get_if<ReadAt>(&effect)) {
       ++(quorum_reads_.contains(at->ticket.value)      ? counts_.quorum_reads
+         : session_reads_.contains(at->ticket.value)   ? counts_.session_reads
          : replica.log->holds_lease(clock_of(replica)) ? counts_.leased_reads
                                                        : counts_.reads);
       if (at->slot < reads_.at(at->ticket.value))
         break_rule("a read is older than what was known when it was asked [C6]");
+      if (at->slot > replica.delivered) break_rule("a read is answered from what is not here");
+    } else if (const auto* refused = std::get_if<RefuseRead>(&effect)) {
+      if (refused->reason == ReadRefusal::kLate) ++counts_.late_session_reads;
     } else if (const auto* snapshot = std::get_if<SendSnapshot>(&effect)) {
       after(2ms, [this, id, to = snapshot->to] { install_snapshot(id, to); });
     } else if (std::holds_alternative<SettleCutTail>(effect)) {

@@ -32,6 +32,8 @@ struct WorldCounts {
   std::uint64_t reads = 0;
   std::uint64_t leased_reads = 0;
   std::uint64_t quorum_reads = 0;
+  std::uint64_t session_reads = 0;
+  std::uint64_t late_session_reads = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t crashes = 0;
   std::uint64_t changes = 0;
@@ -48,6 +50,8 @@ struct WorldCounts {
     reads += other.reads;
     leased_reads += other.leased_reads;
     quorum_reads += other.quorum_reads;
+    session_reads += other.session_reads;
+    late_session_reads += other.late_session_reads;
     snapshots += other.snapshots;
     crashes += other.crashes;
     changes += other.changes;
@@ -108,6 +112,8 @@ class GroupWorld {
   // The caller's own ticket.
   void read(ReplicaId id, std::uint64_t ticket);
   void quorum_read(ReplicaId id);
+  // With everything that any session has seen.
+  void session_read(ReplicaId id);
   void transfer(ReplicaId successor);
   void add_replica(ReplicaId id);
 
@@ -144,7 +150,6 @@ class GroupWorld {
     std::vector<DurableRecord> pending;
     std::size_t before_last_sync = 0;
     bool tail_cut = false;
-    bool took_over = false;  // in this start or an earlier one
     std::vector<std::pair<LogWrite, std::pair<ReplicaId, Message>>> held;
     bool writing = false;
     bool stalled = false;
@@ -197,6 +202,7 @@ class GroupWorld {
   std::set<std::string> delivered_;
   std::map<std::uint64_t, Slot> reads_;  // what each has to see at least
   std::set<std::uint64_t> quorum_reads_;
+  std::set<std::uint64_t> session_reads_;
   std::uint64_t last_ticket_ = 0;
   std::vector<std::string> broken_;
   WorldCounts counts_;

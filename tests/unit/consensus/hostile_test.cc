@@ -523,6 +523,18 @@ TEST(Hostile, QuorumReadWaitsForNothingThatCameLater) {
   EXPECT_EQ(one.done<ReadAt>().front().slot, Slot{1});
 }
 
+// What it waits for may come whole, as a snapshot.
+TEST(Hostile, SnapshotAnswersTheReadsThatWaited) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.step(QuorumReadAsked{{7}});
+  one.step(SessionReadAsked{.ticket = {8}, .token = {{}, {9}}, .until = one.now() + 1s});
+  one.hear(2, HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {9}, .chosen = {9}});
+  EXPECT_TRUE(one.done<ReadAt>().empty());
+  one.step(SnapshotInstalled{.slot = {9}, .configured = {{Slot{1}, with_majorities({{1}, {2}, {3}})}}});
+  EXPECT_EQ(one.done<ReadAt>().size(), 2U);
+}
+
 // [C6] A thousand reads without a lease cost two rounds, and as many quorum reads cost two questions.
 TEST(Hostile, ReadsOfOneMomentShareTheirMessages) {
   OneReplica one(3);

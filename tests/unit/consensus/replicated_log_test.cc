@@ -263,6 +263,7 @@ WorldCounts storm(std::uint64_t seed) {
     for (const auto id : world.ids())
       if (world.log(id) != nullptr && world.log(id)->is_leading() && random.one_in(3)) world.read(id);
     if (random.one_in(4)) world.quorum_read(anybody());
+    if (random.one_in(8)) world.session_read(anybody());
     world.run_for(Duration(random.one_in(2) ? random.between(100, 3'000) : random.between(3'000, 80'000)));
   }
   world.heal();
@@ -373,6 +374,8 @@ TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   EXPECT_GT(all.reads, 30U);
   EXPECT_GT(all.leased_reads, 1'500U);
   EXPECT_GT(all.quorum_reads, 1'500U);
+  EXPECT_GT(all.session_reads, 1'500U);
+  EXPECT_GT(all.late_session_reads, 300U);
   EXPECT_GT(all.snapshots, 0U);
   EXPECT_GT(all.changes, 30U);
   EXPECT_GT(all.tails_taken_over, 30U);
