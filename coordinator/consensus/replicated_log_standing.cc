@@ -69,8 +69,11 @@ bool ReplicatedLog::take_over_what_was_lost() {
   }
   if (grantor_.running(now_)) return false;
   if (!taken_over_) {
-    for (const auto& [slot, accepted] : standing_.accepted())
-      if (slot > chosen() && acceptor_.take_over(*accepted)) append(*accepted);
+    for (const auto& [slot, accepted] : standing_.accepted()) {
+      if (slot <= chosen()) continue;
+      if (!unwritten_.has_room(size_of(accepted->entry))) return false;  // the rest as the log proceeds
+      if (acceptor_.take_over(*accepted)) append(*accepted);
+    }
     if (standing_.promised() > promised()) promise(standing_.promised());
     taken_over_ = written_;
   }

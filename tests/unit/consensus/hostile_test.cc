@@ -283,6 +283,29 @@ TEST(Hostile, FollowerWhoseDiskHangsTakesNoMoreThanItHasRoomFor) {
   }
 }
 
+// What is taken over behind a cut tail has no more room than anything else, and comes as the disk goes on.
+TEST(Hostile, CutTailIsTakenOverAsItsDiskGoesOn) {
+  OneReplica one(3, {.unwritten_bytes = 3'000});
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  for (std::uint64_t slot = 1; slot <= 9; ++slot)
+    shown.accepted.push_back({{slot}, {1, {2}}, command(std::string(1'000, 'x'))});
+  shown.promised = {1, {2}};
+  one.hear(2, shown);
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.pass(1s);
+  for (int turn = 0; turn < 5; ++turn) {
+    EXPECT_EQ(one.log().standing(), Standing::State::kRecovering) << turn;
+    EXPECT_LE(one.log().unwritten_bytes(), 3'000U);
+    one.write();
+  }
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+  EXPECT_EQ(std::ranges::count_if(
+                one.records(),
+                [](const DurableRecord& record) { return std::holds_alternative<Accepted>(record); }),
+            9);
+}
+
 // Nor is what it accepted without end, whatever it was told is chosen; but the next slot stops at nothing.
 TEST(Hostile, AcceptorTakesTheNextSlotThoughItIsFull) {
   OneReplica one(3, {.accepted_bytes = 3'000});
