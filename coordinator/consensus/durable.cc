@@ -8,6 +8,8 @@ namespace troth::coordinator::consensus {
 
 Status Restored::take(const DurableRecord& record) {
   ++written.value;
+  if (const auto* from = std::get_if<ConfiguredFrom>(&record))
+    configured_wait = std::max(configured_wait, from->configuration.lease_terms.waited());
   if (const auto* promise = std::get_if<Promised>(&record)) {
     promised = std::max(promised, promise->ballot);
   } else if (const auto* acceptance = std::get_if<Accepted>(&record)) {
@@ -40,6 +42,11 @@ Status Restored::take(const DurableRecord& record) {
       positions[replica] = std::max(positions[replica], position);
   }
   return {};
+}
+
+Duration Restored::waits() const {
+  if (wait) return *wait;
+  return std::max(configured_wait, configured.begin()->second.lease_terms.waited());
 }
 
 }  // namespace troth::coordinator::consensus

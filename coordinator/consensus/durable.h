@@ -74,17 +74,17 @@ struct Restored {
   std::map<Slot, Configuration> configured;  // from which slot on; never empty
   std::map<ReplicaId, LogPosition> positions;
   std::uint64_t start = 0;
-  // None: no lease was granted but by the terms of the first configuration; a log whose beginning is cut says it again.
+  // None: no lease was granted but by the terms of the first configuration, which stands in the log; one whose beginning is cut
+  // says the wait again.
   std::optional<Duration> wait;
+  Duration configured_wait{};  // the longest of the configurations that stand in the log by themselves
   LogWrite written;
   bool cut_tail = false;  // its last batch was bad: never synced, or rotted since
 
   // Takes the next record. Refuses (kCorrupt) a chosen slot that nothing was written of, or that came too early.
   [[nodiscard]] Status take(const DurableRecord& record);
   // For how long others are refused.
-  [[nodiscard]] Duration waits() const {
-    return wait.value_or(configured.begin()->second.lease_terms.waited());
-  }
+  [[nodiscard]] Duration waits() const;
 };
 
 }  // namespace troth::coordinator::consensus

@@ -359,6 +359,21 @@ TEST(Hostile, LeaseTermsAreTheGroupsAndAreSaidAgain) {
   EXPECT_EQ(waits(), longer) << "one change at a time: this one may not follow yet";
 }
 
+// [L5] A snapshot came from another replica, with shorter terms, and the crash before anything was written of them: what was
+// granted by the first configuration is waited for.
+TEST(Hostile, StartWaitsByTheFirstTermsUntilItsLogSaysLess) {
+  auto configuration = with_majorities({{1}, {2}, {3}});
+  Restored restored;
+  ASSERT_TRUE(restored.take(ConfiguredFrom{{1}, configuration}));
+  configuration.lease_terms.length = 50ms;
+  restored.configured = {{Slot{100}, configuration}};
+  EXPECT_EQ(restored.waits(), LeaseTerms{}.waited());
+  ASSERT_TRUE(restored.take(WaitsAfterStart{51'001us}));
+  EXPECT_EQ(restored.waits(), 51'001us);
+  ASSERT_TRUE(restored.take(WaitsAfterStart{200ms}));
+  EXPECT_EQ(restored.waits(), 200ms);
+}
+
 // What the leader of old wrote, and has not durably, has no room for what it adopts: it is proposed as the disk goes on.
 TEST(Hostile, LeaderWithoutRoomProposesAsItsDiskGoesOn) {
   OneReplica one(3, {.unwritten_bytes = 2'000});
