@@ -359,6 +359,22 @@ TEST(Hostile, LeaseTermsAreTheGroupsAndAreSaidAgain) {
   EXPECT_EQ(waits(), longer) << "one change at a time: this one may not follow yet";
 }
 
+// [L3], [L5] What a start waits by may stand in the log's last batch until something is written behind it: no grant leaves before.
+TEST(Hostile, GrantLeavesWhenTheStartIsDurable) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {1}});
+  one.write();
+  one.start();
+  for (const std::uint32_t other : {2U, 3U})
+    one.hear(other, OneReplica::answer(one.sent<AskStanding>({other}).front()));
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {2}});
+  const auto sends = one.done<Send>();
+  ASSERT_TRUE(std::holds_alternative<HeartbeatSeen>(sends.back().message));
+  EXPECT_TRUE(std::get<HeartbeatSeen>(sends.back().message).granted);
+  EXPECT_EQ(sends.back().after.value, one.records().size());
+}
+
 // [L5] A snapshot came from another replica, with shorter terms, and the crash before anything was written of them: what was
 // granted by the first configuration is waited for.
 TEST(Hostile, StartWaitsByTheFirstTermsUntilItsLogSaysLess) {

@@ -94,6 +94,29 @@ TEST(Lease, OnlyVotersAndTheirLatestGrantsCount) {
   EXPECT_EQ(holder.valid_until(three()), later + LeaseTerms{}.held());
 }
 
+// [L5] Whatever the holder thinks of the group's terms.
+TEST(Lease, AGrantIsCountedByItsOwnTermsAndTheWorstClocks) {
+  const auto until = [](const LeaseTerms& terms, std::uint32_t drift_ppm) {
+    LeaseHolder holder(kBallot);
+    holder.granted(kStart, {{1}, kBallot, kStart, terms}, drift_ppm);
+    holder.granted(kStart, {{2}, kBallot, kStart, terms}, drift_ppm);
+    return holder.valid_until(three());
+  };
+  constexpr auto kLength = milliseconds{300};
+  EXPECT_EQ(until({kLength, 500}, 500), (kStart + LeaseTerms{kLength, 500}.held()));
+  EXPECT_EQ(until({kLength, 500}, 20'000), (kStart + LeaseTerms{kLength, 20'000}.held()));
+  EXPECT_EQ(until({kLength, 20'000}, 500), (kStart + LeaseTerms{kLength, 20'000}.held()));
+  EXPECT_FALSE(until(LeaseTerms(kLongestLease + Duration{1}, 500), 500)) << "damaged";
+}
+
+TEST(Lease, AShorterGrantDoesNotEndALongerOne) {
+  LeaseGrantor grantor(LeaseTerms{}.waited(), {2}, {}, kStart);
+  ASSERT_TRUE(grantor.grant(kStart, {milliseconds{300}, 500}, kBallot, kBallot));
+  ASSERT_TRUE(grantor.grant(kStart, {milliseconds{100}, 500}, kBallot, kBallot));
+  EXPECT_FALSE(grantor.allows(kStart + milliseconds{299}, {3}));
+  EXPECT_TRUE(grantor.allows(kStart + milliseconds{300}, {3}));
+}
+
 // [L4] See Quorum.ALeaseOfTheOldConfigurationHoldsOffNobodyElectedByTheNew.
 TEST(Lease, EachConfigurationIsAskedForByItself) {
   LeaseHolder holder(kBallot);
