@@ -322,6 +322,22 @@ TEST(Hostile, LeaderWithoutRoomProposesAsItsDiskGoesOn) {
   EXPECT_EQ(one.sent<Accept>({2}).size(), 9U);
 }
 
+// Nor more than may be accepted: the next slot comes when one is chosen.
+TEST(Hostile, LeaderProposesWhatItHasRoomToAccept) {
+  OneReplica one(3, {.accepted_bytes = 2'000});
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  one.hear(2, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+  ASSERT_TRUE(one.log().is_leading());
+  std::uint64_t slot = 0;
+  for (; one.log().can_propose(); ++slot)
+    one.step(EntryOffered{command(std::string(900, 'x'))});
+  EXPECT_LE(one.log().accepted_bytes(), 3'000U);
+  one.write();
+  one.hear(2, AcceptedThrough{.ballot = ballot, .first = {1}, .last = {slot}, .position = {}});
+  EXPECT_TRUE(one.log().can_propose());
+}
+
 // Attack 25. The others are a write quorum, and its own disk hangs: what it keeps in memory for the log would grow for
 // ever.
 TEST(Hostile, LeaderWhoseOwnDiskHangsResigns) {
@@ -496,7 +512,8 @@ TEST(Hostile, SnapshotAnswersTheReadsThatWaited) {
   OneReplica one(3);
   one.be_allowed_to_vote();
   one.step(QuorumReadAsked{{7}});
-  one.step(SessionReadAsked{.ticket = {8}, .token = {{}, {9}}, .until = one.now() + 1s});
+  one.step(SessionReadAsked{.ticket = {8}, .token = {{}, {9}}, .until = one.now() + 10ms});
+  EXPECT_LE(one.log().wakes_at(), one.now() + 10ms) << "to say that it is late";
   one.hear(2, HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {9}, .chosen = {9}});
   EXPECT_TRUE(one.done<ReadAt>().empty());
   one.step(SnapshotInstalled{.slot = {9}, .configured = {{Slot{1}, with_majorities({{1}, {2}, {3}})}}});
