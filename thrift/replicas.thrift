@@ -23,7 +23,9 @@ struct Configuration {
   2: i32 write_quorum,
   3: i32 elect_quorum,
   4: i32 read_quorum,
-  5: list<i32> learners
+  5: list<i32> learners,
+  30: optional i64 lease_us,  // of the lease; neither of the two: 150 ms, and clocks that run 1% from true time
+  31: optional i32 drift_ppm
 }
 
 // Neither field: a no-op.
@@ -68,6 +70,11 @@ struct PositionsKnown {
   1: map<i32, Position> positions
 }
 
+// 30
+struct WaitsAfterStart {
+  1: i64 wait_us
+}
+
 // ---- messages
 
 struct PreVote {
@@ -78,13 +85,16 @@ struct PreVoteGranted {
 }
 struct Prepare {
   1: Ballot ballot,
-  2: i64 chosen
+  2: i64 above
 }
+// Or a part of one: the slots behind `above`, through `through`.
 struct Promise {
   1: Ballot ballot,
   2: i64 chosen,
   3: list<Accepted> accepted,
-  4: Position position
+  4: Position position,
+  5: i64 above,
+  6: optional i64 through
 }
 struct Refused {
   1: Ballot ballot,
@@ -116,7 +126,9 @@ struct HeartbeatSeen {
   3: i64 chosen,
   4: Position position,
   5: i64 sent_us,  // as the heartbeat had it
-  6: bool granted
+  // 6 was whether the lease is granted, without its terms
+  30: optional i64 lease_us,  // it is granted; both or none
+  31: optional i32 drift_ppm
 }
 struct Fetch {
   1: i64 above
@@ -135,7 +147,7 @@ struct TakeOver {
   2: i64 chosen
 }
 struct AskStanding {
-  1: i64 chosen,
+  1: i64 above,
   2: bool everything,
   3: i64 start,
   4: Ballot fence
@@ -145,7 +157,9 @@ struct StandingShown {
   2: Ballot promised,
   3: i64 chosen,
   4: list<Accepted> accepted,
-  5: i64 asked_in
+  5: i64 asked_in,
+  6: i64 above,
+  7: optional i64 through
 }
 struct AskHighest {
   1: i64 number

@@ -1,14 +1,12 @@
 #include "coordinator/consensus/acceptor.h"
 
-#include <utility>
-
 #include "base/check.h"
 
 namespace troth::coordinator::consensus {
 
 Acceptor::Acceptor(const Restored& restored) : promised_(restored.promised) {
   for (const auto& [slot, accepted] : restored.accepted)
-    if (slot > restored.chosen) accepted_.emplace(slot, accepted);
+    if (slot > restored.chosen) keep(accepted);
 }
 
 void Acceptor::promise(const Ballot& ballot) {
@@ -16,18 +14,23 @@ void Acceptor::promise(const Ballot& ballot) {
   promised_ = ballot;
 }
 
-void Acceptor::accept(Accepted accepted) {
+void Acceptor::accept(const Accepted& accepted) {
   CHECK(may_accept(accepted.ballot), "round {} after round {}", accepted.ballot.round, promised_.round);
   promised_ = accepted.ballot;
-  const auto slot = accepted.slot;
-  accepted_.insert_or_assign(slot, std::move(accepted));
+  keep(accepted);
 }
 
 bool Acceptor::take_over(const Accepted& accepted) {
   const auto* known = at(accepted.slot);
   if (known != nullptr && known->ballot >= accepted.ballot) return false;
-  accepted_.insert_or_assign(accepted.slot, accepted);
+  keep(accepted);
   return true;
+}
+
+void Acceptor::keep(const Accepted& accepted) {
+  if (const auto* known = at(accepted.slot)) bytes_ -= size_of(known->entry);
+  bytes_ += size_of(accepted.entry);
+  accepted_.insert_or_assign(accepted.slot, accepted);
 }
 
 const Accepted* Acceptor::at(Slot slot) const {
@@ -42,12 +45,28 @@ std::vector<Accepted> Acceptor::above(Slot slot) const {
   return all;
 }
 
+Acceptor::Part Acceptor::part_above(Slot slot, std::size_t bytes) const {
+  Part part;
+  MessageRoom room(bytes);
+  for (auto each = accepted_.upper_bound(slot); each != accepted_.end(); ++each) {
+    if (!room.take(each->second.entry)) {
+      part.through = part.accepted.back().slot;
+      break;
+    }
+    part.accepted.push_back(each->second);
+  }
+  return part;
+}
+
 Slot Acceptor::highest() const {
   return accepted_.empty() ? Slot{} : accepted_.rbegin()->first;
 }
 
 void Acceptor::forget_through(Slot slot) {
-  accepted_.erase(accepted_.begin(), accepted_.upper_bound(slot));
+  while (!accepted_.empty() && accepted_.begin()->first <= slot) {
+    bytes_ -= size_of(accepted_.begin()->second.entry);
+    accepted_.erase(accepted_.begin());
+  }
 }
 
 }  // namespace troth::coordinator::consensus

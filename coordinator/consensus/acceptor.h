@@ -9,6 +9,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "coordinator/consensus/durable.h"
@@ -29,19 +30,31 @@ class Acceptor {
   }
 
   void promise(const Ballot& ballot);
-  void accept(Accepted accepted);
+  void accept(const Accepted& accepted);
   // What it may have accepted itself, and has lost since: as others know it. False: it knows better.
   bool take_over(const Accepted& accepted);
 
   [[nodiscard]] const Accepted* at(Slot slot) const;
+  // In the order of slots.
   [[nodiscard]] std::vector<Accepted> above(Slot slot) const;
+  // As much of it as one message takes.
+  struct Part {
+    std::vector<Accepted> accepted;
+    std::optional<Slot> through;  // there is more behind this slot
+  };
+  [[nodiscard]] Part part_above(Slot slot, std::size_t bytes) const;
+  // Of everything that is accepted and not known to be chosen.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] Slot highest() const;
   // They are chosen, and known to be.
   void forget_through(Slot slot);
 
  private:
+  void keep(const Accepted& accepted);
+
   Ballot promised_;
   std::map<Slot, Accepted> accepted_;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace troth::coordinator::consensus

@@ -33,12 +33,10 @@ void ChosenLog::jump_to(Slot slot) {
 std::optional<ChosenEntries> ChosenLog::behind(Slot above, std::size_t bytes) const {
   if (above < before_) return std::nullopt;
   ChosenEntries found{.first = {above.value + 1}, .entries = {}, .chosen = chosen()};
-  std::size_t taken = 0;
-  for (auto index = above.value - before_.value; index < entries_.size() && (taken == 0 || taken < bytes);
-       ++index) {
+  MessageRoom room(bytes);
+  for (auto index = above.value - before_.value; index < entries_.size() && room.take(entries_[index]);
+       ++index)
     found.entries.push_back(entries_[index]);
-    taken += size_of(entries_[index]);
-  }
   return found;
 }
 

@@ -8,6 +8,8 @@ namespace troth::coordinator::consensus {
 
 Status Restored::take(const DurableRecord& record) {
   ++written.value;
+  if (const auto* from = std::get_if<ConfiguredFrom>(&record))
+    configured_wait = std::max(configured_wait, from->configuration.lease_terms.waited());
   if (const auto* promise = std::get_if<Promised>(&record)) {
     promised = std::max(promised, promise->ballot);
   } else if (const auto* acceptance = std::get_if<Accepted>(&record)) {
@@ -33,11 +35,18 @@ Status Restored::take(const DurableRecord& record) {
     configured.insert_or_assign(from->slot, from->configuration);
   } else if (const auto* started = std::get_if<Started>(&record)) {
     start = std::max(start, started->start);
+  } else if (const auto* waits = std::get_if<WaitsAfterStart>(&record)) {
+    wait = waits->wait;
   } else {
     for (const auto& [replica, position] : std::get<PositionsKnown>(record).positions)
       positions[replica] = std::max(positions[replica], position);
   }
   return {};
+}
+
+Duration Restored::waits() const {
+  if (wait) return *wait;
+  return std::max(configured_wait, configured.begin()->second.lease_terms.waited());
 }
 
 }  // namespace troth::coordinator::consensus

@@ -49,9 +49,21 @@ struct PositionsKnown {
   std::map<ReplicaId, LogPosition> positions;
   bool operator==(const PositionsKnown&) const = default;
 };
+// For how long others are refused after a start: at least the wait of every lease that may be granted (lease_pledge.h).
+struct WaitsAfterStart {
+  Duration wait;
+  bool operator==(const WaitsAfterStart&) const = default;
+};
 
-using DurableRecord =
-    std::variant<Promised, Accepted, Learned, ChosenThrough, ConfiguredFrom, Started, PositionsKnown>;
+using DurableRecord = std::variant<Promised, Accepted, Learned, ChosenThrough, ConfiguredFrom, Started,
+                                   PositionsKnown, WaitsAfterStart>;
+
+// About what it takes of memory, in bytes.
+[[nodiscard]] inline std::size_t size_of(const DurableRecord& record) {
+  if (const auto* accepted = std::get_if<Accepted>(&record)) return size_of(accepted->entry);
+  if (const auto* learned = std::get_if<Learned>(&record)) return size_of(learned->entry);
+  return sizeof(record);
+}
 
 // What a start has read.
 struct Restored {
@@ -62,11 +74,17 @@ struct Restored {
   std::map<Slot, Configuration> configured;  // from which slot on; never empty
   std::map<ReplicaId, LogPosition> positions;
   std::uint64_t start = 0;
+  // None: no lease was granted but by the terms of the first configuration, which stands in the log; one whose beginning is cut
+  // says the wait again.
+  std::optional<Duration> wait;
+  Duration configured_wait{};  // the longest of the configurations that stand in the log by themselves
   LogWrite written;
   bool cut_tail = false;  // its last batch was bad: never synced, or rotted since
 
   // Takes the next record. Refuses (kCorrupt) a chosen slot that nothing was written of, or that came too early.
   [[nodiscard]] Status take(const DurableRecord& record);
+  // For how long others are refused.
+  [[nodiscard]] Duration waits() const;
 };
 
 }  // namespace troth::coordinator::consensus

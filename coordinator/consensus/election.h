@@ -9,13 +9,11 @@
 
 #include "base/random.h"
 #include "base/time.h"
-#include "coordinator/consensus/lease.h"
 
 namespace troth::coordinator::consensus {
 
 struct Timing {
   Duration heartbeat = std::chrono::milliseconds(30);
-  LeaseTerms lease;
   // A leader that is not heard of for this long is taken for dead; one that hears of no W quorum for as long gives up.
   Duration silence = std::chrono::milliseconds(500);
   Duration stuck = std::chrono::seconds(1);  // so does one whose oldest proposal is not chosen for this long
@@ -23,6 +21,8 @@ struct Timing {
   Duration pre_vote = std::chrono::milliseconds(30);  // how long one attempt waits for its answers
   Duration idle = std::chrono::seconds(1);  // a leader without work shows that its quorum's disks move
   Duration longest_back_off = std::chrono::seconds(2);
+  // How long proposals wait for a successor that was chosen to lead; and how long others wait for it behind that.
+  Duration hand_over = std::chrono::milliseconds(200);
 };
 
 class Election {
@@ -47,6 +47,11 @@ class Election {
   void lost_leader(Instant now, Instant lease_ends) {
     lost_ = true;
     due_ = std::min(due_, std::max(now, lease_ends) + up_to(timing_.heartbeat));
+  }
+  // It has handed the lead over; `lease_ends` is later than that for all but its successor.
+  void released(Duration hand_over, Instant now, Instant lease_ends) {
+    lost_ = true;
+    due_ = std::min(due_, std::max(lease_ends, now + hand_over) + up_to(hand_over));
   }
   // Nobody was disturbed by it.
   void pre_vote_failed(Instant now, Instant lease_ends) {

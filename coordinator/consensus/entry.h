@@ -3,6 +3,7 @@
 // What a slot of the replicated log can hold.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <variant>
@@ -38,5 +39,22 @@ using Entry = std::variant<NoOp, Command, ChangeConfiguration>;
   const auto* command = std::get_if<Command>(&entry);
   return kAround + (command != nullptr && command->bytes ? command->bytes->size() : 0);
 }
+
+// How many entries one message takes: one always, and more as long as they stay within the limit together.
+class MessageRoom {
+ public:
+  explicit MessageRoom(std::size_t bytes) : left_(bytes) {}
+  [[nodiscard]] bool take(const Entry& entry) {
+    const auto size = size_of(entry);
+    if (!is_empty_ && size > left_) return false;
+    left_ -= std::min(size, left_);
+    is_empty_ = false;
+    return true;
+  }
+
+ private:
+  std::size_t left_;
+  bool is_empty_ = true;
+};
 
 }  // namespace troth::coordinator::consensus

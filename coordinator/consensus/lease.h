@@ -29,8 +29,10 @@
 // [L4] `valid` is asked for each configuration by which a slot above the chosen ones is counted: with 4 replicas and
 //      E = 3 two grants are a lease, and the two others elect, once 3 vote. Of a change nobody knows that it is chosen
 //      before the leader does, and who does not know needs E of the old configuration, too.
-// [L5] Length and drift are the group's, the same everywhere and always: a grantor that starts with a shorter length than
-//      it granted would wait too little.
+// [L5] Each grant names the terms that it was made by, and is counted by them: replicas that know of a change at different
+//      times agree all the same. After a start a grantor waits as long as the longest that it may have granted: that is in
+//      its own log first (lease_pledge.h). So the group may change its terms at any time, and the proof above holds for
+//      each grant by itself; only the drift is an assertion about all clocks, and the worst that is known counts.
 // [L6] A lease is handed over when the leader proposes nothing more (attack 37). Where the successor does not come it has
 //      none again before its next ballot: its word may still be under way, and free a grantor for the successor.
 //
@@ -44,33 +46,18 @@
 #include <optional>
 
 #include "base/time.h"
+#include "coordinator/consensus/lease_terms.h"
 #include "coordinator/consensus/quorum.h"
 
 namespace troth::coordinator::consensus {
 
-struct LeaseTerms {
-  Duration length{150'000};
-  // How far a replica's clock may run from true time, in millionths of it: two clocks differ by twice that. 1% is far
-  // outside of what crystals (0.01%) and clock discipline (0.05%) do, and costs 3 ms of 150.
-  std::uint32_t drift_ppm = 10'000;
-
-  // What the holder counts.
-  [[nodiscard]] Duration held() const;
-  // What a grantor waits after its start.
-  [[nodiscard]] Duration waited() const;
-};
-
-inline constexpr Duration kLongestLease{10'000'000};
-inline constexpr std::uint32_t kMostDriftPpm = 100'000;
-
-// kInvalidArgument, effect none: a length of 1 ms to kLongestLease, a drift of at most kMostDriftPpm.
-[[nodiscard]] Status check(const LeaseTerms& terms);
-
-// `by` has taken what the leader of `ballot` asked at `sent`, a reading of the leader's clock that it gets back.
+// `by` has taken what the leader of `ballot` asked at `sent`, a reading of the leader's clock that it gets back, and refuses
+// others for the length of `terms`.
 struct LeaseGrant {
   ReplicaId by;
   Ballot ballot;
   Instant sent;
+  LeaseTerms terms;
 };
 
 // The lease of `ballot` is given up, and free for `successor` alone.
@@ -82,10 +69,11 @@ struct LeaseHandOver {
 // One for each ballot that was elected.
 class LeaseHolder {
  public:
-  LeaseHolder(const LeaseTerms& terms, const Ballot& ballot) : terms_(terms), ballot_(ballot) {}
+  explicit LeaseHolder(const Ballot& ballot) : ballot_(ballot) {}
 
   [[nodiscard]] const Ballot& ballot() const { return ballot_; }
-  void granted(Instant now, const LeaseGrant& grant);
+  // Counted by the grant's own terms, and by the worst clocks that it or this replica knows of.
+  void granted(Instant now, const LeaseGrant& grant, std::uint32_t drift_ppm);
 
   [[nodiscard]] bool valid(Instant now, const Configuration& configuration) const;
   // If nothing more is granted. Nothing: too few have granted, or it was given up.
@@ -98,9 +86,8 @@ class LeaseHolder {
   [[nodiscard]] LeaseHandOver hand_over(ReplicaId successor);
 
  private:
-  LeaseTerms terms_;
   Ballot ballot_;
-  std::map<ReplicaId, Instant> sent_;  // the latest request that each has granted
+  std::map<ReplicaId, Instant> until_;  // for how long each surely refuses others
   bool given_up_ = false;
 };
 
@@ -114,30 +101,30 @@ class LeaseGrantor {
     std::optional<ReplicaId> successor;  // it was given up, and is free for this one
   };
 
-  // At a start. `promised`: what `self` has promised durably. Whom it had granted is in there: each grant was for the
+  // At a start. `waits`: what its log says (lease_pledge.h). `promised`: what `self` has promised durably. Whom it had granted is in there: each grant was for the
   // ballot that was promised, and a higher promise followed only when that lease was void, or to the same leader. So it
-  // takes its promise for a grant of this moment, and refuses everybody else for one enlarged length (attack 20). Where
+  // takes its promise for a grant of this moment, and refuses everybody else for the longest that it may have granted (attack 20). Where
   // its promise was to itself, as always with N = 1, or to nobody, nobody can hold a grant of it: it waits for nothing
   // (attack 59).
-  LeaseGrantor(const LeaseTerms& terms, ReplicaId self, const Ballot& promised, Instant now);
+  LeaseGrantor(Duration waits, ReplicaId self, const Ballot& promised, Instant now);
   // At the start of a replica that cannot tell what it has promised (wiped, set back, its log's tail cut): it refuses
-  // everybody for one enlarged length. See L2.
-  [[nodiscard]] static LeaseGrantor without_memory(const LeaseTerms& terms, Instant now);
+  // everybody. See L2.
+  [[nodiscard]] static LeaseGrantor without_memory(Duration waits, Instant now);
 
   // May this replica promise a ballot of `candidate`, or pre-vote for it?
   [[nodiscard]] bool allows(Instant now, ReplicaId candidate) const;
   // Is `ballot` granted the lease, once more or newly? `promised`: by this acceptor, as it stands now. A leader that has
-  // handed over gets nothing in that ballot.
-  [[nodiscard]] bool grant(Instant now, const Ballot& ballot, const Ballot& promised);
+  // handed over gets nothing in that ballot. What it was granted longer stands.
+  [[nodiscard]] bool grant(Instant now, const LeaseTerms& terms, const Ballot& ballot,
+                           const Ballot& promised);
   // The first counts. Of another ballot than the grant that runs: late, and nothing.
   void hand_over(const LeaseHandOver& hand_over);
 
   [[nodiscard]] std::optional<Grant> running(Instant now) const;
 
  private:
-  LeaseGrantor(const LeaseTerms& terms, const Grant& grant) : terms_(terms), grant_(grant) {}
+  explicit LeaseGrantor(const Grant& grant) : grant_(grant) {}
 
-  LeaseTerms terms_;
   std::optional<Grant> grant_;
 };
 

@@ -43,16 +43,19 @@ struct PreVoteGranted {
   Ballot ballot;
 };
 
-// For every slot that its sender does not know to be chosen.
+// For every slot. A promise that does not fit one message comes in parts, each asked for by the same prepare again: who has
+// promised a ballot accepts nothing below it any more, so what the parts tell stands, whenever each was sent.
 struct Prepare {
   Ballot ballot;
-  Slot chosen;  // every slot up to here is known to the candidate
+  Slot above;  // every slot up to here is known to be chosen, or what its receiver accepted there was told
 };
 struct Promise {
   Ballot ballot;
   Slot chosen;  // a candidate proposes nothing at or below it, and catches up first (attack 12)
-  std::vector<Accepted> accepted;  // above both `chosen`s, in the order of slots
+  std::vector<Accepted> accepted;  // in the order of slots; above `above` and `chosen`
   LogPosition position;            // of its sender
+  Slot above;                      // as asked
+  std::optional<Slot> through;     // the last slot that this part tells of; none: it tells of all
 };
 
 // An answer to pre-vote, prepare, accept or heartbeat of `ballot`.
@@ -85,10 +88,10 @@ struct Heartbeat {
 struct HeartbeatSeen {
   Ballot ballot;
   HeartbeatNumber number;
-  Slot chosen;           // of its sender
-  LogPosition position;  // of its sender
-  Instant sent;          // of the heartbeat
-  bool granted = false;  // the lease, once more
+  Slot chosen;                        // of its sender
+  LogPosition position;               // of its sender
+  Instant sent;                       // of the heartbeat
+  std::optional<LeaseTerms> granted;  // the lease, once more, by these
 };
 
 struct Fetch {
@@ -111,7 +114,7 @@ struct TakeOver {
 
 // After its sender's start.
 struct AskStanding {
-  Slot chosen;              // of its sender
+  Slot above;               // as in Prepare
   bool everything = false;  // it cut its log, and asks for what it may have promised and accepted
   Ballot fence;             // promise this first, if nothing is in its way; none: nothing
   Nonce start;              // of its sender
@@ -120,8 +123,10 @@ struct StandingShown {
   LogPosition known;  // of whom it is sent to, at least
   Ballot promised;
   Slot chosen;
-  std::vector<Accepted> accepted;  // above both `chosen`s; only with `everything`
+  std::vector<Accepted> accepted;  // as in Promise; only with `everything`
   Nonce asked_in;                  // AskStanding::start
+  Slot above;                      // as in Promise
+  std::optional<Slot> through;
 };
 
 // For a quorum read; `number` is the asker's own.
@@ -138,5 +143,8 @@ struct HighestShown {
 using Message = std::variant<PreVote, PreVoteGranted, Prepare, Promise, Refused, Accept, AcceptedThrough,
                              Heartbeat, HeartbeatSeen, Fetch, ChosenEntries, Release, TakeOver, AskStanding,
                              StandingShown, AskHighest, HighestShown>;
+
+// About what it takes of memory, in bytes.
+[[nodiscard]] std::size_t size_of(const Message& message);
 
 }  // namespace troth::coordinator::consensus

@@ -4,8 +4,12 @@
 
 namespace troth::coordinator::consensus {
 
-void PhaseOne::hear(ReplicaId from, const Promise& promise) {
-  promised_.insert(from);
+Slot PhaseOne::told_by(ReplicaId replica, Slot chosen) const {
+  const auto told = told_.find(replica);
+  return told == told_.end() ? chosen : std::max(chosen, told->second);
+}
+
+bool PhaseOne::hear(ReplicaId from, const Promise& promise, Slot chosen) {
   if (promise.chosen > chosen_) {
     chosen_ = promise.chosen;
     knows_chosen_ = from;
@@ -16,6 +20,16 @@ void PhaseOne::hear(ReplicaId from, const Promise& promise) {
     if (change != nullptr && std::ranges::find(changes_, change->next) == changes_.end())
       changes_.push_back(change->next);
   }
+  const auto told = told_by(from, chosen);
+  if (promised_.contains(from) || promise.above > told) return false;
+  if (promise.through) {
+    if (*promise.through <= told) return false;
+    told_[from] = *promise.through;
+    return true;
+  }
+  promised_.insert(from);
+  told_.erase(from);
+  return false;
 }
 
 Replicas PhaseOne::voters(const Membership& membership, Slot chosen) const {

@@ -23,8 +23,12 @@ class PhaseOne {
   explicit PhaseOne(Ballot ballot) : ballot_(ballot) {}
 
   [[nodiscard]] const Ballot& ballot() const { return ballot_; }
-  [[nodiscard]] bool heard(ReplicaId from) const { return promised_.contains(from); }
-  void hear(ReplicaId from, const Promise& promise);
+  [[nodiscard]] bool has_promised(ReplicaId from) const { return promised_.contains(from); }
+  // A promise counts when it is whole: its parts may come doubled, late and in any order, and each is taken that goes on
+  // where those before it ended. True: there is more of it, to be asked for.
+  [[nodiscard]] bool hear(ReplicaId from, const Promise& promise, Slot chosen);
+  // Through which slot it has told what it accepted.
+  [[nodiscard]] Slot told_by(ReplicaId replica, Slot chosen) const;
 
   // Whom to ask, as far as is known by now.
   [[nodiscard]] Replicas voters(const Membership& membership, Slot chosen) const;
@@ -40,6 +44,7 @@ class PhaseOne {
  private:
   Ballot ballot_;
   Replicas promised_;
+  std::map<ReplicaId, Slot> told_;                    // by those whose promise is not whole
   std::map<Slot, std::optional<Accepted>> accepted_;  // in the highest ballot of those heard of
   std::vector<Configuration> changes_;
   Slot chosen_;

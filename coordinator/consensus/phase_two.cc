@@ -38,15 +38,15 @@ std::optional<Entry> PhaseTwo::next_chosen(const Membership& membership, Instant
 
 Accept PhaseTwo::missing_at(ReplicaId replica, std::size_t bytes) const {
   Accept accept{.ballot = ballot_, .first = {}, .entries = {}, .chosen = chosen_};
-  std::size_t taken = 0;
-  for (std::size_t index = 0; index < in_flight_.size() && (taken == 0 || taken < bytes); ++index) {
+  MessageRoom room(bytes);
+  for (std::size_t index = 0; index < in_flight_.size(); ++index) {
     if (in_flight_[index].accepted.contains(replica)) {
       if (!accept.entries.empty()) break;
       continue;
     }
+    if (!room.take(in_flight_[index].entry)) break;
     if (accept.entries.empty()) accept.first = {chosen_.value + index + 1};
     accept.entries.push_back(in_flight_[index].entry);
-    taken += size_of(in_flight_[index].entry);
   }
   return accept;
 }

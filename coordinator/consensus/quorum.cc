@@ -36,7 +36,10 @@ Replicas Configuration::everybody() const {
 
 Configuration with_majorities(Replicas voters) {
   const auto majority = static_cast<std::uint32_t>(voters.size() / 2 + 1);
-  return {.voters = std::move(voters), .quorums = {majority, majority, majority}, .learners = {}};
+  return {.voters = std::move(voters),
+          .quorums = {majority, majority, majority},
+          .learners = {},
+          .lease_terms = {}};
 }
 
 Status check(const Configuration& configuration) {
@@ -51,6 +54,7 @@ Status check(const Configuration& configuration) {
   if (configuration.voters.contains(ReplicaId{0}))
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
                 "replica 0 cannot vote: the numbers of replicas begin with 1");
+  if (auto valid = check(configuration.lease_terms); !valid) return valid;
   const auto& [write, elect, read] = configuration.quorums;
   if (auto sized = check_size("write", write, voters); !sized) return sized;
   if (auto sized = check_size("elect", elect, voters); !sized) return sized;

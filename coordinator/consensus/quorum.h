@@ -16,6 +16,7 @@
 
 #include "base/result.h"
 #include "coordinator/consensus/ballot.h"
+#include "coordinator/consensus/lease_terms.h"
 
 namespace troth::coordinator::consensus {
 
@@ -34,6 +35,7 @@ struct Configuration {
   Replicas voters;
   Quorums quorums;
   Replicas learners;  // are sent everything, and counted nowhere: a replica learns before it votes
+  LeaseTerms lease_terms{};
   bool operator==(const Configuration&) const = default;
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(voters.size()); }
@@ -46,7 +48,7 @@ struct Configuration {
 [[nodiscard]] Configuration with_majorities(Replicas voters);
 
 // kInvalidArgument, effect none, with the sum that does not hold: no replica or more than kMostVoters, a replica
-// numbered 0, a size of zero or above N, quorums that do not meet.
+// numbered 0, a size of zero or above N, quorums that do not meet, a lease that cannot be.
 [[nodiscard]] Status check(const Configuration& configuration);
 
 // May `next` follow `current` in one step? Both are checked, and all of E_new + W_old, E_old + W_new, R_new + W_old

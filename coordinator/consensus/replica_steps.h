@@ -3,6 +3,7 @@
 // What a replica of the log hears, and what it asks for; see replicated_log.h.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <variant>
@@ -17,7 +18,10 @@ namespace troth::coordinator::consensus {
 struct GroupLimits {
   std::uint64_t window = 512;                           // slots above what is chosen
   std::size_t in_flight_bytes = std::size_t{16} << 20;  // proposed and not chosen
-  std::size_t message_bytes = std::size_t{1} << 20;     // entries in one message
+  std::size_t message_bytes = std::size_t{1} << 20;     // entries in one message, where it is more than one
+  std::size_t accepted_bytes = std::size_t{64} << 20;   // accepted, and not known to be chosen
+  std::size_t unwritten_bytes = std::size_t{32} << 20;  // appended and not durable
+  std::size_t held_bytes = std::size_t{4} << 20;        // messages that wait until something is durable
   std::size_t kept_bytes = std::size_t{16} << 20;       // chosen entries, for those that lag
   std::uint64_t unwritten_chosen = 256;                 // slots that a start may have to ask about
 };
@@ -26,6 +30,8 @@ struct ReplicaOptions {
   ReplicaId self;
   // Random, of this start alone: what answers a question of an earlier start is too old for this one.
   Nonce start{};
+  // Of the group: sessions' tokens name it.
+  Nonce incarnation{};
   Timing timing;
   GroupLimits limits;
 };
@@ -58,11 +64,24 @@ struct ReadAsked {
 struct QuorumReadAsked {
   ReadTicket ticket;
 };
+// What a client has seen: of which life of the group (a restored or a set back one is another), and through which slot.
+struct SessionToken {
+  Nonce incarnation;
+  Slot slot;
+};
+// At any replica: from a state that has everything its session has seen, if it is here by then. Read-your-writes and monotonic,
+// no more: what others have done since need not be seen. Its answer names the slot of the session's next token.
+struct SessionReadAsked {
+  ReadTicket ticket;
+  SessionToken token;
+  Instant until;
+};
 // Nobody waits for it any more.
 struct ReadGivenUp {
   ReadTicket ticket;
 };
-// Only while leading. Nothing is aborted for it: what is in flight is finished first.
+// Only while leading, and to a voter that answers. Nothing is aborted for it: what is in flight is finished first, and where
+// the successor does not show that it knows all of it, the leader goes on (Timing::hand_over).
 struct TransferAsked {
   ReplicaId successor;
 };
@@ -71,8 +90,9 @@ struct SnapshotInstalled {
   Slot slot;
   std::map<Slot, Configuration> configured;
 };
-using ReplicaInput = std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost,
-                                  ReadAsked, QuorumReadAsked, ReadGivenUp, TransferAsked, SnapshotInstalled>;
+using ReplicaInput =
+    std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost, ReadAsked,
+                 QuorumReadAsked, SessionReadAsked, ReadGivenUp, TransferAsked, SnapshotInstalled>;
 
 // ---- effects
 struct Append {
@@ -110,9 +130,14 @@ struct ReadAt {
   ReadTicket ticket;
   Slot slot;
 };
-// Not the leader, or no longer: ask again.
+enum class ReadRefusal : std::uint8_t {
+  kNotLeading,        // or no longer: ask again
+  kLate,              // what the session has seen did not come here in time
+  kOtherIncarnation,  // the token is of another life of the group: what it has seen may be gone
+};
 struct RefuseRead {
   ReadTicket ticket;
+  ReadRefusal reason = ReadRefusal::kNotLeading;
 };
 // What the log's cut tail may have said was taken over: the log may forget that it was cut.
 struct SettleCutTail {};

@@ -21,12 +21,15 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       now_(now),
       written_(restored.written),
       durable_(restored.written),
+      unwritten_(options.limits.unwritten_bytes),
+      held_(options.limits.held_bytes),
       acceptor_(restored),
       chosen_(restored, options.limits.kept_bytes),
       membership_(restored.configured, options.limits.window),
       election_(options.timing, random, now),
-      grantor_(restored.cut_tail ? LeaseGrantor::without_memory(options.timing.lease, now)
-                                 : LeaseGrantor(options.timing.lease, options.self, restored.promised, now)),
+      pledge_(restored.waits(), now),
+      grantor_(restored.cut_tail ? LeaseGrantor::without_memory(restored.waits(), now)
+                                 : LeaseGrantor(restored.waits(), options.self, restored.promised, now)),
       highest_seen_(restored.promised),
       // The batch that was cut may have held a start that others know of.
       start_(restored.start + (restored.cut_tail ? 2 : 1)),
@@ -66,11 +69,13 @@ ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
                  },
                  [&](ReadAsked& in) { read_asked(in.ticket); },
                  [&](QuorumReadAsked& in) { quorum_read_asked(in.ticket); },
+                 [&](SessionReadAsked& in) { session_read_asked(in); },
                  [&](ReadGivenUp& in) { give_up_read(in.ticket); },
                  [&](TransferAsked& in) { transfer_asked(in.successor); },
                  [&](SnapshotInstalled& in) { snapshot_installed(in); },
              },
              input);
+  settle_pledge();
   return std::exchange(effects_, {});
 }
 
@@ -103,12 +108,18 @@ void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
   if (prepare.ballot.leader != from || !standing_.votes()) return;
   if (!acceptor_.may_promise(prepare.ballot) || !grantor_.allows(now_, from))
     return refuse(from, prepare.ballot);
-  if (prepare.ballot > promised()) promise(prepare.ballot);
+  if (prepare.ballot > promised()) {
+    if (!unwritten_.has_room(0)) return;
+    promise(prepare.ballot);
+  }
+  auto part = acceptor_.part_above(std::max(chosen(), prepare.above), options_.limits.message_bytes);
   send(from,
        Promise{.ballot = prepare.ballot,
                .chosen = chosen(),
-               .accepted = acceptor_.above(std::max(chosen(), prepare.chosen)),
-               .position = position(written_)},
+               .accepted = std::move(part.accepted),
+               .position = position(written_),
+               .above = prepare.above,
+               .through = part.through},
        written_);
 }
 
@@ -126,17 +137,22 @@ void ReplicatedLog::hear_accept(ReplicaId from, Accept& accept) {
   told_chosen(from, accept.ballot, accept.chosen);
 }
 
-// What is known to be chosen is accepted already: nothing else can be proposed there [C1].
+// What is known to be chosen is accepted already: nothing else can be proposed there [C1]. The next slot is always taken if the
+// log has room, so that what was accepted above it stops nobody.
 Slot ReplicatedLog::accept_entries(Accept& accept) {
+  const auto& limits = options_.limits;
   Slot slot = accept.first;
-  const Slot highest{chosen().value + 2 * options_.limits.window};
+  const Slot highest{chosen().value + 2 * limits.window};
   for (auto& entry : accept.entries) {
     if (slot > highest) break;
     const auto* known = acceptor_.at(slot);
     if (slot > chosen() && (known == nullptr || known->ballot != accept.ballot)) {
+      const auto size = size_of(entry);
+      const bool is_next = slot.value == chosen().value + 1;
+      if (!unwritten_.has_room(size) || (!is_next && acceptor_.bytes() + size > limits.accepted_bytes)) break;
       Accepted accepted{.slot = slot, .ballot = accept.ballot, .entry = std::move(entry)};
       append(accepted);
-      acceptor_.accept(std::move(accepted));
+      acceptor_.accept(accepted);
     }
     ++slot.value;
   }
@@ -150,9 +166,13 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
     note_position(replica, position);
   if (!standing_.votes()) return told_chosen(from, heartbeat.ballot, heartbeat.chosen);
   // Whoever leads was elected: what an E quorum promised may be promised here, too.
-  if (heartbeat.ballot > promised()) promise(heartbeat.ballot);
+  if (heartbeat.ballot > promised()) {
+    if (!unwritten_.has_room(0)) return;
+    promise(heartbeat.ballot);
+  }
   follow(heartbeat.ballot, from);
-  const bool granted = grantor_.grant(now_, heartbeat.ballot, promised());
+  told_chosen(from, heartbeat.ballot, heartbeat.chosen);
+  const auto granted = grant_lease(heartbeat.ballot);
   send(from,
        HeartbeatSeen{.ballot = heartbeat.ballot,
                      .number = heartbeat.number,
@@ -160,8 +180,7 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
                      .position = position(durable_),
                      .sent = heartbeat.sent,
                      .granted = granted},
-       promise_write_);
-  told_chosen(from, heartbeat.ballot, heartbeat.chosen);
+       std::max(promise_write_, start_write_));
   // A follower that hears of its leader in time never wakes for anything.
   write_chosen_if_old();
 }
@@ -175,8 +194,20 @@ void ReplicatedLog::hear_refusal(const Refused& refused) {
   role_ = Following{};
 }
 
-void ReplicatedLog::hear_release(ReplicaId from, const Release& release) {
-  if (release.hand_over.ballot.leader == from) grantor_.hand_over(release.hand_over);
+// [L3] What leaves with it waits for the promise, and for the start, so that what the log says of leases is no more its last
+// batch (lease_pledge.h).
+std::optional<LeaseTerms> ReplicatedLog::grant_lease(const Ballot& ballot) {
+  settle_pledge();
+  const auto& terms = pledge_.grants_by();
+  if (!terms || !grantor_.grant(now_, *terms, ballot, promised())) return std::nullopt;
+  pledge_.granted(now_ + terms->length);
+  return terms;
+}
+
+// The terms that are chosen, whether they count votes yet or not.
+void ReplicatedLog::settle_pledge() {
+  if (const auto wait = pledge_.due(membership_.newest().lease_terms, now_))
+    pledge_.appended(append(WaitsAfterStart{*wait}));
 }
 
 Instant ReplicatedLog::lease_ends() const {
@@ -200,6 +231,14 @@ bool ReplicatedLog::are_within_reach(const std::vector<Accepted>& accepted, Slot
     return each.slot <= chosen || each.slot.value - chosen.value <= farthest;
   });
 }
+
+// A part that is not the last ends with what it tells.
+template <typename M>
+bool ReplicatedLog::is_part(const M& message) {
+  return !message.through || (!message.accepted.empty() && message.accepted.back().slot == *message.through);
+}
+template bool ReplicatedLog::is_part(const Promise&);
+template bool ReplicatedLog::is_part(const StandingShown&);
 
 void ReplicatedLog::refuse(ReplicaId from, const Ballot& ballot) {
   send(from, Refused{.ballot = ballot, .promised = acceptor_.promised(), .leader = leader_});
@@ -242,6 +281,7 @@ void ReplicatedLog::show_leader(std::optional<ReplicaId> leader) {
 
 LogWrite ReplicatedLog::append(DurableRecord record) {
   ++written_.value;
+  unwritten_.add(written_, size_of(record));
   effects_.emplace_back(Append{written_, std::move(record)});
   return written_;
 }
@@ -249,6 +289,9 @@ LogWrite ReplicatedLog::append(DurableRecord record) {
 void ReplicatedLog::writes_durable(LogWrite through) {
   CHECK(through <= written_, "write {} is durable, {} is the last", through.value, written_.value);
   durable_ = std::max(durable_, through);
+  unwritten_.durable(durable_);
+  held_.durable(durable_);
+  pledge_.durable(durable_);
   while (!own_promises_.empty() && own_promises_.front().after <= durable_) {
     const auto own = own_promises_.front();
     own_promises_.pop_front();
@@ -269,7 +312,7 @@ void ReplicatedLog::writes_durable(LogWrite through) {
 
 std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
   std::vector<DurableRecord> records{Started{start_}, Promised{acceptor_.promised()},
-                                     PositionsKnown{positions_}};
+                                     PositionsKnown{positions_}, WaitsAfterStart{pledge_.said()}};
   for (auto& configured : membership_.standing({snapshot.value + 1}))
     records.emplace_back(std::move(configured));
   return records;
@@ -285,13 +328,16 @@ void ReplicatedLog::time_passed() {
   }
   ask_standing();
   quorum_read_time_passed();
+  answer_session_reads();
   write_chosen_if_old();
 }
 
 Instant ReplicatedLog::wakes_at() const {
   auto at = standing_.asks() ? ask_standing_at_.value_or(now_) : role_wakes_at();
-  for (const auto& read : quorum_reads_)
-    at = std::min(at, read.resend);
+  for (const auto& round : quorum_rounds_)
+    at = std::min(at, round.resend);
+  for (const auto& read : session_reads_)
+    at = std::min(at, read.until);
   return at;
 }
 
@@ -310,8 +356,16 @@ Instant ReplicatedLog::role_wakes_at() const {
 
 // ---- send
 
+// What is held back has a limit; beyond it, it is lost [T10].
 void ReplicatedLog::send(ReplicaId to, Message message, LogWrite after) {
-  effects_.emplace_back(Send{to, std::move(message), after <= durable_ ? LogWrite{} : after});
+  if (after <= durable_) {
+    after = {};
+  } else {
+    const auto bytes = size_of(message);
+    if (!held_.has_room(bytes)) return;
+    held_.add(after, bytes);
+  }
+  effects_.emplace_back(Send{to, std::move(message), after});
 }
 
 void ReplicatedLog::send_to_all(const Replicas& replicas, const Message& message, LogWrite after) {

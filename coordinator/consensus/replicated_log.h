@@ -28,18 +28,18 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <variant>
 #include <vector>
 
 #include "coordinator/consensus/acceptor.h"
+#include "coordinator/consensus/backlog.h"
 #include "coordinator/consensus/chosen_log.h"
 #include "coordinator/consensus/election.h"
 #include "coordinator/consensus/lease.h"
+#include "coordinator/consensus/lease_pledge.h"
 #include "coordinator/consensus/membership.h"
 #include "coordinator/consensus/messages.h"
-#include "coordinator/consensus/phase_one.h"
-#include "coordinator/consensus/phase_two.h"
+#include "coordinator/consensus/replica_roles.h"
 #include "coordinator/consensus/replica_steps.h"
 #include "coordinator/consensus/standing.h"
 
@@ -59,6 +59,10 @@ class ReplicatedLog {
   [[nodiscard]] Slot chosen() const { return chosen_.chosen(); }
   // Nothing waits for the own log.
   [[nodiscard]] bool is_all_durable() const { return written_ == durable_; }
+  // Of memory, in bytes: appended and not durable; messages that wait for that; accepted and not known to be chosen.
+  [[nodiscard]] std::size_t unwritten_bytes() const { return unwritten_.bytes(); }
+  [[nodiscard]] std::size_t held_bytes() const { return held_.bytes(); }
+  [[nodiscard]] std::size_t accepted_bytes() const { return acceptor_.bytes(); }
   [[nodiscard]] const Ballot& promised() const { return acceptor_.promised(); }
   [[nodiscard]] Standing::State standing() const { return standing_.state(); }
   [[nodiscard]] const Membership& membership() const { return membership_; }
@@ -67,63 +71,6 @@ class ReplicatedLog {
   [[nodiscard]] std::vector<DurableRecord> restated(Slot snapshot) const;
 
  private:
-  struct Following {};
-  struct Asking {
-    Ballot ballot;
-    Replicas granted;
-    Instant ends;
-  };
-  struct Preparing {
-    PhaseOne phase;
-    Instant ends;
-    Instant resend;
-  };
-  struct WaitingRead {
-    ReadTicket ticket;
-    HeartbeatNumber confirmed_by;
-  };
-  struct QuorumRead {
-    ReadTicket ticket;
-    ReadNumber number;
-    Configuration configured;  // the newest that was known when it was asked
-    Replicas answered;
-    Slot highest;
-    Instant resend;
-  };
-  struct Transfer {
-    ReplicaId successor;
-    Instant ends;
-  };
-  struct Leading {
-    PhaseTwo phase;
-    std::deque<Entry> adopted;  // not proposed yet
-    LeaseHolder lease;
-    Instant began;
-    HeartbeatNumber number;
-    Instant next_heartbeat;
-    std::map<ReplicaId, HeartbeatNumber> seen;
-    std::map<ReplicaId, Instant> heard;  // when its last answer came
-    std::map<ReplicaId, Instant> resend;
-    std::deque<WaitingRead> reads;
-    std::map<Slot, Configuration> changes;  // proposed, not chosen, and of a kind that may follow the newest
-    Slot own;  // the first slot that was not adopted: from there on what is chosen is newer than every read
-    Instant worked;
-    std::optional<Transfer> transfer;
-  };
-  using Role = std::variant<Following, Asking, Preparing, Leading>;
-
-  // Of what waits for the own log.
-  struct OwnPromise {
-    LogWrite after;
-    Ballot ballot;
-  };
-  struct OwnAcceptance {
-    LogWrite after;
-    Ballot ballot;
-    Slot slot;
-    Instant appended;
-  };
-
   // replicated_log.cc: the acceptor, and what is the same for every role
   void restore_chosen(const Restored& restored);
   void hear(ReplicaId from, Message& message);
@@ -138,8 +85,11 @@ class ReplicatedLog {
   void send(ReplicaId to, Message message, LogWrite after = {});
   void send_to_all(const Replicas& replicas, const Message& message, LogWrite after = {});
   void note_ballot(const Ballot& ballot);
+  template <typename M>
+  [[nodiscard]] static bool is_part(const M& message);
   [[nodiscard]] bool are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const;
-  void hear_release(ReplicaId from, const Release& release);
+  std::optional<LeaseTerms> grant_lease(const Ballot& ballot);
+  void settle_pledge();
   [[nodiscard]] Instant lease_ends() const;
   void refuse(ReplicaId from, const Ballot& ballot);
   void promise(const Ballot& ballot);
@@ -154,6 +104,7 @@ class ReplicatedLog {
   void hear_ask_standing(ReplicaId from, const AskStanding& asked);
   void hear_standing_shown(ReplicaId from, const StandingShown& shown);
   void ask_standing();
+  void ask_standing_of(ReplicaId replica);
   void settle_standing();
   bool take_over_what_was_lost();
   void note_position(ReplicaId of, const LogPosition& position);
@@ -163,7 +114,6 @@ class ReplicatedLog {
   void hear_pre_vote(ReplicaId from, const PreVote& vote);
   void hear_pre_vote_granted(ReplicaId from, const PreVoteGranted& granted);
   void hear_promise(ReplicaId from, const Promise& promise);
-  void hear_take_over(ReplicaId from, const TakeOver& take_over);
   void ask_for_votes();
   void prepare();
   void send_prepare(const Preparing& preparing, const Replicas& to);
@@ -183,8 +133,18 @@ class ReplicatedLog {
   void beat();
   void resend_missing();
   void leading_time_passed();
+
+  // replicated_log_handing_over.cc
   void transfer_asked(ReplicaId successor);
+  void hand_over_if_removed();
+  void begin_transfer(Leading& leading, ReplicaId successor);
+  void give_up_late_transfer(Leading& leading);
   void try_to_hand_over();
+  [[nodiscard]] bool may_succeed(const Leading& leading, ReplicaId successor) const;
+  void hear_release(ReplicaId from, const Release& release);
+  void hear_take_over(ReplicaId from, const TakeOver& take_over);
+
+  // replicated_log_leading.cc
   // By which somebody may be elected, or a slot counted, from here on.
   [[nodiscard]] std::vector<Configuration> configurations(const Leading& leading) const;
   [[nodiscard]] Instant heard_by_quorum(const Leading& leading) const;
@@ -192,13 +152,18 @@ class ReplicatedLog {
   // replicated_log_reading.cc
   void read_asked(ReadTicket ticket);
   void confirm_reads();
+  void answer_confirmed_reads();
   void quorum_read_asked(ReadTicket ticket);
-  void ask_highest(QuorumRead& read);
-  static void note_highest(QuorumRead& read, ReplicaId from, Slot highest);
+  void ask_highest(QuorumRound& round);
+  static void note_highest(QuorumRound& round, ReplicaId from, Slot highest);
+  [[nodiscard]] bool has_read_quorum(const QuorumRound& round) const;
+  void proceed_with_quorum_reads();
   void hear_ask_highest(ReplicaId from, const AskHighest& asked);
   void hear_highest_shown(ReplicaId from, const HighestShown& shown);
   void finish_quorum_reads();
   void quorum_read_time_passed();
+  void session_read_asked(const SessionReadAsked& asked);
+  void answer_session_reads();
   void give_up_read(ReadTicket ticket);
 
   // replicated_log_learning.cc
@@ -217,11 +182,14 @@ class ReplicatedLog {
   LogWrite written_;  // appended
   LogWrite durable_;
   LogWrite promise_write_;  // the newest promise's
+  Backlog unwritten_;
+  Backlog held_;  // by the owner
 
   Acceptor acceptor_;
   ChosenLog chosen_;
   Membership membership_;
   Election election_;
+  LeasePledge pledge_;
   LeaseGrantor grantor_;
   std::optional<ReplicaId> leader_;
   Ballot highest_seen_;
@@ -239,7 +207,8 @@ class ReplicatedLog {
   std::deque<OwnPromise> own_promises_;
   std::deque<OwnAcceptance> own_acceptances_;
 
-  std::deque<QuorumRead> quorum_reads_;
+  std::deque<QuorumRound> quorum_rounds_;  // the last of them may be one that is not sent yet
+  std::deque<SessionRead> session_reads_;
   std::uint64_t last_quorum_read_;  // counted from a random number: see ReplicaOptions::start
 
   Slot chosen_written_;

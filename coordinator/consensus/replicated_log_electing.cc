@@ -31,7 +31,8 @@ void ReplicatedLog::election_time_passed() {
 // Nothing changes by it: a replica that was cut off does not disturb the others when it comes back.
 void ReplicatedLog::ask_for_votes() {
   const auto ballot = ballot_above(std::max(acceptor_.promised(), highest_seen_), options_.self);
-  if (!grantor_.allows(now_, options_.self)) return election_.pre_vote_failed(now_, lease_ends());
+  if (!grantor_.allows(now_, options_.self) || !unwritten_.has_room(0))
+    return election_.pre_vote_failed(now_, lease_ends());
   role_ = Asking{.ballot = ballot, .granted = {options_.self}, .ends = now_ + options_.timing.pre_vote};
   if (has_elect_quorum({options_.self})) return prepare();
   send_to_all(membership_.voters_above(chosen()), PreVote{ballot});
@@ -79,8 +80,10 @@ void ReplicatedLog::prepare() {
 
 void ReplicatedLog::send_prepare(const Preparing& preparing, const Replicas& to) {
   for (const auto replica : to)
-    if (replica != options_.self && !preparing.phase.heard(replica))
-      send(replica, Prepare{.ballot = preparing.phase.ballot(), .chosen = chosen()}, written_);
+    if (replica != options_.self && !preparing.phase.has_promised(replica))
+      send(replica,
+           Prepare{.ballot = preparing.phase.ballot(), .above = preparing.phase.told_by(replica, chosen())},
+           promise_write_);
 }
 
 void ReplicatedLog::own_promise_durable(const Ballot& ballot) {
@@ -92,13 +95,14 @@ void ReplicatedLog::own_promise_durable(const Ballot& ballot) {
 void ReplicatedLog::hear_promise(ReplicaId from, const Promise& promise) {
   auto* preparing = std::get_if<Preparing>(&role_);
   if (preparing == nullptr || preparing->phase.ballot() != promise.ballot ||
-      !are_within_reach(promise.accepted, promise.chosen))
+      !are_within_reach(promise.accepted, promise.chosen) || !is_part(promise))
     return;
   note_position(from, promise.position);
   const auto asked = preparing->phase.voters(membership_, chosen());
-  preparing->phase.hear(from, promise);
+  const bool goes_on = preparing->phase.hear(from, promise, chosen());
   Replicas also = preparing->phase.voters(membership_, chosen());
   std::erase_if(also, [&](ReplicaId each) { return asked.contains(each); });
+  if (goes_on) also.insert(from);
   send_prepare(*preparing, also);
   try_to_lead();
 }
@@ -109,16 +113,6 @@ void ReplicatedLog::try_to_lead() {
   if (preparing == nullptr) return;
   if (const auto ahead = preparing->phase.ahead_of(chosen())) return fetch(*ahead);
   if (preparing->phase.is_won(membership_, chosen())) lead(std::exchange(preparing->phase, PhaseOne({})));
-}
-
-// The leader that was stops; its lease is free for this replica.
-void ReplicatedLog::hear_take_over(ReplicaId from, const TakeOver& take_over) {
-  if (take_over.ballot.leader != from || take_over.ballot < acceptor_.promised() || !is_voter() ||
-      !standing_.votes())
-    return;
-  if (!std::holds_alternative<Following>(role_)) return;
-  grantor_.hand_over({take_over.ballot, options_.self});
-  prepare();
 }
 
 }  // namespace troth::coordinator::consensus

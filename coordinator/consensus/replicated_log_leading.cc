@@ -1,4 +1,4 @@
-// Phase two: proposals, heartbeats, reads, and the lead handed over.
+// Phase two: proposals and heartbeats.
 #include <algorithm>
 #include <utility>
 
@@ -13,7 +13,7 @@ void ReplicatedLog::lead(const PhaseOne& phase) {
   role_ =
       Leading{.phase = PhaseTwo(phase.ballot(), chosen(), now_),
               .adopted = {std::make_move_iterator(adopted.begin()), std::make_move_iterator(adopted.end())},
-              .lease = LeaseHolder(options_.timing.lease, phase.ballot()),
+              .lease = LeaseHolder(phase.ballot()),
               .began = now_,
               .own = own,
               .worked = now_};
@@ -30,8 +30,9 @@ bool ReplicatedLog::can_propose() const {
 
 // [C5]
 bool ReplicatedLog::has_room(const Leading& leading) const {
-  return leading.phase.slots() < options_.limits.window &&
-         (leading.phase.slots() == 0 || leading.phase.bytes() < options_.limits.in_flight_bytes);
+  return leading.phase.slots() < options_.limits.window && unwritten_.has_room(0) &&
+         (leading.phase.slots() == 0 || (leading.phase.bytes() < options_.limits.in_flight_bytes &&
+                                         acceptor_.bytes() < options_.limits.accepted_bytes));
 }
 
 void ReplicatedLog::propose_adopted() {
@@ -56,7 +57,7 @@ void ReplicatedLog::propose(Entry entry) {
               Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
   Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
   own_acceptances_.push_back({append(accepted), ballot, slot, now_});
-  acceptor_.accept(std::move(accepted));
+  acceptor_.accept(accepted);
   leading.worked = now_;
 }
 
@@ -80,6 +81,7 @@ void ReplicatedLog::count_chosen() {
   }
   propose_adopted();
   confirm_reads();
+  hand_over_if_removed();
   try_to_hand_over();
 }
 
@@ -99,8 +101,9 @@ void ReplicatedLog::beat() {
   leading.next_heartbeat = now_ + options_.timing.heartbeat;
   // Its own grant, as any acceptor's.
   const auto& ballot = leading.phase.ballot();
-  if (grantor_.grant(now_, ballot, promised()))
-    leading.lease.granted(now_, {.by = options_.self, .ballot = ballot, .sent = now_});
+  if (const auto terms = grant_lease(ballot))
+    leading.lease.granted(now_, {.by = options_.self, .ballot = ballot, .sent = now_, .terms = *terms},
+                          membership_.newest().lease_terms.drift_ppm);
   leading.seen[options_.self] = leading.number;
   leading.heard[options_.self] = now_;
   send_to_all(membership_.everybody_above(chosen()), Heartbeat{.ballot = ballot,
@@ -114,11 +117,17 @@ void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& see
   auto* leading = std::get_if<Leading>(&role_);
   if (leading == nullptr || leading->phase.ballot() != seen.ballot || seen.number > leading->number) return;
   note_position(from, seen.position);
-  if (seen.granted) leading->lease.granted(now_, {.by = from, .ballot = seen.ballot, .sent = seen.sent});
+  if (seen.granted)
+    leading->lease.granted(now_,
+                           {.by = from, .ballot = seen.ballot, .sent = seen.sent, .terms = *seen.granted},
+                           membership_.newest().lease_terms.drift_ppm);
   leading->heard[from] = now_;
   auto& newest = leading->seen[from];
   newest = std::max(newest, seen.number);
+  auto& told = leading->told[from];
+  told = std::max(told, seen.chosen);
   confirm_reads();
+  try_to_hand_over();
 }
 
 void ReplicatedLog::resend_missing() {
@@ -143,8 +152,10 @@ void ReplicatedLog::leading_time_passed() {
   if (!own_acceptances_.empty() && now_ - own_acceptances_.front().appended >= options_.timing.stuck)
     return step_down("its own log does not move");
   if (now_ - heard_by_quorum(leading) >= options_.timing.silence) return step_down("no write quorum answers");
-  if (!is_voter()) return step_down("it was removed from the group");
-  if (leading.transfer && now_ >= leading.transfer->ends) leading.transfer.reset();
+  give_up_late_transfer(leading);
+  if (!is_voter() && !leading.transfer) return step_down("it was removed from the group");
+  hand_over_if_removed();
+  if (!is_leading()) return;
   if (now_ >= leading.next_heartbeat) beat();
   resend_missing();
   if (can_propose() && leading.phase.slots() == 0 && now_ - leading.worked >= options_.timing.idle)
@@ -164,32 +175,6 @@ Instant ReplicatedLog::heard_by_quorum(const Leading& leading) const {
     oldest = std::min(oldest, heard[configuration.quorums.write - 1]);
   }
   return oldest;
-}
-
-// ---- the lead handed over
-
-void ReplicatedLog::transfer_asked(ReplicaId successor) {
-  auto* leading = std::get_if<Leading>(&role_);
-  if (leading == nullptr || successor == options_.self ||
-      !membership_.voters_above(chosen()).contains(successor))
-    return;
-  leading->transfer = Transfer{.successor = successor, .ends = now_ + options_.timing.silence};
-  try_to_hand_over();
-}
-
-// It proposes nothing more in this ballot, and gives up its lease, before anybody may prepare (attack 37).
-void ReplicatedLog::try_to_hand_over() {
-  auto* leading = std::get_if<Leading>(&role_);
-  if (leading == nullptr || !leading->transfer || !leading->adopted.empty() || leading->phase.slots() > 0)
-    return;
-  const auto ballot = leading->phase.ballot();
-  const auto successor = leading->transfer->successor;
-  const auto voters = membership_.voters_above(chosen());
-  const auto hand_over = leading->lease.hand_over(successor);
-  step_down("handed over");
-  grantor_.hand_over(hand_over);
-  send_to_all(voters, Release{hand_over});
-  send(successor, TakeOver{.ballot = ballot, .chosen = chosen()});
 }
 
 }  // namespace troth::coordinator::consensus

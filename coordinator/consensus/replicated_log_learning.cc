@@ -18,7 +18,7 @@ void ReplicatedLog::told_chosen(ReplicaId from, const Ballot& ballot, Slot throu
 }
 
 void ReplicatedLog::fetch(ReplicaId from) {
-  if (fetching_until_ && now_ < *fetching_until_) return;
+  if ((fetching_until_ && now_ < *fetching_until_) || !unwritten_.has_room(0)) return;
   fetching_until_ = now_ + options_.timing.resend;
   send(from, Fetch{.above = chosen()});
 }
@@ -39,6 +39,7 @@ void ReplicatedLog::hear_chosen_entries(ReplicaId from, ChosenEntries& entries) 
   bool moved = false;
   for (auto& entry : entries.entries) {
     if (slot.value == chosen().value + 1) {
+      if (!unwritten_.has_room(size_of(entry))) break;
       write_chosen();
       append(Learned{slot, entry});
       chosen_written_ = slot;
@@ -62,6 +63,8 @@ void ReplicatedLog::snapshot_installed(const SnapshotInstalled& installed) {
   membership_ = Membership(installed.configured, options_.limits.window);
   chosen_written_ = installed.slot;
   fetching_until_.reset();
+  proceed_with_quorum_reads();
+  answer_session_reads();
   try_to_lead();
 }
 
@@ -71,8 +74,10 @@ void ReplicatedLog::deliver(Entry entry) {
   effects_.emplace_back(Deliver{slot, entry});
   chosen_.append(std::move(entry));
   acceptor_.forget_through(slot);
-  finish_quorum_reads();
-  if (slot.value - chosen_written_.value >= options_.limits.unwritten_chosen) write_chosen();
+  proceed_with_quorum_reads();
+  answer_session_reads();
+  if (slot.value - chosen_written_.value >= options_.limits.unwritten_chosen && unwritten_.has_room(0))
+    write_chosen();
 }
 
 void ReplicatedLog::write_chosen() {
@@ -83,7 +88,7 @@ void ReplicatedLog::write_chosen() {
 }
 
 void ReplicatedLog::write_chosen_if_old() {
-  if (now_ - chosen_written_at_ < options_.timing.idle) return;
+  if (now_ - chosen_written_at_ < options_.timing.idle || !unwritten_.has_room(0)) return;
   chosen_written_at_ = now_;
   write_chosen();
   if (std::exchange(positions_written_, true)) return;

@@ -1,4 +1,4 @@
-// From which state on a read may be answered: linearizable at the leader, by quorum at any replica.
+// From which state on a read may be answered: linearizable at the leader, by quorum or for a session at any replica.
 #include <algorithm>
 
 #include "coordinator/consensus/replicated_log.h"
@@ -20,12 +20,20 @@ void ReplicatedLog::read_asked(ReadTicket ticket) {
   }
   leading->reads.push_back({.ticket = ticket, .confirmed_by = {leading->number.value + 1}});
   confirm_reads();
-  leading = std::get_if<Leading>(&role_);
-  if (leading != nullptr && !leading->reads.empty() && leading->reads.back().ticket == ticket) beat();
+}
+
+// One round is under way at a time; what is asked meanwhile shares the next.
+void ReplicatedLog::confirm_reads() {
+  answer_confirmed_reads();
+  const auto* leading = std::get_if<Leading>(&role_);
+  if (leading == nullptr || leading->reads.empty() || leading->reads.front().confirmed_by <= leading->number)
+    return;
+  beat();
+  answer_confirmed_reads();  // alone it needs nobody else
 }
 
 // [C6] What earlier leaders may have had chosen is known when all that was adopted is.
-void ReplicatedLog::confirm_reads() {
+void ReplicatedLog::answer_confirmed_reads() {
   auto* leading = std::get_if<Leading>(&role_);
   if (leading == nullptr || chosen().value + 1 < leading->own.value) return;
   const bool leased = holds_lease(now_);
@@ -44,33 +52,32 @@ void ReplicatedLog::confirm_reads() {
 
 // ---- quorum reads
 
-// Everything that was chosen when it was asked is accepted somewhere in any R quorum (attack 23). Two changes of
-// configuration may lie between what is known here and now: each is heard of by the quorum before it.
+// Everything that was chosen when it was asked is accepted somewhere in any R quorum (attack 23); it is answered when it
+// knows all that such a quorum had accepted. Why changes of configuration do no harm: let m be the highest slot that was
+// chosen by then, and not be known here in the end. If one of the configurations that count above `chosen` counted m, its
+// W quorum meets the R quorum, which may be of the other one (check_change), and m was shown. If a later one did, its
+// change was chosen before m was proposed [C5], and counted by one of these: it was shown, and would be known. It does not
+// matter what was known here when an answer came: each answer is younger than the question.
 void ReplicatedLog::quorum_read_asked(ReadTicket ticket) {
-  quorum_reads_.push_back({.ticket = ticket,
-                           .number = {++last_quorum_read_},
-                           .configured = {},
-                           .answered = {},
-                           .highest = {},
-                           .resend = now_});
-  ask_highest(quorum_reads_.back());
-  finish_quorum_reads();
+  if (quorum_rounds_.empty() || quorum_rounds_.back().number.value != 0)
+    quorum_rounds_.push_back({.tickets = {}, .number = {}, .answered = {}, .highest = {}});
+  quorum_rounds_.back().tickets.push_back(ticket);
+  proceed_with_quorum_reads();
 }
 
-void ReplicatedLog::ask_highest(QuorumRead& read) {
-  if (read.configured != membership_.newest()) {
-    read.configured = membership_.newest();
-    read.answered.clear();
-  }
-  if (standing_.votes()) note_highest(read, options_.self, std::max(chosen(), acceptor_.highest()));
-  read.resend = now_ + options_.timing.resend;
+// Also those who answered, where it lags: their answers lead to who knows what is chosen.
+void ReplicatedLog::ask_highest(QuorumRound& round) {
+  if (standing_.votes()) note_highest(round, options_.self, std::max(chosen(), acceptor_.highest()));
+  round.resend = now_ + options_.timing.resend;
+  const bool lags = round.highest > chosen();
   for (const auto voter : membership_.voters_above(chosen()))
-    if (voter != options_.self && !read.answered.contains(voter)) send(voter, AskHighest{read.number});
+    if (voter != options_.self && (lags || !round.answered.contains(voter)))
+      send(voter, AskHighest{round.number});
 }
 
-void ReplicatedLog::note_highest(QuorumRead& read, ReplicaId from, Slot highest) {
-  read.answered.insert(from);
-  read.highest = std::max(read.highest, highest);
+// The first answer counts: later ones tell of what came later, and there is more of it every time.
+void ReplicatedLog::note_highest(QuorumRound& round, ReplicaId from, Slot highest) {
+  if (round.answered.insert(from).second) round.highest = std::max(round.highest, highest);
 }
 
 // What is accepted and not durable yet was told to nobody: it need not be told here, but may be.
@@ -82,32 +89,75 @@ void ReplicatedLog::hear_ask_highest(ReplicaId from, const AskHighest& asked) {
 }
 
 void ReplicatedLog::hear_highest_shown(ReplicaId from, const HighestShown& shown) {
-  const auto read = std::ranges::find(quorum_reads_, shown.number, &QuorumRead::number);
-  if (read == quorum_reads_.end()) return;
-  note_highest(*read, from, shown.highest);
+  const auto round = std::ranges::find(quorum_rounds_, shown.number, &QuorumRound::number);
+  if (shown.number.value == 0 || round == quorum_rounds_.end()) return;
+  note_highest(*round, from, shown.highest);
   if (shown.chosen > chosen()) fetch(from);
-  finish_quorum_reads();
+  proceed_with_quorum_reads();
 }
 
-void ReplicatedLog::finish_quorum_reads() {
-  std::erase_if(quorum_reads_, [&](QuorumRead& read) {
-    const bool enough = std::ranges::all_of(membership_.above(chosen()), [&](const Configuration& each) {
-      return votes_of(read.answered, each) >= each.quorums.read;
-    });
-    if (!enough || read.highest > chosen() || read.configured != membership_.newest()) return false;
-    effects_.emplace_back(ReadAt{read.ticket, read.highest});
+bool ReplicatedLog::has_read_quorum(const QuorumRound& round) const {
+  return std::ranges::any_of(membership_.above(chosen()), [&](const Configuration& each) {
+    return votes_of(round.answered, each) >= each.quorums.read;
+  });
+}
+
+// Answers what can be answered; and asks for those that wait, where no other question is open.
+void ReplicatedLog::proceed_with_quorum_reads() {
+  const auto finish = [&](QuorumRound& round) {
+    if (round.highest > chosen() || !has_read_quorum(round)) return false;
+    for (const auto ticket : round.tickets)
+      effects_.emplace_back(ReadAt{ticket, round.highest});
+    return true;
+  };
+  std::erase_if(quorum_rounds_, [&](QuorumRound& round) { return round.number.value != 0 && finish(round); });
+  if (quorum_rounds_.empty() || quorum_rounds_.back().number.value != 0) return;
+  const bool is_open = std::ranges::any_of(quorum_rounds_, [&](const QuorumRound& round) {
+    return round.number.value != 0 && !has_read_quorum(round);
+  });
+  if (is_open) return;
+  auto& next = quorum_rounds_.back();
+  next.number = {++last_quorum_read_};
+  ask_highest(next);
+  if (finish(next)) quorum_rounds_.pop_back();  // alone it needs nobody else
+}
+
+void ReplicatedLog::quorum_read_time_passed() {
+  for (auto& round : quorum_rounds_)
+    if (now_ >= round.resend) ask_highest(round);
+  proceed_with_quorum_reads();
+}
+
+// ---- session reads
+
+void ReplicatedLog::session_read_asked(const SessionReadAsked& asked) {
+  if (asked.token.incarnation != options_.incarnation) {
+    effects_.emplace_back(RefuseRead{asked.ticket, ReadRefusal::kOtherIncarnation});
+    return;
+  }
+  session_reads_.push_back({.ticket = asked.ticket, .slot = asked.token.slot, .until = asked.until});
+  answer_session_reads();
+}
+
+void ReplicatedLog::answer_session_reads() {
+  std::erase_if(session_reads_, [&](const SessionRead& read) {
+    if (read.slot <= chosen()) {
+      effects_.emplace_back(ReadAt{read.ticket, chosen()});
+    } else if (now_ >= read.until) {
+      effects_.emplace_back(RefuseRead{read.ticket, ReadRefusal::kLate});
+    } else {
+      return false;
+    }
     return true;
   });
 }
 
-void ReplicatedLog::quorum_read_time_passed() {
-  for (auto& read : quorum_reads_)
-    if (now_ >= read.resend || read.configured != membership_.newest()) ask_highest(read);
-  finish_quorum_reads();
-}
-
 void ReplicatedLog::give_up_read(ReadTicket ticket) {
-  std::erase_if(quorum_reads_, [&](const QuorumRead& read) { return read.ticket == ticket; });
+  std::erase_if(session_reads_, [&](const SessionRead& read) { return read.ticket == ticket; });
+  for (auto& round : quorum_rounds_)
+    std::erase(round.tickets, ticket);
+  std::erase_if(quorum_rounds_, [](const QuorumRound& round) { return round.tickets.empty(); });
+  proceed_with_quorum_reads();
   if (auto* leading = std::get_if<Leading>(&role_))
     std::erase_if(leading->reads, [&](const WaitingRead& read) { return read.ticket == ticket; });
 }

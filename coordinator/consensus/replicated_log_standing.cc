@@ -1,5 +1,6 @@
 // After a start: whether this replica may vote; see standing.h.
 #include <algorithm>
+#include <utility>
 
 #include "coordinator/consensus/replicated_log.h"
 
@@ -8,35 +9,45 @@ namespace troth::coordinator::consensus {
 void ReplicatedLog::ask_standing() {
   if (!standing_.asks() || (ask_standing_at_ && now_ < *ask_standing_at_)) return;
   ask_standing_at_ = now_ + options_.timing.resend;
-  send_to_all(standing_.unheard(membership_, chosen()),
-              AskStanding{.chosen = chosen(),
-                          .everything = standing_.state() == Standing::State::kRecovering,
-                          .fence = standing_.fence(now_ - started_ >= options_.timing.silence),
-                          .start = options_.start});
+  for (const auto each : standing_.unheard(membership_, chosen()))
+    if (each != options_.self) ask_standing_of(each);
+}
+
+void ReplicatedLog::ask_standing_of(ReplicaId replica) {
+  send(replica, AskStanding{.above = standing_.told_by(replica, chosen()),
+                            .everything = standing_.state() == Standing::State::kRecovering,
+                            .fence = standing_.fence(now_ - started_ >= options_.timing.silence),
+                            .start = options_.start});
 }
 
 // Answered whatever the own standing is: a group that starts together answers from its logs.
 void ReplicatedLog::hear_ask_standing(ReplicaId from, const AskStanding& asked) {
   // To raise a promise is safe for whoever lost one, too; but a lease that runs is kept [L2].
   if (asked.fence.leader == from && asked.fence > promised() && acceptor_.may_promise(asked.fence) &&
-      grantor_.allows(now_, from))
+      grantor_.allows(now_, from) && unwritten_.has_room(0))
     promise(asked.fence);
   const auto known = positions_.find(from);
   StandingShown shown{.known = known == positions_.end() ? LogPosition{} : known->second,
                       .promised = acceptor_.promised(),
                       .chosen = chosen(),
                       .accepted = {},
-                      .asked_in = asked.start};
-  if (asked.everything) shown.accepted = acceptor_.above(std::max(chosen(), asked.chosen));
+                      .asked_in = asked.start,
+                      .above = asked.above,
+                      .through = std::nullopt};
+  if (asked.everything) {
+    auto part = acceptor_.part_above(std::max(chosen(), asked.above), options_.limits.message_bytes);
+    shown.accepted = std::move(part.accepted);
+    shown.through = part.through;
+  }
   send(from, std::move(shown), asked.everything ? written_ : LogWrite{});
 }
 
 // An answer to an earlier start knows nothing of what was said since, and may be lost by now.
 void ReplicatedLog::hear_standing_shown(ReplicaId from, const StandingShown& shown) {
   if (shown.asked_in != options_.start || !are_within_reach(shown.accepted, shown.chosen) ||
-      !(shown.promised.is_none() || is_within_reach(shown.promised, promised())))
+      !is_part(shown) || !(shown.promised.is_none() || is_within_reach(shown.promised, promised())))
     return;
-  standing_.hear(from, shown);
+  if (standing_.hear(from, shown, chosen())) ask_standing_of(from);
   note_ballot(shown.promised);
   settle_standing();
 }
@@ -58,8 +69,11 @@ bool ReplicatedLog::take_over_what_was_lost() {
   }
   if (grantor_.running(now_)) return false;
   if (!taken_over_) {
-    for (const auto& [slot, accepted] : standing_.accepted())
-      if (slot > chosen() && acceptor_.take_over(*accepted)) append(*accepted);
+    for (const auto& [slot, accepted] : standing_.accepted()) {
+      if (slot <= chosen()) continue;
+      if (!unwritten_.has_room(size_of(accepted->entry))) return false;  // the rest as the log proceeds
+      if (acceptor_.take_over(*accepted)) append(*accepted);
+    }
     if (standing_.promised() > promised()) promise(standing_.promised());
     taken_over_ = written_;
   }

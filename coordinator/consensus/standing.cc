@@ -20,21 +20,46 @@ Replicas Standing::unheard(const Membership& membership, Slot chosen) const {
   return others;
 }
 
-void Standing::hear(ReplicaId from, const StandingShown& shown) {
-  if (!asks()) return;
-  heard_.insert(from);
+Slot Standing::told_by(ReplicaId replica, Slot chosen) const {
+  const auto begun = begun_.find(replica);
+  return begun == begun_.end() ? chosen : std::max(chosen, begun->second.through);
+}
+
+bool Standing::hear(ReplicaId from, const StandingShown& shown, Slot chosen) {
+  if (!asks()) return false;
   if (state_ == State::kAsking) {
+    heard_.insert(from);
     if (shown.known > own_) state_ = State::kSetBack;
-    return;
+    return false;
   }
   promised_ = std::max(promised_, shown.promised);
-  auto& promised = told_promised_[from];
-  promised = std::max(promised, shown.promised);
-  // Any one answer tells all that it had accepted by then, or knows to be chosen.
-  auto [told, is_first] = told_chosen_.try_emplace(from, shown.chosen);
-  if (!is_first) told->second = std::min(told->second, shown.chosen);
   for (const auto& accepted : shown.accepted)
     keep_highest(accepted_[accepted.slot], accepted);
+  const auto told = told_by(from, chosen);
+  if (shown.above > told) return false;
+  auto [begun, is_first] =
+      begun_.try_emplace(from, Begun{.through = {}, .chosen = shown.chosen, .promised = shown.promised});
+  auto& answer = begun->second;
+  answer.chosen = std::max(answer.chosen, shown.chosen);
+  answer.promised = std::min(answer.promised, shown.promised);
+  if (shown.through) {
+    if (*shown.through <= told) return false;
+    answer.through = *shown.through;
+    return true;
+  }
+  hear_whole(from, answer);
+  begun_.erase(begun);
+  return false;
+}
+
+// It tells all that it had accepted since it was asked, or knows to be chosen. In parts, too: in each slot the ballot of what
+// is accepted only rises, and so does what is promised.
+void Standing::hear_whole(ReplicaId from, const Begun& answer) {
+  heard_.insert(from);
+  auto& promised = told_promised_[from];
+  promised = std::max(promised, answer.promised);
+  auto [known, is_first] = told_chosen_.try_emplace(from, answer.chosen);
+  if (!is_first) known->second = std::min(known->second, answer.chosen);
 }
 
 std::optional<ReplicaId> Standing::ahead_of(Slot chosen) const {

@@ -41,7 +41,11 @@ class Standing {
   // had accepted there instead.
   [[nodiscard]] Replicas unheard(const Membership& membership, Slot chosen) const;
 
-  void hear(ReplicaId from, const StandingShown& shown);
+  // An answer counts when it is whole, as a promise does (phase_one.h), and from behind the fence only if its first part was.
+  // True: there is more of it, to be asked for.
+  [[nodiscard]] bool hear(ReplicaId from, const StandingShown& shown, Slot chosen);
+  // Through which slot it has told what it accepted.
+  [[nodiscard]] Slot told_by(ReplicaId replica, Slot chosen) const;
   // What to have promised before an answer; none: nothing.
   [[nodiscard]] Ballot fence(bool waited) const;
 
@@ -56,6 +60,14 @@ class Standing {
   [[nodiscard]] std::optional<ReplicaId> ahead_of(Slot chosen) const;
 
  private:
+  // Of an answer that is not whole.
+  struct Begun {
+    Slot through;
+    Slot chosen;      // the most that one of its parts knew
+    Ballot promised;  // the least
+  };
+
+  void hear_whole(ReplicaId from, const Begun& answer);
   [[nodiscard]] std::vector<Configuration> configurations(const Membership& membership, Slot chosen) const;
   [[nodiscard]] bool is_behind_fence(ReplicaId replica) const;
   [[nodiscard]] bool is_enough_for(const Configuration& configuration, bool waited) const;
@@ -63,6 +75,7 @@ class Standing {
   ReplicaId self_;
   LogPosition own_;
   State state_;
+  std::map<ReplicaId, Begun> begun_;
   Replicas heard_;
   Ballot promised_;
   std::map<Slot, std::optional<Accepted>> accepted_;

@@ -97,7 +97,8 @@ std::vector<SynodProposer::Send> SynodProposer::begin_phase_two(Instant now, con
 // One refusal ends nothing: the others may be enough. Its own does, while nobody else has heard of the ballot.
 void SynodProposer::take_refusal(Instant now, Random& random, ReplicaId from, const Synod::Refusal& refusal) {
   if (is_within_reach(refusal.promised, above_)) above_ = std::max(above_, refusal.promised);
-  const auto& [voters, quorums, learners] = options_.configuration;
+  const auto& voters = options_.configuration.voters;
+  const auto& quorums = options_.configuration.quorums;
   if (!voters.contains(from)) return;
   if (const auto* asking = std::get_if<AskingItself>(&phase_)) {
     if (from == options_.self && refusal.ballot == asking->ballot) back_off(now, random);

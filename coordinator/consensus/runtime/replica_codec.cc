@@ -19,6 +19,9 @@ using apache::thrift::TException;
 using apache::thrift::protocol::TCompactProtocolT;
 using apache::thrift::transport::TMemoryBuffer;
 
+// What logs mean that name no terms.
+constexpr LeaseTerms kFirstTerms{Duration{150'000}, 10'000};
+
 constexpr std::int32_t kMostElements = 1 << 20;
 // Sums of two of them do not overflow; a group that chooses a million slots a second takes 100,000 years.
 constexpr std::int64_t kHighest = std::int64_t{1} << 61;
@@ -66,6 +69,12 @@ std::vector<std::int32_t> to_wire(const Replicas& in) {
   return out;
 }
 
+template <typename Wire>
+void set_terms(Wire& out, const LeaseTerms& terms) {
+  out.__set_lease_us(terms.length.count());
+  out.__set_drift_ppm(static_cast<std::int32_t>(terms.drift_ppm));
+}
+
 replica::Configuration to_wire(const Configuration& in) {
   replica::Configuration out;
   out.__set_voters(to_wire(in.voters));
@@ -73,6 +82,7 @@ replica::Configuration to_wire(const Configuration& in) {
   out.__set_elect_quorum(static_cast<std::int32_t>(in.quorums.elect));
   out.__set_read_quorum(static_cast<std::int32_t>(in.quorums.read));
   out.__set_learners(to_wire(in.learners));
+  if (in.lease_terms != kFirstTerms) set_terms(out, in.lease_terms);
   return out;
 }
 
@@ -114,7 +124,7 @@ void set(replica::Message& out, const PreVoteGranted& in) {
 void set(replica::Message& out, const Prepare& in) {
   replica::Prepare wire;
   wire.__set_ballot(to_wire(in.ballot));
-  wire.__set_chosen(number(in.chosen));
+  wire.__set_above(number(in.above));
   out.__set_prepare(wire);
 }
 void set(replica::Message& out, const Promise& in) {
@@ -123,6 +133,8 @@ void set(replica::Message& out, const Promise& in) {
   wire.__set_chosen(number(in.chosen));
   wire.__set_accepted(to_wire(in.accepted));
   wire.__set_position(to_wire(in.position));
+  wire.__set_above(number(in.above));
+  if (in.through) wire.__set_through(number(*in.through));
   out.__set_promise(wire);
 }
 void set(replica::Message& out, const Refused& in) {
@@ -164,7 +176,7 @@ void set(replica::Message& out, const HeartbeatSeen& in) {
   wire.__set_chosen(number(in.chosen));
   wire.__set_position(to_wire(in.position));
   wire.__set_sent_us(us(in.sent));
-  wire.__set_granted(in.granted);
+  if (in.granted) set_terms(wire, *in.granted);
   out.__set_heartbeat_seen(wire);
 }
 void set(replica::Message& out, const Fetch& in) {
@@ -193,7 +205,7 @@ void set(replica::Message& out, const TakeOver& in) {
 }
 void set(replica::Message& out, const AskStanding& in) {
   replica::AskStanding wire;
-  wire.__set_chosen(number(in.chosen));
+  wire.__set_above(number(in.above));
   wire.__set_everything(in.everything);
   wire.__set_start(number(in.start.value));
   wire.__set_fence(to_wire(in.fence));
@@ -206,6 +218,8 @@ void set(replica::Message& out, const StandingShown& in) {
   wire.__set_chosen(number(in.chosen));
   wire.__set_accepted(to_wire(in.accepted));
   wire.__set_asked_in(number(in.asked_in.value));
+  wire.__set_above(number(in.above));
+  if (in.through) wire.__set_through(number(*in.through));
   out.__set_standing_shown(wire);
 }
 void set(replica::Message& out, const AskHighest& in) {
@@ -251,6 +265,12 @@ replica::Started to_wire(const Started& in) {
 replica::PositionsKnown to_wire(const PositionsKnown& in) {
   replica::PositionsKnown out;
   out.__set_positions(to_wire(in.positions));
+  return out;
+}
+
+replica::WaitsAfterStart to_wire(const WaitsAfterStart& in) {
+  replica::WaitsAfterStart out;
+  out.__set_wait_us(in.wait.count());
   return out;
 }
 
@@ -318,6 +338,16 @@ Replicas read_replicas(const std::vector<std::int32_t>& in) {
   return out;
 }
 
+// Nothing: it names none.
+std::optional<LeaseTerms> read_terms(const auto& in) {
+  if (in.__isset.lease_us != in.__isset.drift_ppm) throw Impossible{"half of a lease's terms"};
+  if (!in.__isset.lease_us) return std::nullopt;
+  const LeaseTerms terms{Duration{static_cast<Duration::rep>(read_number(in.lease_us))},
+                         static_cast<std::uint32_t>(in.drift_ppm)};
+  if (auto valid = check(terms); !valid) throw Impossible{valid.error().message};
+  return terms;
+}
+
 Configuration from_wire(const replica::Configuration& in) {
   need(in.__isset.voters && in.__isset.write_quorum && in.__isset.elect_quorum && in.__isset.read_quorum &&
        in.__isset.learners);
@@ -325,7 +355,8 @@ Configuration from_wire(const replica::Configuration& in) {
       .voters = read_replicas(in.voters),
       .quorums = {static_cast<std::uint32_t>(in.write_quorum), static_cast<std::uint32_t>(in.elect_quorum),
                   static_cast<std::uint32_t>(in.read_quorum)},
-      .learners = read_replicas(in.learners)};
+      .learners = read_replicas(in.learners),
+      .lease_terms = read_terms(in).value_or(kFirstTerms)};
   if (auto valid = check(out); !valid) throw Impossible{valid.error().message};
   return out;
 }
@@ -359,12 +390,20 @@ Message from_wire(const replica::PreVoteGranted& in) {
   return PreVoteGranted{from_wire(in.ballot)};
 }
 Message from_wire(const replica::Prepare& in) {
-  need(in.__isset.ballot && in.__isset.chosen);
-  return Prepare{from_wire(in.ballot), read_slot(in.chosen)};
+  need(in.__isset.ballot && in.__isset.above);
+  return Prepare{from_wire(in.ballot), read_slot(in.above)};
 }
 Message from_wire(const replica::Promise& in) {
-  need(in.__isset.ballot && in.__isset.chosen && in.__isset.accepted && in.__isset.position);
-  return Promise{from_wire(in.ballot), read_slot(in.chosen), from_wire(in.accepted), from_wire(in.position)};
+  need(in.__isset.ballot && in.__isset.chosen && in.__isset.accepted && in.__isset.position &&
+       in.__isset.above);
+  Promise out{.ballot = from_wire(in.ballot),
+              .chosen = read_slot(in.chosen),
+              .accepted = from_wire(in.accepted),
+              .position = from_wire(in.position),
+              .above = read_slot(in.above),
+              .through = std::nullopt};
+  if (in.__isset.through) out.through = read_slot(in.through);
+  return out;
 }
 Message from_wire(const replica::Refused& in) {
   need(in.__isset.ballot && in.__isset.promised);
@@ -392,13 +431,13 @@ Message from_wire(const replica::Heartbeat& in) {
 }
 Message from_wire(const replica::HeartbeatSeen& in) {
   need(in.__isset.ballot && in.__isset.number && in.__isset.chosen && in.__isset.position &&
-       in.__isset.sent_us && in.__isset.granted);
+       in.__isset.sent_us);
   return HeartbeatSeen{.ballot = from_wire(in.ballot),
                        .number = {read_number(in.number)},
                        .chosen = read_slot(in.chosen),
                        .position = from_wire(in.position),
                        .sent = read_time(in.sent_us),
-                       .granted = in.granted};
+                       .granted = read_terms(in)};
 }
 Message from_wire(const replica::Fetch& in) {
   need(in.__isset.above);
@@ -417,17 +456,24 @@ Message from_wire(const replica::TakeOver& in) {
   return TakeOver{from_wire(in.ballot), read_slot(in.chosen)};
 }
 Message from_wire(const replica::AskStanding& in) {
-  need(in.__isset.chosen && in.__isset.everything && in.__isset.start && in.__isset.fence);
-  return AskStanding{.chosen = read_slot(in.chosen),
+  need(in.__isset.above && in.__isset.everything && in.__isset.start && in.__isset.fence);
+  return AskStanding{.above = read_slot(in.above),
                      .everything = in.everything,
                      .fence = from_wire(in.fence),
                      .start = read_nonce(in.start)};
 }
 Message from_wire(const replica::StandingShown& in) {
   need(in.__isset.known && in.__isset.promised && in.__isset.chosen && in.__isset.accepted &&
-       in.__isset.asked_in);
-  return StandingShown{from_wire(in.known), from_wire(in.promised), read_slot(in.chosen),
-                       from_wire(in.accepted), read_nonce(in.asked_in)};
+       in.__isset.asked_in && in.__isset.above);
+  StandingShown out{.known = from_wire(in.known),
+                    .promised = from_wire(in.promised),
+                    .chosen = read_slot(in.chosen),
+                    .accepted = from_wire(in.accepted),
+                    .asked_in = read_nonce(in.asked_in),
+                    .above = read_slot(in.above),
+                    .through = std::nullopt};
+  if (in.__isset.through) out.through = read_slot(in.through);
+  return out;
 }
 Message from_wire(const replica::AskHighest& in) {
   need(in.__isset.number);
@@ -485,6 +531,11 @@ DurableRecord from_wire(const replica::PositionsKnown& in) {
   return PositionsKnown{from_wire(in.positions)};
 }
 
+DurableRecord from_wire(const replica::WaitsAfterStart& in) {
+  need(in.__isset.wait_us);
+  return WaitsAfterStart{Duration{static_cast<Duration::rep>(read_number(in.wait_us))}};
+}
+
 template <typename Wire>
 auto read_all(std::string_view bytes) {
   // Thrift only reads from the buffer, though it wants it writable.
@@ -510,6 +561,7 @@ enum class Type : std::uint32_t {
   kConfiguredFrom = 5,
   kStarted = 6,
   kPositionsKnown = 7,
+  kWaitsAfterStart = 30,
 };
 
 DurableRecord read_as(txlog::RecordType type, std::string_view bytes) {
@@ -521,6 +573,7 @@ DurableRecord read_as(txlog::RecordType type, std::string_view bytes) {
     case Type::kConfiguredFrom: return read_all<replica::ConfiguredFrom>(bytes);
     case Type::kStarted: return read_all<replica::Started>(bytes);
     case Type::kPositionsKnown: return read_all<replica::PositionsKnown>(bytes);
+    case Type::kWaitsAfterStart: return read_all<replica::WaitsAfterStart>(bytes);
   }
   throw Impossible{"this program does not know the type"};
 }
@@ -566,8 +619,10 @@ txlog::RecordType type_of(const DurableRecord& record) {
           return Type::kConfiguredFrom;
         else if constexpr (std::is_same_v<R, Started>)
           return Type::kStarted;
-        else
+        else if constexpr (std::is_same_v<R, PositionsKnown>)
           return Type::kPositionsKnown;
+        else
+          return Type::kWaitsAfterStart;
       },
       record);
   return {static_cast<std::uint32_t>(type), false};

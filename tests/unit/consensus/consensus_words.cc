@@ -1,8 +1,11 @@
 #include "tests/unit/consensus/consensus_words.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <fmt/format.h>
+
+#include "tests/unit/coordinator/script_words.h"
 
 namespace troth::coordinator::consensus {
 namespace {
@@ -23,7 +26,10 @@ std::string text(const Entry& entry) {
   std::string voters;
   for (const auto voter : change->next.voters)
     voters += fmt::format("{}{}", voters.empty() ? "" : "+", voter.value);
-  return "voters=" + voters;
+  auto words = "voters=" + voters;
+  if (change->next.lease_terms != LeaseTerms{})
+    words += fmt::format("/lease={}ms", change->next.lease_terms.length / std::chrono::milliseconds(1));
+  return words;
 }
 
 std::string text(const std::vector<Entry>& entries) {
@@ -40,16 +46,29 @@ std::string text(const std::vector<Accepted>& accepted) {
   return all;
 }
 
+// Of a promise or an answer that is not whole.
+std::string part(const auto& message) {
+  return (message.above.value == 0 ? "" : fmt::format(" above {}", message.above.value)) +
+         (message.through ? fmt::format(" through {}", message.through->value) : "");
+}
+
+std::string granted(const std::optional<LeaseTerms>& terms) {
+  if (!terms) return "";
+  if (*terms == LeaseTerms{}) return " granted";
+  return fmt::format(" granted for {}ms", terms->length / std::chrono::milliseconds(1));
+}
+
 std::string text(const Message& message) {
   return std::visit(
       Overloaded{
           [](const PreVote& in) { return fmt::format("pre-vote {}", text(in.ballot)); },
           [](const PreVoteGranted& in) { return fmt::format("pre-vote granted {}", text(in.ballot)); },
           [](const Prepare& in) {
-            return fmt::format("prepare {} chosen {}", text(in.ballot), in.chosen.value);
+            return fmt::format("prepare {} above {}", text(in.ballot), in.above.value);
           },
           [](const Promise& in) {
-            return fmt::format("promise {} chosen {}{}", text(in.ballot), in.chosen.value, text(in.accepted));
+            return fmt::format("promise {} chosen {}{}{}", text(in.ballot), in.chosen.value, part(in),
+                               text(in.accepted));
           },
           [](const Refused& in) {
             return fmt::format("refused {} promised {}", text(in.ballot), text(in.promised));
@@ -67,7 +86,7 @@ std::string text(const Message& message) {
           },
           [](const HeartbeatSeen& in) {
             return fmt::format("seen {} number {} chosen {}{}", text(in.ballot), in.number.value,
-                               in.chosen.value, in.granted ? " granted" : "");
+                               in.chosen.value, granted(in.granted));
           },
           [](const Fetch& in) { return fmt::format("fetch above {}", in.above.value); },
           [](const ChosenEntries& in) {
@@ -80,12 +99,14 @@ std::string text(const Message& message) {
             return fmt::format("take over {} chosen {}", text(in.ballot), in.chosen.value);
           },
           [](const AskStanding& in) {
-            return fmt::format("ask standing{}{}", in.everything ? " with everything" : "",
+            return fmt::format("ask standing{}{}{}", in.everything ? " with everything" : "",
+                               in.above.value == 0 ? "" : fmt::format(" above {}", in.above.value),
                                in.fence.is_none() ? "" : " fence " + text(in.fence));
           },
           [](const StandingShown& in) {
-            return fmt::format("standing known {}.{} promised {} chosen {}{}", in.known.start,
-                               in.known.write.value, text(in.promised), in.chosen.value, text(in.accepted));
+            return fmt::format("standing known {}.{} promised {} chosen {}{}{}", in.known.start,
+                               in.known.write.value, text(in.promised), in.chosen.value, part(in),
+                               text(in.accepted));
           },
           [](const AskHighest& in) { return fmt::format("ask highest {}", in.number.value); },
           [](const HighestShown& in) {
@@ -108,6 +129,7 @@ std::string text(const DurableRecord& record) {
           [](const ConfiguredFrom& in) { return fmt::format("configured from {}", in.slot.value); },
           [](const Started& in) { return fmt::format("started {}", in.start); },
           [](const PositionsKnown&) { return std::string("positions"); },
+          [](const WaitsAfterStart& in) { return fmt::format("waits {}us after a start", in.wait.count()); },
       },
       record);
 }
@@ -116,9 +138,13 @@ Entry read_entry(const std::string& word) {
   if (word == "no-op") return NoOp{};
   if (!word.starts_with("voters=")) return Command{std::make_shared<const std::string>(word)};
   Replicas voters;
-  for (std::size_t from = 7; from < word.size(); from += 2)
+  const auto lease = word.find("/lease=");
+  for (std::size_t from = 7; from < std::min(lease, word.size()); from += 2)
     voters.insert({static_cast<std::uint32_t>(word[from] - '0')});
-  return ChangeConfiguration{with_majorities(voters)};
+  auto next = with_majorities(voters);
+  if (lease != std::string::npos)
+    next.lease_terms.length = std::chrono::milliseconds(std::stoll(word.substr(lease + 7)));
+  return ChangeConfiguration{next};
 }
 
 void expect(Words& words, const std::string& phrase) {
@@ -144,6 +170,11 @@ std::vector<Accepted> read_accepted(Words& words) {
   return all;
 }
 
+void read_part(Words& words, auto& message) {
+  if (words.accept("above")) message.above = {words.number()};
+  if (words.accept("through")) message.through = Slot{words.number()};
+}
+
 std::vector<Entry> read_entries(Words& words, const std::string& until) {
   std::vector<Entry> entries;
   while (words.peek() != until)
@@ -163,13 +194,14 @@ Message read_message(Words& words) {
   if (words.accept("pre-vote")) return PreVote{read_ballot(words.next())};
   if (words.accept("prepare")) {
     const auto ballot = read_ballot(words.next());
-    return Prepare{.ballot = ballot, .chosen = read_slot(words, "chosen")};
+    return Prepare{.ballot = ballot, .above = read_slot(words, "above")};
   }
   if (words.accept("promise")) {
     Promise promise{.ballot = read_ballot(words.next()),
                     .chosen = read_slot(words, "chosen"),
                     .accepted = {},
                     .position = {}};
+    read_part(words, promise);
     promise.accepted = read_accepted(words);
     return promise;
   }
@@ -201,7 +233,8 @@ Message read_message(Words& words) {
   if (words.accept("seen")) {
     HeartbeatSeen seen{.ballot = read_ballot(words.next()), .number = {read_slot(words, "number").value}};
     seen.chosen = read_slot(words, "chosen");
-    seen.granted = words.accept("granted");
+    if (words.accept("granted")) seen.granted = LeaseTerms{};
+    if (seen.granted && words.accept("for")) seen.granted->length = read_duration(words.next());
     return seen;
   }
   if (words.accept("fetch")) return Fetch{read_slot(words, "above")};
@@ -220,6 +253,7 @@ Message read_message(Words& words) {
   }
   if (words.accept("ask standing")) {
     AskStanding asked{.everything = words.accept("with everything")};
+    if (words.accept("above")) asked.above = {words.number()};
     if (words.accept("fence")) asked.fence = read_ballot(words.next());
     return asked;
   }
@@ -231,6 +265,7 @@ Message read_message(Words& words) {
                         .promised = read_ballot(words.next()),
                         .chosen = read_slot(words, "chosen"),
                         .accepted = {}};
+    read_part(words, shown);
     shown.accepted = read_accepted(words);
     return shown;
   }
@@ -261,7 +296,12 @@ std::string write(const ReplicaEffect& effect) {
           },
           [](const SendSnapshot& in) { return fmt::format("send a snapshot to {}", in.to.value); },
           [](const ReadAt& in) { return fmt::format("read {} at {}", in.ticket.value, in.slot.value); },
-          [](const RefuseRead& in) { return fmt::format("refuse read {}", in.ticket.value); },
+          [](const RefuseRead& in) {
+            return fmt::format("refuse read {}{}", in.ticket.value,
+                               in.reason == ReadRefusal::kLate               ? ": late"
+                               : in.reason == ReadRefusal::kOtherIncarnation ? ": another group's"
+                                                                             : "");
+          },
           [](const SettleCutTail&) { return std::string("settle the cut tail"); },
       },
       effect);

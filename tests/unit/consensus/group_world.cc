@@ -74,6 +74,8 @@ void GroupWorld::start(ReplicaId id) {
   restored.snapshot = replica.snapshot;
   restored.chosen = replica.snapshot;
   restored.configured = replica.snapshot.value > 0 ? replica.snapshot_configured : first_;
+  // As a log says again whose beginning is cut.
+  restored.wait = first_.begin()->second.lease_terms.waited();
   for (const auto& record : replica.durable)
     if (auto taken = restored.take(record); !taken) break_rule(taken.error().message);
   replica.delivered = replica.snapshot;
@@ -188,6 +190,7 @@ bool GroupWorld::change(const Configuration& next) {
 
 void GroupWorld::offer(ReplicaId id, const std::string& text) {
   proposed_.insert(text);
+  largest_ = std::max(largest_, text.size() + 100);
   feed(id, EntryOffered{Command{std::make_shared<const std::string>(text)}});
 }
 
@@ -205,6 +208,15 @@ void GroupWorld::quorum_read(ReplicaId id) {
   reads_[++last_ticket_] = highest_;
   quorum_reads_.insert(last_ticket_);
   feed(id, QuorumReadAsked{{last_ticket_}});
+}
+
+void GroupWorld::session_read(ReplicaId id) {
+  if (!is_up(id) || replicas_.at(id).paused_until > now_) return;
+  reads_[++last_ticket_] = highest_;
+  session_reads_.insert(last_ticket_);
+  feed(id,
+       SessionReadAsked{
+           .ticket = {last_ticket_}, .token = {{}, highest_}, .until = clock_of(replicas_.at(id)) + 50ms});
 }
 
 void GroupWorld::transfer(ReplicaId successor) {
@@ -260,6 +272,44 @@ void GroupWorld::note_durable(ReplicaId id, const DurableRecord& record) {
                            text_of(known->second), text_of(accepted->entry)));
 }
 
+// Everything has a limit: one entry may be larger, and one record or message more may have been let in by a free byte.
+void GroupWorld::watch_memory(ReplicaId id) {
+  constexpr std::size_t kOneMore = 512;
+  const auto& log = *replicas_.at(id).log;
+  if (log.unwritten_bytes() > limits_.unwritten_bytes + largest_ + kOneMore)
+    break_rule(fmt::format("replica {} has {} bytes in memory that its log has not", id.value,
+                           log.unwritten_bytes()));
+  if (log.held_bytes() > limits_.held_bytes + limits_.message_bytes + largest_ + kOneMore)
+    break_rule(fmt::format("replica {} holds {} bytes of messages back", id.value, log.held_bytes()));
+  // The next slot is always taken. A start finds what it no longer knows to be chosen, and behind a cut tail takes over what
+  // all others tell.
+  if (replicas_.at(id).life == 1 && log.accepted_bytes() > limits_.accepted_bytes + 2 * largest_)
+    break_rule(fmt::format("replica {} has accepted {} bytes", id.value, log.accepted_bytes()));
+}
+
+void GroupWorld::watch_size(const Message& message) {
+  const auto watch = [&](std::size_t count, std::size_t bytes) {
+    if (count > 1) ++counts_.full_messages;
+    if (count > 1 && bytes > limits_.message_bytes)
+      break_rule(fmt::format("a message of {} entries has {} bytes", count, bytes));
+  };
+  std::visit(
+      [&](const auto& in) {
+        std::size_t bytes = 0;
+        if constexpr (requires { in.entries; }) {
+          for (const auto& entry : in.entries)
+            bytes += size_of(entry);
+          watch(in.entries.size(), bytes);
+        } else if constexpr (requires { in.through; }) {
+          for (const auto& accepted : in.accepted)
+            bytes += size_of(accepted.entry);
+          watch(in.accepted.size(), bytes);
+          if (in.through) ++counts_.parts;
+        }
+      },
+      message);
+}
+
 // Lease exclusivity, at true time.
 void GroupWorld::watch() {
   std::uint32_t holders = 0;
@@ -282,6 +332,7 @@ void GroupWorld::feed(ReplicaId id, ReplicaInput input) {
   }
   carry_out(id, replica.log->step(std::move(input), clock_of(replica)));
   watch();
+  watch_memory(id);
   wake(id);
 }
 
@@ -317,10 +368,14 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
       deliver(id, *delivered);
     } else if (const auto* at = std::get_if<ReadAt>(&effect)) {
       ++(quorum_reads_.contains(at->ticket.value)      ? counts_.quorum_reads
+         : session_reads_.contains(at->ticket.value)   ? counts_.session_reads
          : replica.log->holds_lease(clock_of(replica)) ? counts_.leased_reads
                                                        : counts_.reads);
       if (at->slot < reads_.at(at->ticket.value))
         break_rule("a read is older than what was known when it was asked [C6]");
+      if (at->slot > replica.delivered) break_rule("a read is answered from what is not here");
+    } else if (const auto* refused = std::get_if<RefuseRead>(&effect)) {
+      if (refused->reason == ReadRefusal::kLate) ++counts_.late_session_reads;
     } else if (const auto* snapshot = std::get_if<SendSnapshot>(&effect)) {
       after(2ms, [this, id, to = snapshot->to] { install_snapshot(id, to); });
     } else if (std::holds_alternative<SettleCutTail>(effect)) {
@@ -335,6 +390,10 @@ void GroupWorld::carry_out(ReplicaId id, ReplicaEffects effects) {
 }
 
 void GroupWorld::transmit(ReplicaId from, ReplicaId to, const Message& message) {
+  watch_size(message);
+  const auto* seen = std::get_if<HeartbeatSeen>(&message);
+  if (seen != nullptr && seen->granted && *seen->granted != first_.at({1}).lease_terms)
+    ++counts_.changed_grants;
   if (cut_.contains({from, to}) || !replicas_.contains(to) || random_.below(1000) < faults_.lost) return;
   const int copies = random_.below(1000) < faults_.doubled ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
@@ -385,8 +444,12 @@ void GroupWorld::deliver(ReplicaId id, const Deliver& delivered) {
     break_rule(fmt::format("slot {} is {} and {} [C1]", delivered.slot.value, text_of(known->second),
                            text_of(delivered.entry)));
   highest_ = std::max(highest_, delivered.slot);
-  if (const auto* change = std::get_if<ChangeConfiguration>(&delivered.entry); change != nullptr && is_first)
-    truth_->change(delivered.slot, change->next);
+  if (const auto* change = std::get_if<ChangeConfiguration>(&delivered.entry);
+      change != nullptr && is_first) {
+    const auto terms = truth_->newest().lease_terms;
+    if (truth_->change(delivered.slot, change->next) && truth_->newest().lease_terms != terms)
+      ++counts_.lease_changes;
+  }
   const auto* command = std::get_if<Command>(&delivered.entry);
   if (!is_first || command == nullptr) return;
   ++counts_.delivered;

@@ -32,10 +32,16 @@ struct WorldCounts {
   std::uint64_t reads = 0;
   std::uint64_t leased_reads = 0;
   std::uint64_t quorum_reads = 0;
+  std::uint64_t session_reads = 0;
+  std::uint64_t late_session_reads = 0;
   std::uint64_t snapshots = 0;
   std::uint64_t crashes = 0;
   std::uint64_t changes = 0;
   std::uint64_t tails_taken_over = 0;
+  std::uint64_t full_messages = 0;  // of more than one entry
+  std::uint64_t lease_changes = 0;
+  std::uint64_t changed_grants = 0;  // by other terms than the first
+  std::uint64_t parts = 0;           // promises and answers that go on in another message
 
   WorldCounts& operator+=(const WorldCounts& other) {
     elected += other.elected;
@@ -44,10 +50,16 @@ struct WorldCounts {
     reads += other.reads;
     leased_reads += other.leased_reads;
     quorum_reads += other.quorum_reads;
+    session_reads += other.session_reads;
+    late_session_reads += other.late_session_reads;
     snapshots += other.snapshots;
     crashes += other.crashes;
     changes += other.changes;
     tails_taken_over += other.tails_taken_over;
+    full_messages += other.full_messages;
+    parts += other.parts;
+    lease_changes += other.lease_changes;
+    changed_grants += other.changed_grants;
     return *this;
   }
 };
@@ -100,6 +112,8 @@ class GroupWorld {
   // The caller's own ticket.
   void read(ReplicaId id, std::uint64_t ticket);
   void quorum_read(ReplicaId id);
+  // With everything that any session has seen.
+  void session_read(ReplicaId id);
   void transfer(ReplicaId successor);
   void add_replica(ReplicaId id);
 
@@ -157,6 +171,8 @@ class GroupWorld {
   void deliver(ReplicaId id, const Deliver& delivered);
   void install_snapshot(ReplicaId from, ReplicaId to);
   void watch();
+  void watch_memory(ReplicaId id);
+  void watch_size(const Message& message);
   void note_durable(ReplicaId id, const DurableRecord& record);
   void break_rule(const std::string& what);
 
@@ -182,9 +198,11 @@ class GroupWorld {
   std::optional<Membership> truth_;
   Slot highest_;
   std::set<std::string> proposed_;
+  std::size_t largest_ = 100;  // of one entry
   std::set<std::string> delivered_;
   std::map<std::uint64_t, Slot> reads_;  // what each has to see at least
   std::set<std::uint64_t> quorum_reads_;
+  std::set<std::uint64_t> session_reads_;
   std::uint64_t last_ticket_ = 0;
   std::vector<std::string> broken_;
   WorldCounts counts_;

@@ -7,121 +7,12 @@
 
 #include <gtest/gtest.h>
 
-#include "coordinator/consensus/replicated_log.h"
+#include "tests/unit/consensus/one_replica.h"
 
 namespace troth::coordinator::consensus {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr ReplicaId kSelf{1};
-
-Entry command(const std::string& text) {
-  return Command{std::make_shared<const std::string>(text)};
-}
-
-// Replica 1 of a group with majorities.
-class OneReplica {
- public:
-  explicit OneReplica(std::uint32_t replicas, GroupLimits limits = {}) : limits_(limits) {
-    Replicas voters;
-    for (std::uint32_t id = 1; id <= replicas; ++id)
-      voters.insert({id});
-    configuration_ = with_majorities(voters);
-    start();
-  }
-
-  void start(bool cut_tail = false) {
-    Restored restored;
-    restored.configured = {{Slot{1}, configuration_}};
-    records_.resize(durable_);
-    for (const auto& record : records_)
-      EXPECT_TRUE(restored.take(record).has_value());
-    restored.cut_tail = cut_tail;
-    log_.emplace(ReplicaOptions{.self = kSelf, .start = {++starts_ << 32U}, .timing = {}, .limits = limits_},
-                 std::move(restored), Random(starts_), now_);
-    effects_.clear();
-    step(TimePassed{});
-  }
-
-  void step(ReplicaInput input) {
-    for (auto& effect : log_->step(std::move(input), now_)) {
-      if (const auto* append = std::get_if<Append>(&effect)) records_.push_back(append->record);
-      effects_.push_back(std::move(effect));
-    }
-  }
-  void hear(std::uint32_t from, Message message) { step(MessageReceived{{from}, std::move(message)}); }
-  void pass(Duration time) {
-    now_ += time;
-    step(TimePassed{});
-  }
-  // As the caller has to: it is woken when it asked for it.
-  void sleep(Duration time) {
-    now_ += time;
-    if (now_ >= log_->wakes_at()) step(TimePassed{});
-  }
-  void write() {
-    durable_ = records_.size();
-    step(WritesDurable{{durable_}});
-  }
-
-  void be_allowed_to_vote() {
-    for (const auto other : configuration_.voters) {
-      if (other == kSelf) continue;
-      for (const auto& asked : sent<AskStanding>(other))
-        hear(other.value, answer(asked));
-    }
-    write();
-    EXPECT_TRUE(log_->standing() == Standing::State::kVoting);
-  }
-  static StandingShown answer(const AskStanding& asked) {
-    StandingShown shown;
-    shown.asked_in = asked.start;
-    return shown;
-  }
-
-  Ballot ask_and_prepare() {
-    for (int attempt = 0; attempt < 10 && sent<PreVote>({2}).empty(); ++attempt)
-      pass(2s);
-    const auto ballot = sent<PreVote>({2}).back().ballot;
-    for (const auto other : configuration_.voters)
-      hear(other.value, PreVoteGranted{ballot});
-    write();
-    return ballot;
-  }
-
-  // All that it said to one of the others.
-  template <typename M>
-  std::vector<M> sent(ReplicaId to) const {
-    std::vector<M> all;
-    for (const auto& effect : effects_)
-      if (const auto* send = std::get_if<Send>(&effect); send != nullptr && send->to == to)
-        if (const auto* message = std::get_if<M>(&send->message)) all.push_back(*message);
-    return all;
-  }
-  template <typename E>
-  std::vector<E> done() const {
-    std::vector<E> all;
-    for (const auto& effect : effects_)
-      if (const auto* found = std::get_if<E>(&effect)) all.push_back(*found);
-    return all;
-  }
-
-  [[nodiscard]] const ReplicatedLog& log() const { return *log_; }
-  [[nodiscard]] const std::vector<DurableRecord>& records() const { return records_; }
-  [[nodiscard]] Instant now() const { return now_; }
-  void forget_effects() { effects_.clear(); }
-
- private:
-  GroupLimits limits_;
-  Configuration configuration_;
-  Instant now_{1h};
-  std::vector<DurableRecord> records_;
-  std::size_t durable_ = 0;
-  std::uint64_t starts_ = 0;
-  std::optional<ReplicatedLog> log_;
-  ReplicaEffects effects_;
-};
 
 // [C1] What a leader adopted may be known to be chosen by one that promised nothing. Were it learned from there, the
 // same entries would be counted again, for the slots behind.
@@ -243,6 +134,210 @@ TEST(Hostile, FollowerOfAnUntiringLeaderWritesWhatItKnows) {
   EXPECT_GT(written, 50U);
 }
 
+// A disk that hangs stops nothing that comes over the network. What it has no room for is not taken, and taken when it comes
+// again behind the hang.
+TEST(Hostile, FollowerWhoseDiskHangsTakesNoMoreThanItHasRoomFor) {
+  const GroupLimits limits{.accepted_bytes = 1'000'000, .unwritten_bytes = 100'000, .held_bytes = 20'000};
+  for (int kind = 0; kind < 4; ++kind) {
+    OneReplica one(3, limits);
+    one.be_allowed_to_vote();
+    const std::string large(1'000, 'x');
+    for (std::uint64_t turn = 1; turn <= 1'000; ++turn) {
+      const Ballot ballot{kind == 0 ? 1 : turn, {2}};
+      if (kind == 0 && turn <= 500)
+        one.hear(2, Accept{.ballot = ballot, .first = {turn}, .entries = {command(large)}, .chosen = {}});
+      if (kind == 0 || kind == 1) one.hear(2, Heartbeat{.ballot = ballot, .number = {turn}});
+      if (kind == 2) one.hear(2, Prepare{.ballot = ballot, .above = {}});
+      if (kind == 3)
+        one.hear(2, ChosenEntries{.first = {turn}, .entries = {command(large)}, .chosen = {1'000}});
+      one.hear(3, AskStanding{.above = {}, .everything = true, .fence = {turn, {3}}, .start = {}});
+      one.pass(30ms);
+      ASSERT_LE(one.log().unwritten_bytes(), limits.unwritten_bytes + 2'000) << kind;
+      ASSERT_LE(one.log().held_bytes(), limits.held_bytes + limits.message_bytes) << kind;
+    }
+    EXPECT_GT(one.log().unwritten_bytes() + one.log().held_bytes(), 20'000U) << kind << ": it came to that";
+    const auto taken = one.records().size();
+    one.write();
+    EXPECT_EQ(one.log().unwritten_bytes(), 0U);
+    EXPECT_EQ(one.log().held_bytes(), 0U);
+    if (kind == 3) {
+      const Slot next{one.log().chosen().value + 1};
+      EXPECT_LT(next.value, 101U);
+      one.hear(2, ChosenEntries{.first = next, .entries = {command(large)}, .chosen = next});
+      EXPECT_EQ(one.log().chosen(), next);
+    } else {
+      one.hear(2, Accept{.ballot = {2'000, {2}}, .first = {1}, .entries = {command(large)}, .chosen = {}});
+      EXPECT_GT(one.records().size(), taken);
+    }
+  }
+}
+
+// What is taken over behind a cut tail has no more room than anything else, and comes as the disk goes on.
+TEST(Hostile, CutTailIsTakenOverAsItsDiskGoesOn) {
+  OneReplica one(3, {.unwritten_bytes = 3'000});
+  one.start(true);
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  for (std::uint64_t slot = 1; slot <= 9; ++slot)
+    shown.accepted.push_back({{slot}, {1, {2}}, command(std::string(1'000, 'x'))});
+  shown.promised = {1, {2}};
+  one.hear(2, shown);
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  one.pass(1s);
+  for (int turn = 0; turn < 5; ++turn) {
+    EXPECT_EQ(one.log().standing(), Standing::State::kRecovering) << turn;
+    EXPECT_LE(one.log().unwritten_bytes(), 3'000U);
+    one.write();
+  }
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+  EXPECT_EQ(std::ranges::count_if(
+                one.records(),
+                [](const DurableRecord& record) { return std::holds_alternative<Accepted>(record); }),
+            9);
+}
+
+// Attack 44. Between two parts of an answer its sender learned that more is chosen: nobody tells what it had accepted there.
+TEST(Hostile, CutTailFetchesWhatWasChosenBetweenTwoParts) {
+  OneReplica one(3);
+  one.start(true);
+  one.hear(3, OneReplica::answer(one.sent<AskStanding>({3}).front()));
+  auto shown = OneReplica::answer(one.sent<AskStanding>({2}).front());
+  shown.promised = {1, {2}};
+  shown.accepted = {{{1}, {1, {2}}, command("a")}};
+  shown.through = Slot{1};
+  one.hear(2, shown);
+  shown.chosen = {3};
+  shown.accepted = {{{4}, {1, {2}}, command("d")}};
+  shown.above = {1};
+  shown.through.reset();
+  one.hear(2, shown);
+  one.pass(1s);
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kRecovering);
+  ASSERT_FALSE(one.sent<Fetch>({2}).empty());
+  one.hear(2,
+           ChosenEntries{.first = {1}, .entries = {command("a"), command("b"), command("c")}, .chosen = {3}});
+  one.write();
+  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
+}
+
+// Nor is what it accepted without end, whatever it was told is chosen; but the next slot stops at nothing.
+TEST(Hostile, AcceptorTakesTheNextSlotThoughItIsFull) {
+  OneReplica one(3, {.accepted_bytes = 3'000});
+  one.be_allowed_to_vote();
+  const std::string large(1'000, 'x');
+  const auto accept = [&](std::uint64_t slot) {
+    one.hear(2, Accept{.ballot = {1, {2}}, .first = {slot}, .entries = {command(large)}, .chosen = {}});
+    return one.sent<AcceptedThrough>({2}).size();
+  };
+  EXPECT_EQ(accept(2), 1U);
+  EXPECT_EQ(accept(3), 2U);
+  EXPECT_EQ(accept(4), 2U);
+  EXPECT_EQ(accept(1), 3U);
+  one.write();
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {1}, .chosen = {3}});
+  EXPECT_EQ(one.log().chosen(), Slot{3});
+  EXPECT_EQ(accept(4), 4U);
+}
+
+// [L5] What a process is started with does not count: what the group's log says does, and for how long a start waits goes along
+// into every new segment.
+TEST(Hostile, LeaseTermsAreTheGroupsAndAreSaidAgain) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto waits = [&] {
+    std::vector<Duration> all;
+    for (const auto& record : one.log().restated({}))
+      if (const auto* wait = std::get_if<WaitsAfterStart>(&record)) all.push_back(wait->wait);
+    EXPECT_EQ(all.size(), 1U);
+    return all.back();
+  };
+  EXPECT_EQ(waits(), LeaseTerms{}.waited());
+  auto next = with_majorities({{1}, {2}, {3}});
+  next.lease_terms = {.length = 400ms, .drift_ppm = 20'000};
+  one.hear(2, ChosenEntries{.first = {1}, .entries = {ChangeConfiguration{next}}, .chosen = {1}});
+  EXPECT_EQ(waits(), next.lease_terms.waited());
+  const auto granted = [&](std::uint64_t number) {
+    one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {number}, .chosen = {1}});
+    return one.sent<HeartbeatSeen>({2}).back().granted;
+  };
+  EXPECT_EQ(granted(1), LeaseTerms{}) << "nothing longer is in its log";
+  one.write();
+  EXPECT_EQ(granted(2), LeaseTerms{}) << "it may be lost with the last batch";
+  one.write();
+  EXPECT_EQ(granted(3), next.lease_terms);
+  // Of a change back it says less when the longer grant has run out.
+  next.lease_terms = {};
+  one.hear(2, ChosenEntries{.first = {2}, .entries = {NoOp{}}, .chosen = {2}});
+  const auto longer = waits();
+  one.hear(2, ChosenEntries{.first = {3}, .entries = {ChangeConfiguration{next}}, .chosen = {3}});
+  EXPECT_EQ(waits(), longer) << "one change at a time: this one may not follow yet";
+}
+
+// [L3], [L5] What a start waits by may stand in the log's last batch until something is written behind it: no grant leaves before.
+TEST(Hostile, GrantLeavesWhenTheStartIsDurable) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {1}});
+  one.write();
+  one.start();
+  for (const std::uint32_t other : {2U, 3U})
+    one.hear(other, OneReplica::answer(one.sent<AskStanding>({other}).front()));
+  one.hear(2, Heartbeat{.ballot = {1, {2}}, .number = {2}});
+  const auto sends = one.done<Send>();
+  ASSERT_TRUE(std::holds_alternative<HeartbeatSeen>(sends.back().message));
+  EXPECT_TRUE(std::get<HeartbeatSeen>(sends.back().message).granted);
+  EXPECT_EQ(sends.back().after.value, one.records().size());
+}
+
+// [L5] A snapshot came from another replica, with shorter terms, and the crash before anything was written of them: what was
+// granted by the first configuration is waited for.
+TEST(Hostile, StartWaitsByTheFirstTermsUntilItsLogSaysLess) {
+  auto configuration = with_majorities({{1}, {2}, {3}});
+  Restored restored;
+  ASSERT_TRUE(restored.take(ConfiguredFrom{{1}, configuration}));
+  configuration.lease_terms.length = 50ms;
+  restored.configured = {{Slot{100}, configuration}};
+  EXPECT_EQ(restored.waits(), LeaseTerms{}.waited());
+  ASSERT_TRUE(restored.take(WaitsAfterStart{51'001us}));
+  EXPECT_EQ(restored.waits(), 51'001us);
+  ASSERT_TRUE(restored.take(WaitsAfterStart{200ms}));
+  EXPECT_EQ(restored.waits(), 200ms);
+}
+
+// What the leader of old wrote, and has not durably, has no room for what it adopts: it is proposed as the disk goes on.
+TEST(Hostile, LeaderWithoutRoomProposesAsItsDiskGoesOn) {
+  OneReplica one(3, {.unwritten_bytes = 2'000});
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  const auto large = command(std::string(900, 'x'));
+  Promise promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}};
+  for (std::uint64_t slot = 1; slot <= 9; ++slot)
+    promise.accepted.push_back({{slot}, {0, {2}}, large});
+  one.hear(2, promise);
+  ASSERT_TRUE(one.log().is_leading());
+  EXPECT_LE(one.log().unwritten_bytes(), 3'000U);
+  EXPECT_FALSE(one.log().can_propose());
+  for (int turn = 0; turn < 9; ++turn)
+    one.write();
+  EXPECT_EQ(one.sent<Accept>({2}).size(), 9U);
+}
+
+// Nor more than may be accepted: the next slot comes when one is chosen.
+TEST(Hostile, LeaderProposesWhatItHasRoomToAccept) {
+  OneReplica one(3, {.accepted_bytes = 2'000});
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  one.hear(2, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+  ASSERT_TRUE(one.log().is_leading());
+  std::uint64_t slot = 0;
+  for (; one.log().can_propose(); ++slot)
+    one.step(EntryOffered{command(std::string(900, 'x'))});
+  EXPECT_LE(one.log().accepted_bytes(), 3'000U);
+  one.write();
+  one.hear(2, AcceptedThrough{.ballot = ballot, .first = {1}, .last = {slot}, .position = {}});
+  EXPECT_TRUE(one.log().can_propose());
+}
+
 // Attack 25. The others are a write quorum, and its own disk hangs: what it keeps in memory for the log would grow for
 // ever.
 TEST(Hostile, LeaderWhoseOwnDiskHangsResigns) {
@@ -332,11 +427,11 @@ TEST(Hostile, ChangeThatFollowsARevealedOneIsRevealed) {
     Promise promise{.ballot = phase.ballot(), .chosen = {}, .accepted = {}, .position = {}};
     promise.accepted = {{{1}, {1, {2}}, ChangeConfiguration{in_order ? second : third}},
                         {{2}, {1, {2}}, ChangeConfiguration{in_order ? third : second}}};
-    phase.hear({1}, promise);
+    EXPECT_FALSE(phase.hear({1}, promise, {}));
     promise.accepted.clear();
-    phase.hear({2}, promise);
+    EXPECT_FALSE(phase.hear({2}, promise, {}));
     EXPECT_FALSE(phase.is_won(membership, {})) << "two promised, the third takes three";
-    phase.hear({3}, promise);
+    EXPECT_FALSE(phase.hear({3}, promise, {}));
     EXPECT_TRUE(phase.is_won(membership, {}));
   }
 }
@@ -349,12 +444,128 @@ TEST(Hostile, ReplicaThatDoesNotVoteAnswersNoQuorumRead) {
   EXPECT_TRUE(one.sent<HighestShown>({2}).empty());
 }
 
+// Attacks 13, 23. While a change is chosen and does not count yet, a quorum of either configuration is enough: it meets what
+// both of them can have chosen (check_change), and a read waits for no more replicas than it has to.
+TEST(Hostile, QuorumReadTakesAQuorumOfAnyConfigurationThatCounts) {
+  const auto three = with_majorities({{1}, {2}, {3}});
+  const auto four = with_majorities({{1}, {2}, {3}, {4}});
+  for (const bool grows : {true, false}) {
+    OneReplica one(grows ? 3 : 4, {.window = 4});
+    one.be_allowed_to_vote();
+    one.hear(2, ChosenEntries{
+                    .first = {1}, .entries = {ChangeConfiguration{grows ? four : three}}, .chosen = {1}});
+    ASSERT_EQ(one.log().membership().above({1}).size(), 2U);
+    one.step(QuorumReadAsked{{7}});
+    EXPECT_TRUE(one.done<ReadAt>().empty());
+    one.hear(2,
+             HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {1}, .chosen = {1}});
+    EXPECT_EQ(one.done<ReadAt>().size(), 1U) << "two of three";
+  }
+}
+
+// Attacks 13, 23. Two changes were chosen of which it has not heard when it is asked: the answers lead to them, and a quorum
+// of what was known then is none any more; who votes now is asked, too.
+TEST(Hostile, QuorumReadFollowsChangesThatItDidNotKnow) {
+  OneReplica one(3, {.window = 4});
+  one.be_allowed_to_vote();
+  const auto four = with_majorities({{1}, {2}, {3}, {4}});
+  const Configuration five{.voters = {{1}, {2}, {3}, {4}, {5}}, .quorums = {3, 3, 4}, .learners = {}};
+  ASSERT_TRUE(check_change(with_majorities({{1}, {2}, {3}}), four) && check_change(four, five));
+  one.step(QuorumReadAsked{{7}});
+  const auto number = one.sent<AskHighest>({2}).back().number;
+  one.hear(2, HighestShown{.number = number, .highest = {9}, .chosen = {9}});
+  EXPECT_TRUE(one.done<ReadAt>().empty()) << "two of three, and what they accepted is not known here";
+  one.hear(2, ChosenEntries{.first = {1},
+                            .entries = {ChangeConfiguration{four}, NoOp{}, NoOp{}, NoOp{}, NoOp{},
+                                        ChangeConfiguration{five}, NoOp{}, NoOp{}, command("x")},
+                            .chosen = {9}});
+  EXPECT_TRUE(one.done<ReadAt>().empty()) << "two, and four are to be heard";
+  one.pass(60ms);
+  ASSERT_FALSE(one.sent<AskHighest>({5}).empty());
+  EXPECT_EQ(one.sent<AskHighest>({5}).back().number, number);
+  one.hear(4, HighestShown{.number = number, .highest = {}, .chosen = {}});
+  EXPECT_TRUE(one.done<ReadAt>().empty()) << "three, and four are to be heard";
+  one.hear(5, HighestShown{.number = number, .highest = {11}, .chosen = {9}});
+  EXPECT_TRUE(one.done<ReadAt>().empty()) << "slot 11 may be chosen";
+  one.hear(5, ChosenEntries{.first = {10}, .entries = {NoOp{}, NoOp{}}, .chosen = {11}});
+  ASSERT_EQ(one.done<ReadAt>().size(), 1U);
+  EXPECT_EQ(one.done<ReadAt>().front().slot, Slot{11});
+}
+
+// What it is told twice, or is told where it lags, must not move what it waits for: it would wait for ever under load.
+TEST(Hostile, QuorumReadWaitsForNothingThatCameLater) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.step(QuorumReadAsked{{7}});
+  const auto number = one.sent<AskHighest>({2}).back().number;
+  one.hear(2, HighestShown{.number = number, .highest = {1}, .chosen = {1}});
+  one.pass(60ms);
+  ASSERT_EQ(one.sent<AskHighest>({2}).size(), 2U) << "the fetch may be lost";
+  one.hear(2, HighestShown{.number = number, .highest = {5}, .chosen = {5}});
+  one.hear(2, ChosenEntries{.first = {1}, .entries = {command("a")}, .chosen = {1}});
+  ASSERT_EQ(one.done<ReadAt>().size(), 1U);
+  EXPECT_EQ(one.done<ReadAt>().front().slot, Slot{1});
+}
+
+// What it waits for may come whole, as a snapshot.
+TEST(Hostile, SnapshotAnswersTheReadsThatWaited) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.step(QuorumReadAsked{{7}});
+  one.step(SessionReadAsked{.ticket = {8}, .token = {{}, {9}}, .until = one.now() + 10ms});
+  EXPECT_LE(one.log().wakes_at(), one.now() + 10ms) << "to say that it is late";
+  one.hear(2, HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {9}, .chosen = {9}});
+  EXPECT_TRUE(one.done<ReadAt>().empty());
+  one.step(SnapshotInstalled{.slot = {9}, .configured = {{Slot{1}, with_majorities({{1}, {2}, {3}})}}});
+  EXPECT_EQ(one.done<ReadAt>().size(), 2U);
+}
+
+// [C6] A thousand reads without a lease cost two rounds, and as many quorum reads cost two questions.
+TEST(Hostile, ReadsOfOneMomentShareTheirMessages) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  one.hear(2, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
+  ASSERT_TRUE(one.log().is_leading());
+  one.forget_effects();
+  for (std::uint64_t ticket = 1; ticket <= 1'000; ++ticket) {
+    one.step(ReadAsked{{ticket}});
+    one.step(QuorumReadAsked{{1'000 + ticket}});
+  }
+  for (int round = 0; round < 2; ++round) {
+    one.hear(2, HeartbeatSeen{.ballot = ballot, .number = one.sent<Heartbeat>({2}).back().number});
+    one.hear(2, HighestShown{.number = one.sent<AskHighest>({2}).back().number, .highest = {}, .chosen = {}});
+  }
+  EXPECT_EQ(one.done<ReadAt>().size(), 2'000U);
+  EXPECT_EQ(one.sent<Heartbeat>({2}).size(), 2U);
+  EXPECT_EQ(one.sent<AskHighest>({2}).size(), 2U);
+  // One whose asker gave up holds up nobody.
+  one.step(QuorumReadAsked{{1}});
+  one.step(QuorumReadAsked{{2}});
+  one.step(ReadGivenUp{{1}});
+  EXPECT_EQ(one.sent<AskHighest>({2}).size(), 4U);
+}
+
+// Alone, and woken late: its lease ran out meanwhile.
+TEST(Hostile, ReadOfAGroupOfOneWaitsForNobody) {
+  OneReplica one(1);
+  one.write();
+  one.step(TimePassed{});
+  one.write();
+  ASSERT_TRUE(one.log().is_leading());
+  one.forget_effects();
+  one.pass_silently(10s);
+  one.step(ReadAsked{{1}});
+  one.step(QuorumReadAsked{{2}});
+  EXPECT_EQ(one.done<ReadAt>().size(), 2U);
+}
+
 // [C2] What is shown to one that takes it over counts as known by two: it must not be lost here.
 TEST(Hostile, AcceptanceIsShownWhenItIsDurable) {
   OneReplica one(3);
   one.be_allowed_to_vote();
   one.hear(2, Accept{.ballot = {1, {2}}, .first = {1}, .entries = {command("x")}, .chosen = {}});
-  one.hear(3, AskStanding{.chosen = {}, .everything = true, .start = {}});
+  one.hear(3, AskStanding{.above = {}, .everything = true, .start = {}});
   const auto sends = one.done<Send>();
   const auto shown = std::ranges::find_if(sends, [](const Send& send) {
     const auto* standing = std::get_if<StandingShown>(&send.message);
@@ -398,7 +609,7 @@ TEST(Hostile, DamagedNumbersAbortNobodyAndUseNothingUp) {
           one.hear(2, PreVoteGranted{ballot});
           one.hear(2, Promise{ballot, {}, far, {huge, {huge}}});
           one.hear(2, AcceptedThrough{ballot, {0}, {huge}, {}});
-          one.hear(2, HeartbeatSeen{ballot, {huge}, {huge}, {}, Instant::max(), true});
+          one.hear(2, HeartbeatSeen{ballot, {huge}, {huge}, {}, Instant::max(), LeaseTerms{}});
           one.hear(2, Release{{ballot, {huge == 1 ? 1U : 9U}}});
         }
         one.hear(2, Refused{{1, {1}}, {huge, {2}}, ReplicaId{9}});
@@ -470,7 +681,7 @@ TEST(Hostile, AdoptedChangeThatCannotBeCountsNowhere) {
                         .accepted = {{{1}, {0, {3}}, ChangeConfiguration{impossible}}},
                         .position = {}});
     ASSERT_TRUE(one.log().is_leading());
-    one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = true});
+    one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = LeaseTerms{}});
     EXPECT_TRUE(one.log().holds_lease(one.now()));
     one.pass(10ms);
     one.write();
@@ -488,7 +699,7 @@ TEST(Hostile, EveryChangeInFlightCountsForTheLease) {
   const auto ballot = one.ask_and_prepare();
   for (const std::uint32_t other : {2U, 3U})
     one.hear(other, Promise{.ballot = ballot, .chosen = {}, .accepted = {}, .position = {}});
-  one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = true});
+  one.hear(2, HeartbeatSeen{.ballot = ballot, .number = {1}, .sent = one.now(), .granted = LeaseTerms{}});
   ASSERT_TRUE(one.log().holds_lease(one.now()));
   // A lease of it takes three grants.
   const Configuration narrow{.voters = {{1}, {2}, {3}, {4}}, .quorums = {4, 2, 2}, .learners = {}};

@@ -24,10 +24,15 @@ struct Runs {
 };
 
 Runs run_seeds(const Configuration& configuration, std::uint64_t seeds, std::uint32_t clocks_drift_ppm,
-               const LeaseDefects& defects) {
+               const LeaseDefects& defects, bool terms_change = false) {
   Runs runs;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    LeaseWorld world({configuration, {}, clocks_drift_ppm, defects}, seed);
+    LeaseWorld world({.configuration = configuration,
+                      .terms = {},
+                      .terms_change = terms_change,
+                      .clocks_drift_ppm = clocks_drift_ppm,
+                      .defects = defects},
+                     seed);
     world.run(seconds{3});
     runs.counts += world.counts();
     if (world.wrong().empty()) continue;
@@ -62,9 +67,42 @@ TEST(LeaseRandom, NeverTwoAtOneInstantWhileClocksKeepTheBound) {
   EXPECT_GT(counts.wiped, 1'000U);
 }
 
+// [L5] The group makes its leases shorter and longer at any time; each replica hears of it when it does, writes what it has to
+// when its disk does, and loses its last batch now and then.
+TEST(LeaseRandom, NeverTwoAtOneInstantWhileTermsChange) {
+  LeaseWorld::Counts counts;
+  for (std::uint32_t voters = 1; voters <= kMostVoters; ++voters)
+    for (std::uint32_t elect = 1; elect <= voters; ++elect) {
+      const auto runs = run_seeds(electing(voters, elect), 40, LeaseTerms{}.drift_ppm, {}, true);
+      EXPECT_EQ(runs.wrong, 0U) << runs.first_wrong;
+      counts += runs.counts;
+    }
+  fmt::print("changes {}, leases {}, longer grants {}, waits made shorter {}\n", counts.changes,
+             counts.leases, counts.longer, counts.shorter);
+  EXPECT_GT(counts.changes, 1'000U);
+  EXPECT_GT(counts.leases, 1'000U);
+  EXPECT_GT(counts.longer, 1'000U);
+  EXPECT_GT(counts.shorter, 1'000U);
+}
+
 // Each of these would be seen.
 std::uint64_t wrong_with(std::uint32_t clocks_drift_ppm, const LeaseDefects& defects) {
   return run_seeds(electing(3, 2), 1'000, clocks_drift_ppm, defects).wrong;
+}
+
+// Where one replica elects, every grantor is needed, and one that waits too little is enough. Nobody is wiped there: that takes
+// another's memory.
+std::uint64_t wrong_while_terms_change(const LeaseDefects& defects, std::uint32_t elect = 1) {
+  return run_seeds(electing(2 + elect, elect), elect == 1 ? 600 : 2'000, 0, defects, true).wrong;
+}
+
+TEST(LeaseRandom, DefectsOfTermsThatChangeWouldBeSeen) {
+  EXPECT_EQ(wrong_while_terms_change({}), 0U);
+  EXPECT_GT(wrong_while_terms_change({.waits_by_present_terms = true}), 0U);
+  EXPECT_GT(wrong_while_terms_change({.grants_what_is_not_written = true}), 0U);
+  EXPECT_GT(wrong_while_terms_change({.says_less_at_once = true}), 0U);
+  EXPECT_GT(wrong_while_terms_change({.counts_by_own_terms = true}), 0U);
+  EXPECT_GT(wrong_while_terms_change({.trusts_the_last_batch = true}, 2), 0U);
 }
 
 TEST(LeaseRandom, BeyondTheBoundItBreaks) {

@@ -72,7 +72,7 @@ class ScriptedLease : public ScriptedMachine {
     if (words.accept("replicas")) return begin(id.value, words);
     auto& replica = replicas_.at(id);
     if (words.accept("leads in")) {
-      replica.holder.emplace(LeaseTerms{}, read_ballot(words));
+      replica.holder.emplace(read_ballot(words));
       if (words.accept("by"))
         while (!words.empty())
           replicas_.at(replica_id(words)).promised = replica.holder->ballot();
@@ -108,7 +108,7 @@ class ScriptedLease : public ScriptedMachine {
     }
     if (words.accept("restarts")) {
       replica.holder.reset();
-      replica.grantor = LeaseGrantor({}, id, replica.promised, now_);
+      replica.grantor = LeaseGrantor(LeaseTerms{}.waited(), id, replica.promised, now_);
       return {running(replica)};
     }
     if (words.accept("stands")) return {standing(replica)};
@@ -126,7 +126,7 @@ class ScriptedLease : public ScriptedMachine {
       configuration_.quorums.write = count;
     }
     for (const auto id : voters)
-      replicas_.emplace(id, Replica{{}, LeaseGrantor({}, id, {}, now_), {}});
+      replicas_.emplace(id, Replica{{}, LeaseGrantor(LeaseTerms{}.waited(), id, {}, now_), {}});
     return {fmt::format("a lease takes {}", configuration_.lease())};
   }
 
@@ -135,11 +135,11 @@ class ScriptedLease : public ScriptedMachine {
     if (!may_accept(grantor.promised, request.ballot))
       return fmt::format("{} refuses, promised {}", to.value, text_of(grantor.promised));
     grantor.promised = request.ballot;
-    if (!grantor.grantor.grant(now_, request.ballot, grantor.promised))
+    if (!grantor.grantor.grant(now_, {}, request.ballot, grantor.promised))
       return fmt::format("{} refuses", to.value);
     auto line = fmt::format("{} {}", to.value, running(grantor));
     auto& asker = replicas_.at(request.from);
-    if (asker.holder) asker.holder->granted(now_, {to, request.ballot, request.sent});
+    if (asker.holder) asker.holder->granted(now_, {to, request.ballot, request.sent, LeaseTerms{}}, 0);
     return line;
   }
 

@@ -23,6 +23,9 @@ LeaseWorld::Counts& LeaseWorld::Counts::operator+=(const Counts& other) {
   refusals += other.refusals;
   restarts += other.restarts;
   wiped += other.wiped;
+  changes += other.changes;
+  longer += other.longer;
+  shorter += other.shorter;
   return *this;
 }
 
@@ -35,12 +38,22 @@ Instant LeaseWorld::Clock::at(TrueTime now) const {
   return Instant{Duration{shows(now) / 1'000}};
 }
 
-LeaseWorld::LeaseWorld(Options options, std::uint64_t seed) : options_(std::move(options)), random_(seed) {
+LeaseWorld::LeaseWorld(Options options, std::uint64_t seed)
+    : options_(std::move(options)), random_(seed), terms_(options_.terms) {
   for (const auto id : options_.configuration.voters) {
     auto& replica = replicas_[id];
     replica.id = id;
     set_clock(replica, true);
-    replica.grantor = LeaseGrantor(options_.terms, id, replica.promised, clock(replica));
+    replica.terms = terms_;
+    start_granting(replica, {});
+  }
+  if (options_.terms_change) {
+    auto again = std::make_shared<std::function<void()>>();
+    *again = [this, weak = std::weak_ptr(again)] {
+      change_terms();
+      after(milliseconds{random_.between(50, 800)}, [self = weak.lock()] { (*self)(); });
+    };
+    after(milliseconds{random_.between(0, 500)}, [again] { (*again)(); });
   }
   // As many faults in a large group as in a small one, or nobody would ever be elected there.
   const auto size = static_cast<int>(replicas_.size());
@@ -53,6 +66,52 @@ LeaseWorld::LeaseWorld(Options options, std::uint64_t seed) : options_(std::move
     often(replica, size * milliseconds{400},
           [this](Replica& each) { each.cut_off_until = now_ + random_.between(0, 400'000'000); });
   }
+}
+
+// The group's log, as far as it matters: everybody hears of a change, sooner or later, and of the newest last.
+void LeaseWorld::change_terms() {
+  ++counts_.changes;
+  terms_.length = Duration{random_.between(10'000, 400'000)};
+  for (auto& [id, replica] : replicas_)
+    after(Duration{random_.between(100, random_.one_in(3) ? 1'000'000 : 5'000)},
+          [&replica, terms = terms_] { replica.terms = terms; });
+}
+
+Duration LeaseWorld::said(const Replica& replica) const {
+  const auto length = replica.batches.back();
+  return length == 0 ? options_.terms.waited() : replica.log[length - 1];
+}
+
+void LeaseWorld::settle_pledge(Replica& replica) {
+  if (options_.defects.says_less_at_once && replica.terms.waited() < replica.pledge.said()) {
+    replica.pledge = LeasePledge(replica.terms.waited(), {});
+    replica.log.push_back(replica.terms.waited());
+  }
+  const auto due = replica.pledge.due(replica.terms, clock(replica));
+  if (!due) return;
+  if (*due < replica.pledge.said()) ++counts_.shorter;
+  replica.log.push_back(*due);
+  replica.pledge.appended({replica.log.size()});
+  if (options_.defects.trusts_the_last_batch) replica.pledge = LeasePledge(*due, {});
+}
+
+void LeaseWorld::sync(Replica& replica) {
+  replica.heard = clock(replica);
+  settle_pledge(replica);
+  if (replica.log.size() > replica.batches.back()) replica.batches.push_back(replica.log.size());
+  replica.pledge.durable({replica.log.size()});
+}
+
+std::optional<LeaseTerms> LeaseWorld::grants_by(const Replica& replica) const {
+  if (options_.defects.grants_what_is_not_written) return replica.terms;
+  return replica.pledge.grants_by();
+}
+
+void LeaseWorld::start_granting(Replica& replica, const Ballot& promised) {
+  const auto waits = options_.defects.waits_by_present_terms ? replica.terms.waited() : said(replica);
+  replica.pledge = LeasePledge(waits, clock(replica));
+  replica.grantor = replica.votes ? LeaseGrantor(waits, replica.id, promised, clock(replica))
+                                  : LeaseGrantor::without_memory(waits, clock(replica));
 }
 
 void LeaseWorld::run(Duration how_long) {
@@ -98,6 +157,7 @@ void LeaseWorld::begin(Replica& replica) {
   while_it_lives(milliseconds{80}, &LeaseWorld::ask_for_lease);
   while_it_lives(milliseconds{500}, &LeaseWorld::hand_over);
   while_it_lives(milliseconds{10}, &LeaseWorld::trust_again);
+  if (options_.terms_change) while_it_lives(milliseconds{random_.one_in(2) ? 30 : 300}, &LeaseWorld::sync);
 }
 
 void LeaseWorld::to_all(Replica& from, const Message& message) {
@@ -149,7 +209,7 @@ void LeaseWorld::hear(Replica& replica, ReplicaId from, const Message& message) 
     candidacy->promised.insert(from);
     if (votes_of(candidacy->promised, options_.configuration) < options_.configuration.quorums.elect) return;
     ++counts_.elections;
-    replica.holder.emplace(options_.terms, candidacy->ballot);
+    replica.holder.emplace(candidacy->ballot);
     replica.was_valid = false;
     for (const auto& [id, other] : replicas_) {
       const auto* held = holder(other);
@@ -162,16 +222,21 @@ void LeaseWorld::hear(Replica& replica, ReplicaId from, const Message& message) 
     if (!may_accept(replica.promised, request->ballot)) return;
     replica.promised = request->ballot;  // it was elected, or it would not ask
     const auto before = grantor.running(now);
-    if (!grantor.grant(now, request->ballot, replica.promised)) return;
+    settle_pledge(replica);
+    const auto terms = grants_by(replica);
+    if (!terms || !grantor.grant(now, *terms, request->ballot, replica.promised)) return;
+    replica.pledge.granted(now + terms->length);
+    if (terms->length > options_.terms.length) ++counts_.longer;
     if (before && before->successor == from) ++counts_.quick_successions;
     if (before && before->ballot != request->ballot && before->ballot.leader == from)
       ++counts_.own_successions;
-    send(replica, from, LeaseGrant{replica.id, request->ballot, request->sent});
+    send(replica, from, LeaseGrant{replica.id, request->ballot, request->sent, *terms});
   } else if (auto grant = std::get_if<LeaseGrant>(&message); grant != nullptr && replica.holder) {
     const auto until = replica.holder->valid_until(options_.configuration);
     auto counted = *grant;
     if (options_.defects.counts_from_receipt) counted.sent = now;
-    replica.holder->granted(now, counted);
+    if (options_.defects.counts_by_own_terms) counted.terms = replica.terms;
+    replica.holder->granted(now, counted, replica.terms.drift_ppm);
     const auto later = replica.holder->valid_until(options_.configuration);
     if (until && later && *later > *until) ++counts_.renewals;
     if (holder(replica) != nullptr && !replica.was_valid) {
@@ -225,10 +290,13 @@ void LeaseWorld::restart(Replica& replica) {
     ++counts_.wiped;
     replica.promised = {};
     replica.votes = false;
+    if (replica.batches.size() > 1) replica.batches.pop_back();
   }
-  const auto remembered = options_.defects.grants_are_forgotten ? Ballot{} : replica.promised;
-  replica.grantor = replica.votes ? LeaseGrantor(options_.terms, replica.id, remembered, clock(replica))
-                                  : LeaseGrantor::without_memory(options_.terms, clock(replica));
+  replica.log.resize(replica.batches.back());
+  start_granting(replica, options_.defects.grants_are_forgotten ? Ballot{} : replica.promised);
+  // The start itself is written, behind whatever batch was the last.
+  replica.log.push_back(said(replica));
+  replica.batches.push_back(replica.log.size());
   begin(replica);
 }
 
@@ -246,7 +314,7 @@ void LeaseWorld::trust_again(Replica& replica) {
   for (const auto& [id, other] : replicas_)
     replica.promised = std::max(replica.promised, other.promised);
   if (options_.defects.votes_before_grants_are_over)
-    replica.grantor = LeaseGrantor(options_.terms, replica.id, replica.promised, clock(replica));
+    replica.grantor = LeaseGrantor(said(replica), replica.id, replica.promised, clock(replica));
   replica.votes = true;
 }
 

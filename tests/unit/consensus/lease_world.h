@@ -10,9 +10,11 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/random.h"
 #include "coordinator/consensus/lease.h"
+#include "coordinator/consensus/lease_pledge.h"
 
 namespace troth::coordinator::consensus {
 
@@ -23,6 +25,12 @@ struct LeaseDefects {
   bool keeps_what_it_hands_over = false;      // attack 37
   bool votes_before_grants_are_over = false;  // by a replica that was wiped
   bool time_is_a_tick = false;  // asked with the time of the last input, not with now (attack 21)
+  // Of terms that change:
+  bool waits_by_present_terms = false;  // after a start, not by what may have been granted
+  bool grants_what_is_not_written = false;
+  bool says_less_at_once = false;      // while longer grants run
+  bool counts_by_own_terms = false;    // not by those of the grant
+  bool trusts_the_last_batch = false;  // which may be lost
 };
 
 class LeaseWorld {
@@ -30,6 +38,7 @@ class LeaseWorld {
   struct Options {
     Configuration configuration;
     LeaseTerms terms;
+    bool terms_change = false;
     std::uint32_t clocks_drift_ppm = 0;  // at most, of each clock from true time
     LeaseDefects defects;
   };
@@ -43,6 +52,9 @@ class LeaseWorld {
     std::uint64_t refusals = 0;           // prepares that a running grant refused
     std::uint64_t restarts = 0;
     std::uint64_t wiped = 0;
+    std::uint64_t changes = 0;  // of the terms
+    std::uint64_t longer = 0;   // grants by longer terms than a replica began with
+    std::uint64_t shorter = 0;  // waits after a start that were said to be shorter
     Counts& operator+=(const Counts& other);
   };
 
@@ -85,6 +97,10 @@ class LeaseWorld {
     Ballot promised;    // durable at once
     bool votes = true;  // not while it cannot tell what it has promised
     LeaseGrantor grantor{{}, {}, {}, {}};
+    LeaseTerms terms;  // of the group, as it knows them
+    LeasePledge pledge{{}, {}};
+    std::vector<Duration> log;            // waits, as it appended them
+    std::vector<std::size_t> batches{0};  // how long the log was behind each of its syncs
     std::optional<Candidacy> candidacy;
     std::optional<LeaseHolder> holder;
     bool was_valid = false;
@@ -109,6 +125,12 @@ class LeaseWorld {
   void trust_again(Replica& replica);
   void set_clock(Replica& replica, bool reboot);
   void look();
+  void change_terms();
+  void settle_pledge(Replica& replica);
+  void sync(Replica& replica);
+  [[nodiscard]] Duration said(const Replica& replica) const;
+  [[nodiscard]] std::optional<LeaseTerms> grants_by(const Replica& replica) const;
+  void start_granting(Replica& replica, const Ballot& promised);
 
   [[nodiscard]] Instant clock(const Replica& replica) const { return replica.clock.at(now_); }
   // If its lease is valid at this instant.
@@ -118,6 +140,7 @@ class LeaseWorld {
   Random random_;
   TrueTime now_ = 0;
   std::multimap<TrueTime, std::function<void()>> events_;
+  LeaseTerms terms_;
   std::map<ReplicaId, Replica> replicas_;
   std::string wrong_;
   Counts counts_;

@@ -186,6 +186,13 @@ TEST(Quorum, GroupsOfNobodyOfTooManyAndOfReplicaZeroAreRefused) {
   EXPECT_NE(refused.error().message.find("replica 0"), std::string::npos) << refused.error().message;
 }
 
+TEST(Quorum, AConfigurationWhoseLeaseCannotBeIsRefused) {
+  auto configuration = with_majorities(replicas(1, 3));
+  configuration.lease_terms.length = Duration{0};
+  EXPECT_FALSE(check(configuration));
+  EXPECT_FALSE(check_change(with_majorities(replicas(1, 3)), configuration));
+}
+
 TEST(Quorum, LeaseSetsMeetEveryElection) {
   for (std::uint32_t voters = 1; voters <= kMostVoters; ++voters) {
     const Meeting meeting(bits(0, voters), bits(0, voters));

@@ -27,6 +27,10 @@ class ScriptedReplica : public ScriptedMachine {
       configuration_ = with_majorities(voters);
       if (words.accept("window")) limits_.window = words.number();
       if (words.accept("keeping")) limits_.kept_bytes = words.number();
+      if (words.accept("messages of")) limits_.message_bytes = words.number();
+      if (words.accept("unwritten")) limits_.unwritten_bytes = words.number();
+      if (words.accept("accepted")) limits_.accepted_bytes = words.number();
+      if (words.accept("held")) limits_.held_bytes = words.number();
       return start(false);
     }
     if (words.accept("crashes and starts again")) return start(words.accept("with a cut tail"));
@@ -66,6 +70,15 @@ class ScriptedReplica : public ScriptedMachine {
     if (words.accept("offered"))
       return step(EntryOffered{Command{std::make_shared<const std::string>(words.next())}});
     if (words.accept("quorum read")) return step(QuorumReadAsked{{words.number()}});
+    if (words.accept("session read")) {
+      SessionReadAsked asked{.ticket = {words.number()}, .token = {}, .until = now_};
+      if (words.accept("of another group")) asked.token.incarnation = {99};
+      EXPECT_TRUE(words.accept("at")) << words.peek();
+      asked.token.slot = {words.number()};
+      if (words.accept("within")) asked.until = now_ + read_duration(words.next());
+      return step(asked);
+    }
+    if (words.accept("give up read")) return step(ReadGivenUp{{words.number()}});
     if (words.accept("read")) return step(ReadAsked{{words.number()}});
     if (words.accept("transfer to")) return step(TransferAsked{{static_cast<std::uint32_t>(words.number())}});
     if (words.accept("connection lost to"))

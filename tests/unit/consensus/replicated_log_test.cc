@@ -65,6 +65,74 @@ TEST(ReplicatedLog, SilentLeaderIsReplaced) {
   }
 }
 
+// Attack 37. A round trip after the hand-over somebody leads.
+TEST(ReplicatedLog, LeadIsHandedOverInAMoment) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    GroupWorld world(seed, 3, {2, 2, 2});
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    world.run_for(1s);
+    const ReplicaId successor{world.leader() == ReplicaId{1} ? 2U : 1U};
+    world.propose("before it");
+    world.transfer(successor);
+    EXPECT_TRUE(world.run_until([&] { return world.leader() == successor; }, 30ms)) << seed;
+    EXPECT_TRUE(world.was_delivered("before it"));
+    expect_sound(world, seed);
+  }
+}
+
+// Neither a successor that is silent, nor one that falls silent as soon as it has the lead, keeps the group from its work for
+// as long as a dead leader does.
+TEST(ReplicatedLog, SilentSuccessorCostsAFractionOfASecond) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    GroupWorld world(seed, 3, {2, 2, 2});
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    world.run_for(1s);
+    const auto leader = *world.leader();
+    const ReplicaId successor{leader == ReplicaId{1} ? 2U : 1U};
+    if (seed % 2 == 0) {
+      world.isolate(successor);
+      world.transfer(successor);
+      EXPECT_TRUE(world.run_until([&] { return world.propose("after it").has_value(); }, 250ms)) << seed;
+      EXPECT_EQ(world.leader(), leader);
+      EXPECT_EQ(world.counts().elected, 1U);
+    } else {
+      bool released = false;
+      world.observe([&](ReplicaId, const ReplicaEffect& effect) {
+        const auto* send = std::get_if<Send>(&effect);
+        if (released || send == nullptr || !std::holds_alternative<TakeOver>(send->message)) return;
+        released = true;
+        world.isolate(successor);
+      });
+      world.transfer(successor);
+      EXPECT_TRUE(world.run_until([&] { return released && world.propose("after it").has_value(); }, 600ms))
+          << seed;
+    }
+    EXPECT_TRUE(world.run_until([&] { return world.was_delivered("after it"); }, 100ms)) << seed;
+    expect_sound(world, seed);
+  }
+}
+
+// Attack 13. Nobody waits for a silence when a leader is removed, whether it has work or not.
+TEST(ReplicatedLog, RemovedLeaderIsFollowedInAMoment) {
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    GroupWorld world(seed, 3, {2, 2, 2}, {.window = seed % 2 == 0 ? 4U : 512U});
+    ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
+    world.run_for(1s);
+    const auto leader = *world.leader();
+    Replicas remaining{{1}, {2}, {3}};
+    remaining.erase(leader);
+    const auto elected = world.counts().elected;
+    ASSERT_TRUE(world.change(with_majorities(remaining)));
+    if (seed % 3 == 0) world.propose("beside it");
+    EXPECT_TRUE(world.run_until([&] { return world.leader() && remaining.contains(*world.leader()); }, 30ms))
+        << seed;
+    EXPECT_EQ(world.counts().elected, elected + 1) << "nobody else tried: " << seed;
+    ASSERT_TRUE(world.propose("after it"));
+    EXPECT_TRUE(world.run_until([&] { return world.was_delivered("after it"); }, 100ms)) << seed;
+    expect_sound(world, seed);
+  }
+}
+
 // Any change by one replica, or of the quorums; most of them are refused.
 void change_something(GroupWorld& world, Random& random, bool majorities) {
   const auto leads = world.leader();
@@ -73,7 +141,12 @@ void change_something(GroupWorld& world, Random& random, bool majorities) {
   const auto any_of = [&](const Replicas& from) {
     return *std::next(from.begin(), static_cast<std::ptrdiff_t>(random.below(from.size())));
   };
-  switch (random.below(4)) {
+  switch (random.below(6)) {
+    case 4:
+    case 5:
+      next.lease_terms.length = Duration(random.between(20'000, 400'000));
+      world.change(next);
+      return;
     case 0: {
       const ReplicaId added{static_cast<std::uint32_t>(world.ids().size()) + 1};
       if (added.value > 8 || !next.learners.empty()) return;
@@ -109,6 +182,9 @@ WorldCounts storm(std::uint64_t seed) {
     limits = {.window = 4,
               .in_flight_bytes = 400,
               .message_bytes = 200,
+              .accepted_bytes = 500,
+              .unwritten_bytes = 800,
+              .held_bytes = 1'000,
               .kept_bytes = 2'000,
               .unwritten_chosen = 8};
   GroupWorld world(seed, shape.replicas, shape.quorums, limits);
@@ -136,6 +212,9 @@ WorldCounts storm(std::uint64_t seed) {
     if (rots || rotted != id) world.cut_tail(id, rots);
   };
   int number = 0;
+  const auto entry = [&] {
+    return std::to_string(++number) + std::string(random.one_in(3) ? random.below(300) : 0, '.');
+  };
   for (int turn = 0; turn < 400; ++turn) {
     switch (random.below(18)) {
       case 0:
@@ -177,13 +256,14 @@ WorldCounts storm(std::uint64_t seed) {
         break;
       default:
         for (auto left = 1 + random.below(6); left > 0; --left)
-          world.propose(std::to_string(++number));
+          world.propose(entry());
         break;
     }
     if (random.one_in(5)) world.start(anybody());
     for (const auto id : world.ids())
       if (world.log(id) != nullptr && world.log(id)->is_leading() && random.one_in(3)) world.read(id);
     if (random.one_in(4)) world.quorum_read(anybody());
+    if (random.one_in(8)) world.session_read(anybody());
     world.run_for(Duration(random.one_in(2) ? random.between(100, 3'000) : random.between(3'000, 80'000)));
   }
   world.heal();
@@ -294,9 +374,15 @@ TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   EXPECT_GT(all.reads, 30U);
   EXPECT_GT(all.leased_reads, 1'500U);
   EXPECT_GT(all.quorum_reads, 1'500U);
+  EXPECT_GT(all.session_reads, 1'500U);
+  EXPECT_GT(all.late_session_reads, 300U);
   EXPECT_GT(all.snapshots, 0U);
   EXPECT_GT(all.changes, 30U);
   EXPECT_GT(all.tails_taken_over, 30U);
+  EXPECT_GT(all.full_messages, 1'000U);
+  EXPECT_GT(all.parts, 300U);
+  EXPECT_GT(all.lease_changes, 60U);
+  EXPECT_GT(all.changed_grants, 1'000U);
 }
 
 }  // namespace

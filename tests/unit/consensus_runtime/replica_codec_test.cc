@@ -24,6 +24,12 @@ Entry change() {
   return ChangeConfiguration{next};
 }
 
+Configuration with_lease() {
+  auto configuration = with_majorities({{1}, {2}});
+  configuration.lease_terms = {300ms, 500};
+  return configuration;
+}
+
 std::vector<Message> every_message() {
   const std::vector<Accepted> accepted{
       {{5}, {6, {2}}, command()}, {{6}, kBallot, NoOp{}}, {{7}, kBallot, change()}};
@@ -33,18 +39,22 @@ std::vector<Message> every_message() {
       Prepare{kBallot, {4}},
       Promise{kBallot, {4}, accepted, kPosition},
       Promise{kBallot, {}, {}, {}},
+      Promise{kBallot, {4}, accepted, kPosition, {4}, Slot{7}},
       Refused{kBallot, {8, {1}}, ReplicaId{1}},
       Refused{kBallot, {}, std::nullopt},
       Accept{kBallot, {5}, {command(), NoOp{}, change()}, {4}},
       AcceptedThrough{kBallot, {5}, {7}, kPosition},
       Heartbeat{kBallot, {12}, {4}, kSent, {{{1}, kPosition}, {{2}, {}}}},
-      HeartbeatSeen{kBallot, {12}, {4}, kPosition, kSent, true},
+      HeartbeatSeen{kBallot, {12}, {4}, kPosition, kSent, LeaseTerms{}},
+      HeartbeatSeen{kBallot, {12}, {4}, kPosition, kSent, LeaseTerms{300ms, 500}},
+      HeartbeatSeen{kBallot, {12}, {4}, kPosition, kSent, std::nullopt},
       Fetch{{3}},
       ChosenEntries{{4}, {command()}, {9}},
       Release{{kBallot, {2}}},
       TakeOver{kBallot, {4}},
       AskStanding{{4}, true, {9, {2}}, {~std::uint64_t{5}}},
       StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}},
+      StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}, {4}, Slot{7}},
       AskHighest{{17}},
       HighestShown{{17}, {8}, {7}},
   };
@@ -58,7 +68,9 @@ std::vector<DurableRecord> every_record() {
           ChosenThrough{{5}},
           ConfiguredFrom{{6}, with_majorities({{1}, {2}})},
           Started{3},
-          PositionsKnown{{{{1}, kPosition}, {{2}, {}}}}};
+          PositionsKnown{{{{1}, kPosition}, {{2}, {}}}},
+          ConfiguredFrom{{6}, with_lease()},
+          WaitsAfterStart{153'001us}};
 }
 
 std::string words(const Message& message) {
@@ -75,8 +87,9 @@ TEST(ReplicaCodec, EveryMessageIsReadAsItWasWritten) {
     EXPECT_EQ(encode_message(*read), bytes) << words(message);
   }
   const auto seen = std::get<HeartbeatSeen>(
-      *decode_message(encode_message(HeartbeatSeen{kBallot, {1}, {}, {}, kSent, true})));
+      *decode_message(encode_message(HeartbeatSeen{kBallot, {1}, {}, {}, kSent, LeaseTerms{300ms, 500}})));
   EXPECT_EQ(seen.sent, kSent);
+  EXPECT_EQ(seen.granted, (LeaseTerms{300ms, 500}));
 }
 
 TEST(ReplicaCodec, EveryRecordIsReadAsItWasWritten) {
@@ -112,6 +125,10 @@ TEST(ReplicaCodec, WhatNoGroupCanBeIsRefused) {
   ASSERT_FALSE(read.has_value());
   EXPECT_NE(read.error().message.find("elect + write"), std::string::npos) << read.error().message;
   EXPECT_FALSE(decode_message(encode_message(Fetch{{~std::uint64_t{0}}})).has_value());
+  for (const auto& terms :
+       {LeaseTerms{0us, 500}, LeaseTerms{kLongestLease + 1us, 500}, LeaseTerms{300ms, kMostDriftPpm + 1}})
+    EXPECT_FALSE(
+        decode_message(encode_message(HeartbeatSeen{.ballot = kBallot, .granted = terms})).has_value());
   EXPECT_FALSE(decode_message(encode_message(PreVote{{5, {0}}})).has_value());
 }
 
@@ -128,7 +145,8 @@ TEST(ReplicaCodec, GoldenBytesOfTheLog) {
       all,
       "1:160a1c160e1506001c180800ff2062797465730000 1:160a1c160e1506001c0000 2:1c160e15060000 "
       "3:160a1c2c1935020412150415041504191508000000 4:160a00 5:160c1c1925020415041504150419050000 6:160600 "
-      "7:1b025c02160816c6010004160016000000 ");
+      "7:1b025c02160816c6010004160016000000 5:160c1c192502041504150415041905063cc0cf2415e8070000 "
+      "30:16d2d61200 ");
 }
 
 // A group whose every message and record goes through its bytes.
@@ -146,7 +164,11 @@ TEST(ReplicaCodec, GroupLivesOnBytes) {
       world.propose(std::to_string(turn));
       if (random.one_in(10)) world.crash(world.ids()[random.below(3)]);
       if (random.one_in(4)) world.start(world.ids()[random.below(3)]);
-      if (random.one_in(10)) world.change(with_majorities({{1}, {2}, {3}}));
+      if (random.one_in(10)) {
+        auto next = with_majorities({{1}, {2}, {3}});
+        if (random.one_in(2)) next.lease_terms = {Duration(random.between(20'000, 300'000)), 10'000};
+        world.change(next);
+      }
       world.run_for(Duration(random.between(1'000, 100'000)));
     }
     world.heal();
