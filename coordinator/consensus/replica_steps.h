@@ -15,11 +15,12 @@
 namespace troth::coordinator::consensus {
 
 struct GroupLimits {
-  std::uint64_t window = 512;                           // slots above what is chosen
-  std::size_t in_flight_bytes = std::size_t{16} << 20;  // proposed and not chosen
-  std::size_t message_bytes = std::size_t{1} << 20;     // entries in one message
-  std::size_t kept_bytes = std::size_t{16} << 20;       // chosen entries, for those that lag
-  std::uint64_t unwritten_chosen = 256;                 // slots that a start may have to ask about
+  std::uint64_t window = 512;                                       // slots above what is chosen
+  std::size_t in_flight_bytes = std::size_t{16} << 20;              // proposed and not chosen
+  std::size_t message_bytes = std::size_t{1} << 20;                 // entries in one message
+  std::size_t kept_bytes = std::size_t{16} << 20;                   // chosen entries, for those that lag
+  std::size_t kept_behind_snapshot_bytes = std::size_t{128} << 20;  // while somebody fetches one
+  std::uint64_t unwritten_chosen = 256;  // slots that a start may have to ask about
 };
 
 struct ReplicaOptions {
@@ -71,8 +72,17 @@ struct SnapshotInstalled {
   Slot slot;
   std::map<Slot, Configuration> configured;
 };
+// The own state up to `slot` is durable in a snapshot: what a log whose older segments go has to say again is written.
+struct SnapshotTaken {
+  Slot slot;
+};
+// Somebody fetches a snapshot of the state up to `above`, and will need what follows; nothing: nobody does any more.
+struct SnapshotFetched {
+  std::optional<Slot> above;
+};
 using ReplicaInput = std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost,
-                                  ReadAsked, QuorumReadAsked, ReadGivenUp, TransferAsked, SnapshotInstalled>;
+                                  ReadAsked, QuorumReadAsked, ReadGivenUp, TransferAsked, SnapshotInstalled,
+                                  SnapshotTaken, SnapshotFetched>;
 
 // ---- effects
 struct Append {
@@ -101,9 +111,10 @@ struct StopLeading {
 struct ShowLeader {
   std::optional<ReplicaId> leader;
 };
-// It lags further behind than what is kept.
+// It lags further behind than what is kept, and that begins behind `least`: an older snapshot does not help it.
 struct SendSnapshot {
   ReplicaId to;
+  Slot least;
 };
 // Answer from a state that has everything through `slot`.
 struct ReadAt {

@@ -69,6 +69,15 @@ ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
                  [&](ReadGivenUp& in) { give_up_read(in.ticket); },
                  [&](TransferAsked& in) { transfer_asked(in.successor); },
                  [&](SnapshotInstalled& in) { snapshot_installed(in); },
+                 [&](SnapshotTaken& in) {
+                   CHECK(in.slot <= chosen(), "a snapshot of slot {}, and {} is chosen", in.slot.value,
+                         chosen().value);
+                   for (auto& record : restated(in.slot))
+                     append(std::move(record));
+                 },
+                 [&](SnapshotFetched& in) {
+                   chosen_.keep_above(in.above, options_.limits.kept_behind_snapshot_bytes);
+                 },
              },
              input);
   return std::exchange(effects_, {});
@@ -272,6 +281,8 @@ std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
                                      PositionsKnown{positions_}};
   for (auto& configured : membership_.standing({snapshot.value + 1}))
     records.emplace_back(std::move(configured));
+  // A start that does not find the snapshot is refused by it.
+  records.emplace_back(ChosenThrough{snapshot});
   return records;
 }
 

@@ -33,6 +33,7 @@ struct WorldCounts {
   std::uint64_t leased_reads = 0;
   std::uint64_t quorum_reads = 0;
   std::uint64_t snapshots = 0;
+  std::uint64_t logs_cut = 0;
   std::uint64_t crashes = 0;
   std::uint64_t changes = 0;
   std::uint64_t tails_taken_over = 0;
@@ -45,6 +46,7 @@ struct WorldCounts {
     leased_reads += other.leased_reads;
     quorum_reads += other.quorum_reads;
     snapshots += other.snapshots;
+    logs_cut += other.logs_cut;
     crashes += other.crashes;
     changes += other.changes;
     tails_taken_over += other.tails_taken_over;
@@ -75,6 +77,8 @@ class GroupWorld {
   // Its disk is as it was at `image()`.
   [[nodiscard]] std::size_t image(ReplicaId id) const { return replicas_.at(id).durable.size(); }
   void set_back(ReplicaId id, std::size_t image);
+  // Its state is durable, and of its log, when what is said again is, everything goes that speaks of no later slot.
+  void take_snapshot(ReplicaId id);
   void pause(ReplicaId id, Duration time);
   void cut(ReplicaId from, ReplicaId to) { cut_.insert({from, to}); }
   // Nobody hears of it, nor it of anybody.
@@ -145,6 +149,11 @@ class GroupWorld {
     Slot snapshot;
     std::map<Slot, Configuration> snapshot_configured;
     std::uint64_t records_before = 0;  // numbers of writes are counted over all lives
+    // Of `durable` the first `cut` are gone; the next cut, when so many are durable.
+    std::size_t cut = 0;
+    std::size_t next_cut = 0;
+    std::size_t cut_at = 0;
+    std::size_t was_cut_at = 0;
   };
 
   void crash_with(ReplicaId id, std::size_t kept);
@@ -156,6 +165,8 @@ class GroupWorld {
   void wake(ReplicaId id);
   void deliver(ReplicaId id, const Deliver& delivered);
   void install_snapshot(ReplicaId from, ReplicaId to);
+  void cut_log(Replica& replica);
+  [[nodiscard]] Restored read_back(const Replica& replica);
   void watch();
   void note_durable(ReplicaId id, const DurableRecord& record);
   void break_rule(const std::string& what);

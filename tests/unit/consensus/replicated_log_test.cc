@@ -103,6 +103,7 @@ void change_something(GroupWorld& world, Random& random, bool majorities) {
 // Faults of every kind, then none: whatever was chosen stays, and the group goes on.
 WorldCounts storm(std::uint64_t seed) {
   Random random(seed * 7919);
+  Random snapshots(seed);
   const auto& shape = kShapes[random.below(kShapes.size())];
   GroupLimits limits;
   if (random.one_in(2))
@@ -181,6 +182,9 @@ WorldCounts storm(std::uint64_t seed) {
         break;
     }
     if (random.one_in(5)) world.start(anybody());
+    // Some take one all the time, some never.
+    if (snapshots.one_in(1 + seed % 8 * 4))
+      world.take_snapshot({1 + static_cast<std::uint32_t>(snapshots.below(world.ids().size()))});
     for (const auto id : world.ids())
       if (world.log(id) != nullptr && world.log(id)->is_leading() && random.one_in(3)) world.read(id);
     if (random.one_in(4)) world.quorum_read(anybody());
@@ -286,7 +290,7 @@ TEST(ReplicatedLog, GroupGrowsAndShrinksOneReplicaAtATime) {
 // [C1] to [C6], and that all of it was met.
 TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   WorldCounts all;
-  for (std::uint64_t seed = 1; seed <= 600 && !testing::Test::HasFailure(); ++seed)
+  for (std::uint64_t seed = 1; seed <= 700 && !testing::Test::HasFailure(); ++seed)
     all += storm(seed);
   EXPECT_GT(all.elected, 600U);
   EXPECT_GT(all.stopped, 300U);
@@ -295,6 +299,7 @@ TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   EXPECT_GT(all.leased_reads, 1'500U);
   EXPECT_GT(all.quorum_reads, 1'500U);
   EXPECT_GT(all.snapshots, 0U);
+  EXPECT_GT(all.logs_cut, 1000U);
   EXPECT_GT(all.changes, 30U);
   EXPECT_GT(all.tails_taken_over, 30U);
 }
