@@ -122,18 +122,18 @@ void GroupSnapshots::offer(consensus::ReplicaId to, consensus::Slot least) {
   send(to, SnapshotOffered{newest.name, newest.bytes, options_.cluster});
 }
 
-void GroupSnapshots::keep_entries(std::optional<consensus::Slot> above) {
-  // Those that an older one needs are more, and those that are gone do not come back.
-  if (entries_kept_ == above || (above && entries_kept_ && *entries_kept_ < *above && shown_.size() > 1))
-    return;
-  entries_kept_ = above;
-  options_.on_fetched(above);
+// From when it is wanted on: entries that are gone do not come back, and without them it would be of no use. Those behind
+// an older one are more.
+void GroupSnapshots::keep_entries(consensus::Slot above) {
+  entries_used_ = options_.now();
+  if (!std::exchange(entries_kept_, true)) options_.on_fetched(above);
 }
 
 void GroupSnapshots::send_chunk(consensus::ReplicaId to, const ChunkAsked& asked) {
   const auto shown = std::ranges::find(shown_, asked.name, &Shown::name);
   if (shown == shown_.end()) return send(to, SnapshotWithdrawn{asked.name});
   shown->used = options_.now();
+  keep_entries(shown->name.slot);
   if (asked.offset >= shown->bytes || !reading_for_.insert(to).second) return;
   const auto bytes = std::min<std::uint64_t>(options_.chunk_bytes, shown->bytes - asked.offset);
   disk_.add([this, to, asked, bytes, file = shown->file](const std::stop_token&) {
@@ -173,21 +173,16 @@ void GroupSnapshots::tick() {
   if (stopped_) return;
   const auto now = options_.now();
   carry_out(pull_.time_passed(now));
-  if (!entries_kept_ ||
-      std::ranges::any_of(shown_, [&](const Shown& each) { return now - each.used < kShownFor; }))
-    return;
+  if (!entries_kept_ || taking_ || now - entries_used_ < kShownFor) return;
+  entries_kept_ = false;
   // An older one has lost its name already: its space is free again.
-  shown_.erase(shown_.begin(), shown_.end() - 1);
-  keep_entries(std::nullopt);
+  if (shown_.size() > 1) shown_.erase(shown_.begin(), shown_.end() - 1);
+  options_.on_fetched(std::nullopt);
 }
 
 Instant GroupSnapshots::wakes_at() const {
-  auto at = pull_.wakes_at();
-  if (!entries_kept_) return at;
-  Instant used;
-  for (const auto& each : shown_)
-    used = std::max(used, each.used);
-  return std::min(at, used + kShownFor);
+  const auto at = pull_.wakes_at();
+  return entries_kept_ && !taking_ ? std::min(at, entries_used_ + kShownFor) : at;
 }
 
 // ---- another replica's

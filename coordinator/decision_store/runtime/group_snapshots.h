@@ -125,7 +125,7 @@ class GroupSnapshots {
   void send_chunk(consensus::ReplicaId to, const ChunkAsked& asked);
   void send(consensus::ReplicaId to, const SnapshotMessage& message);
   void warn(const Error& reason, std::string_view what);
-  void keep_entries(std::optional<consensus::Slot> above);
+  void keep_entries(consensus::Slot above);
 
   const SnapshotOptions options_;
   SnapshotDirectory directory_;
@@ -136,9 +136,10 @@ class GroupSnapshots {
   SnapshotCounters counters_;
   std::unique_ptr<txlog::DirectoryLock> lock_;
   consensus::Slot newest_;
-  std::vector<Shown> shown_;  // oldest first
-  bool wanted_ = false;       // by somebody that lags
-  std::optional<consensus::Slot> entries_kept_;
+  std::vector<Shown> shown_;   // oldest first
+  bool wanted_ = false;        // by somebody that lags
+  bool entries_kept_ = false;  // those behind a snapshot that somebody needs, or is about to get
+  Instant entries_used_;
   std::set<consensus::ReplicaId> reading_for_;
   std::optional<Taking> taking_;
   std::uint64_t takings_ = 0;

@@ -28,9 +28,10 @@ void GroupSnapshots::proceed() {
 }
 
 void GroupSnapshots::begin_taking() {
-  wanted_ = false;
+  const bool wanted = std::exchange(wanted_, false);
   schedule_.begun();
   taking_ = Taking{.number = ++takings_, .cursor = {}, .meanwhile = {}};
+  if (wanted) keep_entries(engine_.applied());
   auto salt = random_.next();
   salt += salt == 0 ? 1 : 0;
   disk_.add([this, number = takings_, salt](const std::stop_token&) {

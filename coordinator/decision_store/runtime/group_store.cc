@@ -297,7 +297,10 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     };
     snapshots_.emplace(std::move(options), engine_);
     auto newest = snapshots_->open();
-    if (!newest) return std::unexpected(std::move(newest.error()));
+    if (!newest) {
+      newest.error().effect = troth::Effect::kNone;
+      return std::unexpected(std::move(newest.error()));
+    }
     if (!*newest) return {};
     if (auto there = check_log_is_there(); !there) return there;
     restored.snapshot = (*newest)->name.slot;

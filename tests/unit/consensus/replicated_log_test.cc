@@ -287,6 +287,33 @@ TEST(ReplicatedLog, GroupGrowsAndShrinksOneReplicaAtATime) {
   }
 }
 
+// Who fetches a snapshot needs what follows it: else it would be offered one after the other, for ever.
+TEST(ChosenLog, KeepsMoreBehindASnapshotThatIsFetched) {
+  Restored restored;
+  ChosenLog log(restored, 1'000);
+  const auto append = [&](int count) {
+    for (; count > 0; --count)
+      log.append(NoOp{});
+  };
+  append(100);
+  EXPECT_FALSE(log.behind({50}, 100)) << "gone";
+  const auto before = log.before_kept();
+  EXPECT_TRUE(log.behind(before, 100));
+  log.keep_above(before, 10'000);
+  append(100);
+  EXPECT_TRUE(log.behind(before, 100)) << "all that follows it";
+  append(1'000);
+  EXPECT_FALSE(log.behind(before, 100)) << "but for a bound";
+  EXPECT_TRUE(log.behind({log.chosen().value - 150}, 100));
+  log.keep_above(std::nullopt, 10'000);
+  EXPECT_FALSE(log.behind({log.chosen().value - 150}, 100));
+  EXPECT_TRUE(log.behind({log.chosen().value - 10}, 100));
+  // What lies before the snapshot is not needed.
+  log.keep_above(Slot{log.chosen().value + 50}, 10'000);
+  append(60);
+  EXPECT_FALSE(log.behind({log.chosen().value - 60}, 100));
+}
+
 // [C1] to [C6], and that all of it was met.
 TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   WorldCounts all;
