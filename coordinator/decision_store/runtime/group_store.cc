@@ -17,7 +17,6 @@
 namespace troth::coordinator::store {
 namespace {
 
-constexpr const char* kGroupLogOwner = "replica";
 // About what a record takes in the log beside its payload.
 constexpr std::uint64_t kAroundRecord = 32;
 

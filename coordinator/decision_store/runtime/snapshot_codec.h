@@ -18,6 +18,9 @@
 
 namespace troth::coordinator::store {
 
+// What owns the log of a replica; part of its identity.
+inline constexpr const char* kGroupLogOwner = "replica";
+
 inline constexpr txlog::RecordType kSnapshotBegunType{1001, false};
 inline constexpr txlog::RecordType kSnapshotEndedType{1002, false};
 
