@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -215,6 +216,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
                      },
                      [&](consensus::StopLeading&) {
                        carry_out(engine_.step(GroupEngine::LeadEnded{}));
+                       proposed_.clear();
                        tell_lead(false);
                      },
                      [&](consensus::ShowLeader&) {},
@@ -246,11 +248,13 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   }
 
   void propose_batch(Batch batch) {
-    for (auto& [ticket, reason] : take_unreadable(batch))
+    auto encoded = encode_readable(std::move(batch));
+    for (auto& [ticket, reason] : encoded.unreadable)
       carry_out(engine_.step(GroupEngine::RequestUnwritable{ticket, std::move(reason)}));
-    if (batch.requests.empty()) return;
-    inputs_.push_back(consensus::EntryOffered{
-        consensus::Command{std::make_shared<const std::string>(encode_batch(batch))}});
+    if (encoded.read.requests.empty()) return;
+    auto bytes = std::make_shared<const std::string>(std::move(encoded.bytes));
+    proposed_.emplace(bytes, std::move(encoded.read));
+    inputs_.push_back(consensus::EntryOffered{consensus::Command{std::move(bytes)}});
   }
 
   void answer(Answered answered) {
@@ -271,6 +275,11 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   void deliver(const consensus::Deliver& delivered) {
     const auto* command = std::get_if<consensus::Command>(&delivered.entry);
     if (command == nullptr) return carry_out(engine_.step(GroupEngine::SlotPassed{delivered.slot}));
+    // What was proposed here was read here, too.
+    if (auto own = proposed_.extract(command->bytes)) {
+      carry_out(engine_.step(GroupEngine::BatchDelivered{delivered.slot, std::move(own.mapped())}));
+      return;
+    }
     auto batch = decode_batch(*command->bytes);
     if (!batch) return fail(batch.error());
     carry_out(engine_.step(GroupEngine::BatchDelivered{delivered.slot, std::move(*batch)}));
@@ -428,6 +437,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   WriteProgress durable_;
   std::uint64_t written_bytes_ = 0;
   std::deque<consensus::ReplicaInput> inputs_;
+  std::map<std::shared_ptr<const std::string>, Batch> proposed_;  // and not delivered yet
   std::deque<consensus::Send> held_;
   std::vector<Answered> answers_;
   bool answers_posted_ = false;
