@@ -137,8 +137,16 @@ class GroupOnDisks : public StoreUnderTest {
     }
     return true;
   }
+  // And everybody who votes follows it: no other candidate is on its way to depose it.
   void wait_for_leader() {
-    EXPECT_TRUE(run_until([&] { return leader().value != 0; }));
+    EXPECT_TRUE(run_until([&] {
+      const auto leads = leader();
+      return leads.value != 0 && std::ranges::all_of(nodes_, [&](const auto& each) {
+               if (each.second.store == nullptr) return true;
+               const auto& log = each.second.store->log();
+               return log.standing() == consensus::Standing::State::kSetBack || log.leader() == leads;
+             });
+    }));
   }
   [[nodiscard]] Status try_start(consensus::ReplicaId id) {
     auto opened = open(id);
