@@ -22,7 +22,7 @@ TEST(GroupSnapshots, TheLogIsCutAndAStartHasEverything) {
     // A log's oldest segment goes, so what is above it is not all.
     ASSERT_TRUE(
         group.run_until([&] { return group.store({1}).segments().front().number.value > 1U + again; }));
-    EXPECT_GT(group.store({1}).snapshot_counters().taken, 3U);
+    EXPECT_GT(group.store({1}).snapshot_counters().taken, 0U);
     group.crash(0);
     EXPECT_GT(group.store({1}).newest_snapshot().value, 0U);
     teller.begin();
@@ -32,9 +32,12 @@ TEST(GroupSnapshots, TheLogIsCutAndAStartHasEverything) {
 }
 
 TEST(GroupSnapshots, DiskUseStaysBoundedWhereOldDecisionsAreForgotten) {
-  GroupOnDisks group(1, [](GroupStoreOptions& options) {
+  constexpr std::uint64_t kSegments = 8;
+  txlog::FaultyFiles disk(1);
+  GroupOnDisks group(1, [&](GroupStoreOptions& options) {
     options.segment_bytes = txlog::kMinSegmentBytes;
-    options.snapshot_after_bytes = 2 * txlog::kMinSegmentBytes;
+    options.snapshot_after_bytes = kSegments * txlog::kMinSegmentBytes;
+    options.files = &disk;
   });
   Teller teller(group);
   const auto& store = group.store({1});
@@ -47,10 +50,9 @@ TEST(GroupSnapshots, DiskUseStaysBoundedWhereOldDecisionsAreForgotten) {
   const auto& snapshots = store.snapshot_counters();
   const auto log = store.counters();
   EXPECT_GT(snapshots.taken, 3U);
-  // 2 L are four segments at least, more where a snapshot is larger; and one that is begun, one that the cut left, and what
-  // was logged meanwhile.
-  EXPECT_LE(most, 10U);
-  EXPECT_GT(log.segments_begun, 15U);
+  // 2 L, and what is logged while one is written: with segments that three decisions fill, some.
+  EXPECT_LE(most, 6 * kSegments);
+  EXPECT_GT(log.segments_begun, 40 * kSegments) << "of so many";
   EXPECT_LE(snapshots.bytes_written, 2 * log.written_bytes);
   teller.expect_all();
 }
