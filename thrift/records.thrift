@@ -94,6 +94,12 @@ struct Resolution {
   7: i64 resolved_us
 }
 
+// type 10, in the log of `local` alone: the group at that place has taken over everything before it. No program opens such a
+// log for a coordinator any more; those that do not know the type refuse it, too.
+struct Superseded {
+  1: string by
+}
+
 /**
  * One write that a group's replicated log carries out. `kind` says which fields it has:
  *   1 acquire an epoch: nonce, now_us, above

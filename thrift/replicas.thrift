@@ -189,3 +189,57 @@ union Message {
   16: AskHighest ask_highest,
   17: HighestShown highest_shown
 }
+
+// ---- snapshots of the decision store's table
+
+/**
+ * A snapshot's file is made of txlog's batches (txlog/FORMAT.md), one behind the other, numbered from 0. The first has the
+ * salt "SNAPSHOT" and one record, of type 1001; the others have the salt that it names. Then come the table's records
+ * (thrift/records.thrift) with their own types, and as the last one a record of type 1002. Without it, or with anything
+ * behind it, the file is no snapshot.
+ */
+
+// 1001
+struct SnapshotBegun {
+  1: i32 format,         // 1; what a reader does not know it refuses
+  2: string cluster,
+  3: i64 salt            // random, never 0
+}
+// 1002
+struct SnapshotEnded {
+  1: i64 slot,           // the state is that behind this one
+  2: list<binary> configured,  // each a ConfiguredFrom: that of the next slot, and what is chosen for later ones
+  3: i64 records         // between the first and this one
+}
+
+struct SnapshotName {
+  1: i64 slot,
+  2: i64 salt
+}
+struct SnapshotOffered {
+  1: SnapshotName name,
+  2: i64 bytes,          // of the file
+  3: string cluster
+}
+struct ChunkAsked {
+  1: SnapshotName name,
+  2: i64 offset
+}
+struct ChunkSent {
+  1: SnapshotName name,
+  2: i64 offset,
+  3: binary bytes,
+  4: i32 checksum        // CRC32C of the bytes
+}
+struct SnapshotWithdrawn {
+  1: SnapshotName name
+}
+
+// Goes over the same connection as Message; no field of the one is a field of the other, so that the first byte or two
+// tell which it is.
+union SnapshotMessage {
+  32: SnapshotOffered offered,
+  33: ChunkAsked chunk_asked,
+  34: ChunkSent chunk_sent,
+  35: SnapshotWithdrawn withdrawn
+}

@@ -1,5 +1,6 @@
 #include "coordinator/consensus/chosen_log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -16,7 +17,20 @@ ChosenLog::ChosenLog(const Restored& restored, std::size_t bytes)
 void ChosenLog::append(Entry entry) {
   bytes_ += size_of(entry);
   entries_.push_back(std::move(entry));
-  while (bytes_ > most_bytes_ && !entries_.empty()) {
+  trim();
+}
+
+void ChosenLog::keep_above(std::optional<Slot> slot, std::size_t bytes) {
+  needed_above_ = slot;
+  most_needed_bytes_ = std::max(bytes, most_bytes_);
+  trim();
+}
+
+void ChosenLog::trim() {
+  const auto is_too_much = [&] {
+    return bytes_ > (needed_above_ && before_ >= *needed_above_ ? most_needed_bytes_ : most_bytes_);
+  };
+  while (!entries_.empty() && is_too_much()) {
     bytes_ -= size_of(entries_.front());
     entries_.pop_front();
     ++before_.value;

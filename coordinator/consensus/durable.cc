@@ -32,7 +32,9 @@ Status Restored::take(const DurableRecord& record) {
                     fmt::format("the log says that slot {} is chosen and has nothing of it", slot.value));
     chosen = std::max(chosen, through->slot);
   } else if (const auto* from = std::get_if<ConfiguredFrom>(&record)) {
-    configured.insert_or_assign(from->slot, from->configuration);
+    // The snapshot itself says by which the slot behind it is counted.
+    if (snapshot.value == 0 || from->slot.value > snapshot.value + 1)
+      configured.insert_or_assign(from->slot, from->configuration);
   } else if (const auto* started = std::get_if<Started>(&record)) {
     start = std::max(start, started->start);
   } else if (const auto* waits = std::get_if<WaitsAfterStart>(&record)) {

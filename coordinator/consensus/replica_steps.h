@@ -23,7 +23,8 @@ struct GroupLimits {
   std::size_t unwritten_bytes = std::size_t{32} << 20;  // appended and not durable
   std::size_t held_bytes = std::size_t{4} << 20;        // messages that wait until something is durable
   std::size_t kept_bytes = std::size_t{16} << 20;       // chosen entries, for those that lag
-  std::uint64_t unwritten_chosen = 256;                 // slots that a start may have to ask about
+  std::size_t kept_behind_snapshot_bytes = std::size_t{128} << 20;  // while somebody fetches one
+  std::uint64_t unwritten_chosen = 256;  // slots that a start may have to ask about
 };
 
 struct ReplicaOptions {
@@ -90,9 +91,17 @@ struct SnapshotInstalled {
   Slot slot;
   std::map<Slot, Configuration> configured;
 };
-using ReplicaInput =
-    std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost, ReadAsked,
-                 QuorumReadAsked, SessionReadAsked, ReadGivenUp, TransferAsked, SnapshotInstalled>;
+// The own state up to `slot` is durable in a snapshot: what a log whose older segments go has to say again is written.
+struct SnapshotTaken {
+  Slot slot;
+};
+// Somebody fetches a snapshot of the state up to `above`, and will need what follows; nothing: nobody does any more.
+struct SnapshotFetched {
+  std::optional<Slot> above;
+};
+using ReplicaInput = std::variant<MessageReceived, WritesDurable, EntryOffered, TimePassed, PeerLost,
+                                  ReadAsked, QuorumReadAsked, SessionReadAsked, ReadGivenUp, TransferAsked,
+                                  SnapshotInstalled, SnapshotTaken, SnapshotFetched>;
 
 // ---- effects
 struct Append {
@@ -121,9 +130,10 @@ struct StopLeading {
 struct ShowLeader {
   std::optional<ReplicaId> leader;
 };
-// It lags further behind than what is kept.
+// It lags further behind than what is kept, and that begins behind `least`: an older snapshot does not help it.
 struct SendSnapshot {
   ReplicaId to;
+  Slot least;
 };
 // Answer from a state that has everything through `slot`.
 struct ReadAt {

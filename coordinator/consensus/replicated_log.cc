@@ -73,6 +73,15 @@ ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
                  [&](ReadGivenUp& in) { give_up_read(in.ticket); },
                  [&](TransferAsked& in) { transfer_asked(in.successor); },
                  [&](SnapshotInstalled& in) { snapshot_installed(in); },
+                 [&](SnapshotTaken& in) {
+                   CHECK(in.slot <= chosen(), "a snapshot of slot {}, and {} is chosen", in.slot.value,
+                         chosen().value);
+                   for (auto& record : restated(in.slot))
+                     append(std::move(record));
+                 },
+                 [&](SnapshotFetched& in) {
+                   chosen_.keep_above(in.above, options_.limits.kept_behind_snapshot_bytes);
+                 },
              },
              input);
   settle_pledge();
@@ -307,7 +316,8 @@ void ReplicatedLog::writes_durable(LogWrite through) {
     leading->phase.accepted(options_.self, own.slot, own.slot);
     counted = true;
   }
-  if (counted) count_chosen();
+  if (counted) return count_chosen();
+  propose_adopted();  // which may have had no room
 }
 
 std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
@@ -315,6 +325,8 @@ std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
                                      PositionsKnown{positions_}, WaitsAfterStart{pledge_.said()}};
   for (auto& configured : membership_.standing({snapshot.value + 1}))
     records.emplace_back(std::move(configured));
+  // A start that does not find the snapshot is refused by it.
+  records.emplace_back(ChosenThrough{snapshot});
   return records;
 }
 

@@ -28,7 +28,7 @@ void ReplicatedLog::hear_fetch(ReplicaId from, const Fetch& fetch) {
   if (auto entries = chosen_.behind(fetch.above, options_.limits.message_bytes)) {
     send(from, std::move(*entries));
   } else {
-    effects_.emplace_back(SendSnapshot{from});
+    effects_.emplace_back(SendSnapshot{from, chosen_.before_kept()});
   }
 }
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/check.h"
+#include "coordinator/decision_store/request_size.h"
 
 namespace troth::coordinator::store {
 namespace {
@@ -31,17 +34,38 @@ Unknown not_the_leader() {
   return {std::move(error)};
 }
 
+Refused too_large(std::size_t bytes, std::size_t limit) {
+  return {fail(ErrorCode::kInvalidArgument, troth::Effect::kNone,
+               fmt::format(
+                   "a request of up to {} bytes is too large for an entry of the group's log, which takes up "
+                   "to {}: ask for less at once, or with shorter texts",
+                   bytes, limit))
+              .error()};
+}
+
 }  // namespace
 
-Status GroupEngine::restore(const LogRecord& record) {
-  auto taken = records_.restore(record, next_);
-  ++next_.value;
+Status AppliedState::restore(const LogRecord& record) {
+  auto taken = records.restore(record, next);
+  ++next.value;
   return taken;
 }
 
-Status GroupEngine::restored(consensus::Slot through) {
-  applied_ = through;
-  return records_.finish_restore();
+Status AppliedState::restored(consensus::Slot through) {
+  slot = through;
+  return records.finish_restore();
+}
+
+AppliedState GroupEngine::install(AppliedState state) {
+  CHECK(!leads_ && proposed_.empty() && reads_.empty(), "a state is installed under what was asked");
+  return std::exchange(state_, std::move(state));
+}
+
+std::vector<LogRecord> GroupEngine::copy_live(RecordTable::CopyCursor& cursor, std::size_t visits) {
+  constexpr WriteNumber kAll{UINT64_MAX};
+  auto copies = state_.records.copy_forward(cursor, kAll, state_.next, visits);
+  state_.next.value += copies.size();
+  return copies;
 }
 
 std::vector<GroupEngine::Effect> GroupEngine::step(Input input) {
@@ -56,8 +80,8 @@ std::vector<GroupEngine::Effect> GroupEngine::step(Input input) {
                  [&](BatchDelivered& in) { deliver(std::move(in), effects); },
                  [&](RequestUnwritable& in) { refuse(std::move(in), effects); },
                  [&](SlotPassed& in) {
-                   CHECK(in.slot.value == applied_.value + 1);
-                   applied_ = in.slot;
+                   CHECK(in.slot.value == state_.slot.value + 1);
+                   state_.slot = in.slot;
                  },
                  [&](ReadConfirmed& in) { confirm(in.ticket, effects); },
                  [&](ReadRefused& in) {
@@ -78,32 +102,36 @@ void GroupEngine::ask(Asked asked, std::vector<Effect>& effects) {
     reads_.emplace(asked.ticket, std::move(asked.request));
     unconfirmed_.push_back({writes_asked_, asked.ticket});
     confirm_reads(effects);
+  } else if (const auto bytes = most_bytes(asked.request); bytes > limits_.request_bytes) {
+    effects.emplace_back(Answered{asked.ticket, too_large(bytes, limits_.request_bytes)});
   } else {
     ++writes_asked_;
-    unproposed_.push_back(std::move(asked));
+    unproposed_.push_back({std::move(asked), bytes});
   }
 }
 
 void GroupEngine::propose(std::vector<Effect>& effects) {
-  const auto count = static_cast<std::ptrdiff_t>(std::min(unproposed_.size(), limits_.requests));
   Batch batch{.origin = origin_, .requests = {}};
-  batch.requests.assign(std::make_move_iterator(unproposed_.begin()),
-                        std::make_move_iterator(unproposed_.begin() + count));
-  unproposed_.erase(unproposed_.begin(), unproposed_.begin() + count);
+  for (std::size_t bytes = 0; !unproposed_.empty() && batch.requests.size() < limits_.requests;) {
+    bytes += unproposed_.front().bytes;
+    if (bytes > limits_.bytes && !batch.requests.empty()) break;
+    batch.requests.push_back(std::move(unproposed_.front().asked));
+    unproposed_.pop_front();
+  }
   for (const auto& asked : batch.requests)
     proposed_.insert(asked.ticket);
   effects.emplace_back(Propose{std::move(batch)});
 }
 
 void GroupEngine::deliver(BatchDelivered delivered, std::vector<Effect>& effects) {
-  CHECK(delivered.slot.value == applied_.value + 1, "slot {} behind {}", delivered.slot.value,
-        applied_.value);
-  applied_ = delivered.slot;
+  CHECK(delivered.slot.value == state_.slot.value + 1, "slot {} behind {}", delivered.slot.value,
+        state_.slot.value);
+  state_.slot = delivered.slot;
   Applied applied;
   std::vector<Effect> answers;
   for (auto& [ticket, request] : delivered.batch.requests) {
-    auto reply = records_.apply(request, next_);
-    next_.value += reply.append.size();
+    auto reply = state_.records.apply(request, state_.next);
+    state_.next.value += reply.append.size();
     std::ranges::move(reply.append, std::back_inserter(applied.records));
     // What was asked before a lead ended is answered already.
     if (delivered.batch.origin == origin_ && proposed_.erase(ticket) > 0) {
@@ -133,8 +161,8 @@ void GroupEngine::end_lead(std::vector<Effect>& effects) {
   leads_ = false;
   for (const auto ticket : proposed_)
     effects.emplace_back(Answered{ticket, not_the_leader()});
-  for (const auto& asked : unproposed_)
-    effects.emplace_back(Answered{asked.ticket, not_the_leader()});
+  for (const auto& each : unproposed_)
+    effects.emplace_back(Answered{each.asked.ticket, not_the_leader()});
   for (const auto& [ticket, request] : reads_)
     effects.emplace_back(Answered{ticket, not_the_leader()});
   proposed_.clear();
@@ -152,8 +180,8 @@ void GroupEngine::confirm(Ticket ticket, std::vector<Effect>& effects) {
 }
 
 StoreAnswer GroupEngine::read(const Request& request) {
-  auto answer = records_.apply(request, next_).answer;
-  if (auto* found = std::get_if<Found>(&answer)) found->prefix.position = {applied_.value};
+  auto answer = state_.records.apply(request, state_.next).answer;
+  if (auto* found = std::get_if<Found>(&answer)) found->prefix.position = {state_.slot.value};
   return answer;
 }
 

@@ -38,9 +38,23 @@ struct Batch {
   std::vector<Asked> requests;  // writes, in their order
 };
 
-// How much one entry takes; what is more waits for the next one. Bytes are not counted yet.
+// How much one entry takes; what is more waits for the next one. A request that is larger than an entry may ever be is
+// refused before it is proposed: in the log it would stop every replica.
 struct BatchLimits {
   std::size_t requests = 4096;
+  std::size_t bytes = std::size_t{1} << 20;
+  std::size_t request_bytes = std::size_t{4} << 20;
+};
+
+// The applied state with where it ends. Made apart from an engine, so that a snapshot can be read while it serves.
+struct AppliedState {
+  RecordTable records;
+  WriteNumber next{1};
+  consensus::Slot slot;
+
+  // Every record of a snapshot, then where it ends. Refuses (kCorrupt) what contradicts itself.
+  [[nodiscard]] Status restore(const LogRecord& record);
+  [[nodiscard]] Status restored(consensus::Slot through);
 };
 
 class GroupEngine {
@@ -90,14 +104,17 @@ class GroupEngine {
 
   GroupEngine(BatchOrigin origin, BatchLimits limits) : origin_(origin), limits_(limits) {}
 
-  // A start from a snapshot: every record of it, then where it ends. Refuses (kCorrupt) what contradicts itself.
-  [[nodiscard]] Status restore(const LogRecord& record);
-  [[nodiscard]] Status restored(consensus::Slot through);
+  // A start from a snapshot, or one that came from another replica. Only while nothing of its own waits: before it leads,
+  // or when it no longer does. What it had comes back, for it may take long to destroy.
+  [[nodiscard]] AppliedState install(AppliedState state);
+  // A piece of a snapshot: the live records of the next `visits` entries. Together with all that is Applied from the first
+  // piece on, behind the piece before it, they are the state at the slot that is applied when the cursor is done.
+  [[nodiscard]] std::vector<LogRecord> copy_live(RecordTable::CopyCursor& cursor, std::size_t visits);
 
   [[nodiscard]] std::vector<Effect> step(Input input);
 
-  [[nodiscard]] const RecordTable& records() const { return records_; }
-  [[nodiscard]] consensus::Slot applied() const { return applied_; }
+  [[nodiscard]] const RecordTable& records() const { return state_.records; }
+  [[nodiscard]] consensus::Slot applied() const { return state_.slot; }
   [[nodiscard]] bool has_unproposed() const { return !unproposed_.empty(); }
 
  private:
@@ -112,11 +129,13 @@ class GroupEngine {
 
   BatchOrigin origin_;
   BatchLimits limits_;
-  RecordTable records_;
-  consensus::Slot applied_;
-  WriteNumber next_{1};
+  AppliedState state_;
   bool leads_ = false;
-  std::vector<Asked> unproposed_;
+  struct Unproposed {
+    Asked asked;
+    std::size_t bytes = 0;
+  };
+  std::deque<Unproposed> unproposed_;
   std::set<Ticket> proposed_;
   // A read comes behind every write that was asked here before it.
   struct BehindWrites {

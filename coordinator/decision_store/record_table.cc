@@ -336,7 +336,11 @@ RecordTable::Reply RecordTable::resolve(const Resolve& request, WriteNumber next
   if (auto fenced = fence(request.epoch)) return std::move(*fenced);
   const auto at = transactions_.find(position_of(request.resolution.transaction));
   if (at != transactions_.end() && at->second.decision) {
-    at->second.decision->resolutions.push_back(request.resolution);
+    // The same one once more, after an answer that was lost: a start takes copies as one, too.
+    auto& resolutions = at->second.decision->resolutions;
+    if (std::ranges::find(resolutions, request.resolution) != resolutions.end())
+      return {Resolved{}, {}, at->second.written};
+    resolutions.push_back(request.resolution);
     at->second.written = next;
   }
   return {Resolved{}, {request.resolution}, next};

@@ -43,7 +43,7 @@ Status RecordTable::restore(const LogRecord& record, WriteNumber written) {
           put_floors(r, written);
           return {};
         } else if constexpr (std::is_same_v<R, EndedRecord>) {
-          // A segment that held the decision may have been cut, after its live part was copied behind this.
+          // The decision's first writing may be gone, after its live part was copied behind this: with its end once more.
           if (!put_ended(r, written)) ended_without_record_[position_of(r.transaction)] = r;
           return {};
         } else if constexpr (std::is_same_v<R, ResolutionRecord>) {
@@ -75,7 +75,8 @@ Status RecordTable::restore_choosable(const Choosable& record, WriteNumber writt
       record);
   const auto position = position_of(id);
   if (const auto at = transactions_.find(position); at != transactions_.end() && at->second.decision) {
-    // A copy of what stands, or a pre-commit that its decision has overtaken.
+    // A copy of what stands; or a copy of the pre-commit before it, whose first writing was cut: none is chosen behind a
+    // decision.
     const auto same = [&](const auto& r) {
       if constexpr (std::is_same_v<std::decay_t<decltype(r)>, BarredRecord>)
         return false;
@@ -86,6 +87,8 @@ Status RecordTable::restore_choosable(const Choosable& record, WriteNumber writt
     };
     if (!std::visit(same, record))
       return contradiction(fmt::format("transaction {} has two decisions", id.text()));
+    if (const auto* pre_commit = std::get_if<PreCommitRecord>(&record); pre_commit && !at->second.pre_commit)
+      at->second.pre_commit = std::make_unique<const PreCommitRecord>(*pre_commit);
     at->second.written = std::max(at->second.written, written);
     return {};
   }
@@ -96,9 +99,8 @@ Status RecordTable::restore_choosable(const Choosable& record, WriteNumber writt
           fmt::format("request {} has two holders, one of them {}", commit->request->id.text(), id.text()));
   }
   put(record, written);
-  const auto ended = ended_without_record_.find(position);
-  if (ended != ended_without_record_.end() && put_ended(ended->second, written))
-    ended_without_record_.erase(ended);
+  // What was ended before is not this: it comes with its own end, or was forgotten and is chosen anew.
+  ended_without_record_.erase(position);
   return {};
 }
 

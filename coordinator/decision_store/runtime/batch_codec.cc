@@ -221,17 +221,24 @@ Result<Batch> decode_batch(std::string_view bytes) {
   }
 }
 
-std::vector<Unreadable> take_unreadable(Batch& batch) {
-  std::vector<Unreadable> unreadable;
+EncodedBatch encode_readable(Batch batch) {
+  EncodedBatch encoded;
+  encoded.bytes = encode_batch(batch);
   // All of them are well, nearly always: one look at the whole tells.
-  if (decode_batch(encode_batch(batch))) return unreadable;
-  std::erase_if(batch.requests, [&](const Asked& asked) {
-    auto read = decode_batch(encode_batch({.origin = batch.origin, .requests = {asked}}));
-    if (read) return false;
-    unreadable.push_back({asked.ticket, std::move(read.error())});
-    return true;
-  });
-  return unreadable;
+  auto read = decode_batch(encoded.bytes);
+  if (!read) {
+    std::erase_if(batch.requests, [&](const Asked& asked) {
+      auto alone = decode_batch(encode_batch({.origin = batch.origin, .requests = {asked}}));
+      if (alone) return false;
+      encoded.unreadable.push_back({asked.ticket, std::move(alone.error())});
+      return true;
+    });
+    encoded.bytes = encode_batch(batch);
+    read = decode_batch(encoded.bytes);
+    CHECK(read.has_value(), "each request can be read, and all of them cannot: {}", read.error().message);
+  }
+  encoded.read = std::move(*read);
+  return encoded;
 }
 
 }  // namespace troth::coordinator::store

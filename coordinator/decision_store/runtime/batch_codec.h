@@ -20,11 +20,17 @@ namespace troth::coordinator::store {
 // that skipped what it does not understand would come to another state than the others.
 [[nodiscard]] Result<Batch> decode_batch(std::string_view bytes);
 
-// Takes out of `batch` what no replica could read, each with the reason: in the log it would stop all of them, for ever.
+// A batch that is going to be proposed, as bytes and as every replica will read them; without what none could read, each
+// with the reason: in the log it would stop all of them, for ever.
 struct Unreadable {
   Ticket ticket;
   Error reason;
 };
-[[nodiscard]] std::vector<Unreadable> take_unreadable(Batch& batch);
+struct EncodedBatch {
+  std::string bytes;
+  Batch read;
+  std::vector<Unreadable> unreadable;
+};
+[[nodiscard]] EncodedBatch encode_readable(Batch batch);
 
 }  // namespace troth::coordinator::store

@@ -1,18 +1,53 @@
 #include "coordinator/decision_store/runtime/group_store.h"
 
+#include <algorithm>
 #include <deque>
+#include <map>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "coordinator/consensus/runtime/replica_codec.h"
 #include "coordinator/decision_store/group_engine.h"
+#include "coordinator/decision_store/log_marks.h"
+#include "coordinator/decision_store/request_size.h"
 #include "coordinator/decision_store/runtime/batch_codec.h"
 #include "coordinator/decision_store/runtime/write_progress.h"
 
 namespace troth::coordinator::store {
 namespace {
 
-constexpr const char* kGroupLogOwner = "replica";
+// About what a record takes in the log beside its payload.
+constexpr std::uint64_t kAroundRecord = 32;
+
+// No request and no entry is larger than what the log takes as one record.
+BatchLimits limits_of(const GroupStoreOptions& options) {
+  const auto record =
+      std::min<std::uint64_t>(txlog::kMaxPayloadBytes, options.segment_bytes - txlog::kBlockBytes -
+                                                           txlog::kFrameBytes - txlog::kRecordHeaderBytes);
+  const auto most = record > kBytesAroundRequests ? record - kBytesAroundRequests : 1;
+  auto limits = options.batch;
+  limits.request_bytes = std::min<std::size_t>(limits.request_bytes, most);
+  limits.bytes = std::min<std::size_t>(limits.bytes, most);
+  return limits;
+}
+
+SnapshotOptions options_of(const GroupStoreOptions& options) {
+  SnapshotOptions snapshots;
+  snapshots.directory =
+      options.snapshot_directory.empty() ? options.directory + "-snapshots" : options.snapshot_directory;
+  snapshots.cluster = options.cluster;
+  snapshots.least_log_bytes =
+      options.snapshot_after_bytes > 0 ? options.snapshot_after_bytes : 4 * options.segment_bytes;
+  snapshots.chunk_bytes = options.chunk_bytes;
+  snapshots.seed = options.seed ^ options.start.value * 0x9e3779b97f4a7c15;
+  snapshots.files = options.files;
+  snapshots.now = options.now;
+  snapshots.send = options.send;
+  snapshots.on_warning = options.on_warning;
+  return snapshots;
+}
 
 template <typename... Arms>
 struct Overloaded : Arms... {
@@ -32,11 +67,14 @@ std::string_view text_of(txlog::Bytes bytes) {
 class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
  public:
   explicit Core(GroupStoreOptions options)
-      : options_(std::move(options)), engine_({options_.self, options_.start}, {}) {}
+      : options_(std::move(options)),
+        engine_({options_.self, options_.start}, limits_of(options_)),
+        marks_(options_.segment_bytes / kMarksPerSegment) {}
 
   Status open() {
     if (auto valid = consensus::check(options_.first); !valid) return valid;
     consensus::Restored restored;
+    if (auto begun = open_snapshots(restored); !begun) return begun;
     txlog::LogOptions log;
     log.directory = options_.directory;
     log.identity = {options_.cluster, kGroupLogOwner};
@@ -47,6 +85,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     log.replay = [&](const txlog::RecordView& record) -> Status {
       auto decoded = consensus::decode_record(record.type, text_of(record.payload));
       if (!decoded) return std::unexpected(std::move(decoded.error()));
+      note_record({record.position.sequence.value}, *decoded, record.payload.size());
       return restored.take(*decoded);
     };
     log.on_failure = [weak = weak_from_this()](const Error& reason) {
@@ -74,12 +113,17 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
                                                .timing = options_.timing,
                                                .limits = options_.limits},
                      std::move(restored), Random(options_.seed), options_.now());
+    const auto segments = log_->segments();
+    for (const auto& full : std::span(segments).first(segments.size() - 1))
+      snapshots_->logged(full.file_bytes);
     step(consensus::TimePassed{});
+    snapshots_->opened();
     return {};
   }
 
   void close() {
     closed_ = true;
+    snapshots_.reset();
     log_.reset();
   }
 
@@ -96,6 +140,11 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   }
 
   Status receive(consensus::ReplicaId from, std::string_view bytes) {
+    if (is_snapshot_message(bytes)) {
+      auto done = snapshots_->receive(from, bytes);
+      work();
+      return done;
+    }
     auto message = consensus::decode_message(bytes);
     if (!message) return std::unexpected(std::move(message.error()));
     step(consensus::MessageReceived{from, std::move(*message)});
@@ -105,6 +154,11 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   void step(consensus::ReplicaInput input) {
     inputs_.push_back(std::move(input));
     work();
+  }
+
+  void tick() {
+    snapshots_->tick();
+    step(consensus::TimePassed{});
   }
 
   // What was asked before goes out first.
@@ -117,6 +171,8 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   [[nodiscard]] const consensus::ReplicatedLog& replica() const { return *replica_; }
   [[nodiscard]] Counts record_counts() const { return engine_.records().counts(); }
   [[nodiscard]] txlog::LogCounters counters() const { return log_->counters(); }
+  [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const { return log_->segments(); }
+  [[nodiscard]] const GroupSnapshots& snapshots() const { return *snapshots_; }
 
  private:
   // Runs `work` on the owner's loop, unless the store is gone by then.
@@ -143,7 +199,9 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     if (successor_ && !engine_.has_unproposed())
       return step(consensus::TransferAsked{*std::exchange(successor_, std::nullopt)});
     log_->hurry();
-    if (!failed_) options_.wake_at(replica_->wakes_at());
+    if (failed_) return;
+    snapshots_->proceed();
+    options_.wake_at(std::min(replica_->wakes_at(), snapshots_->wakes_at()));
   }
 
   void carry_out(consensus::ReplicaEffects effects) {
@@ -158,10 +216,11 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
                      },
                      [&](consensus::StopLeading&) {
                        carry_out(engine_.step(GroupEngine::LeadEnded{}));
+                       proposed_.clear();
                        tell_lead(false);
                      },
                      [&](consensus::ShowLeader&) {},
-                     [&](consensus::SendSnapshot&) {},
+                     [&](consensus::SendSnapshot& in) { snapshots_->offer(in.to, in.least); },
                      [&](consensus::ReadAt& in) {
                        carry_out(engine_.step(GroupEngine::ReadConfirmed{{in.ticket.value}}));
                      },
@@ -182,16 +241,20 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
         inputs_.push_back(consensus::ReadAsked{{read->ticket.value}});
       } else if (auto* answered = std::get_if<Answered>(&effect)) {
         answer(std::move(*answered));
+      } else {
+        snapshots_->applied(std::move(std::get<GroupEngine::Applied>(effect).records));
       }
     }
   }
 
   void propose_batch(Batch batch) {
-    for (auto& [ticket, reason] : take_unreadable(batch))
+    auto encoded = encode_readable(std::move(batch));
+    for (auto& [ticket, reason] : encoded.unreadable)
       carry_out(engine_.step(GroupEngine::RequestUnwritable{ticket, std::move(reason)}));
-    if (batch.requests.empty()) return;
-    inputs_.push_back(consensus::EntryOffered{
-        consensus::Command{std::make_shared<const std::string>(encode_batch(batch))}});
+    if (encoded.read.requests.empty()) return;
+    auto bytes = std::make_shared<const std::string>(std::move(encoded.bytes));
+    proposed_.emplace(bytes, std::move(encoded.read));
+    inputs_.push_back(consensus::EntryOffered{consensus::Command{std::move(bytes)}});
   }
 
   void answer(Answered answered) {
@@ -212,9 +275,105 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   void deliver(const consensus::Deliver& delivered) {
     const auto* command = std::get_if<consensus::Command>(&delivered.entry);
     if (command == nullptr) return carry_out(engine_.step(GroupEngine::SlotPassed{delivered.slot}));
+    // What was proposed here was read here, too.
+    if (auto own = proposed_.extract(command->bytes)) {
+      carry_out(engine_.step(GroupEngine::BatchDelivered{delivered.slot, std::move(own.mapped())}));
+      return;
+    }
     auto batch = decode_batch(*command->bytes);
     if (!batch) return fail(batch.error());
     carry_out(engine_.step(GroupEngine::BatchDelivered{delivered.slot, std::move(*batch)}));
+  }
+
+  // ---- snapshots
+
+  // The newest one's state, before the log is read.
+  Status open_snapshots(consensus::Restored& restored) {
+    auto options = options_of(options_);
+    options.post = [weak = weak_from_this()](std::function<void()> work) {
+      if (const auto core = weak.lock()) core->post([work = std::move(work)](Core&) { work(); });
+    };
+    options.configured = [this](consensus::Slot slot) {
+      CHECK(replica_->chosen() == slot, "slot {} is applied, and {} chosen", slot.value,
+            replica_->chosen().value);
+      return replica_->membership().standing({slot.value + 1});
+    };
+    options.on_durable = [this](consensus::Slot slot) { cut_log(slot, false); };
+    options.on_received = [this](ReadSnapshot read) { install(std::move(read)); };
+    options.on_fetched = [this](std::optional<consensus::Slot> above) {
+      step(consensus::SnapshotFetched{above});
+    };
+    snapshots_.emplace(std::move(options), engine_);
+    auto newest = snapshots_->open();
+    if (!newest) {
+      newest.error().effect = troth::Effect::kNone;
+      return std::unexpected(std::move(newest.error()));
+    }
+    if (!*newest) return {};
+    if (auto there = check_log_is_there(); !there) return there;
+    restored.snapshot = (*newest)->name.slot;
+    restored.chosen = restored.snapshot;
+    restored.configured = std::move((*newest)->configured);
+    std::ignore = engine_.install(std::move((*newest)->state));
+    return {};
+  }
+
+  // What a replica promised and accepted is in its log alone.
+  [[nodiscard]] Status check_log_is_there() const {
+    auto& files = options_.files ? *options_.files : txlog::posix_files();
+    const auto names = files.list(options_.directory);
+    if (names && std::ranges::any_of(*names, [](const auto& name) { return name.ends_with(".txlog"); }))
+      return {};
+    return troth::fail(
+        ErrorCode::kCorrupt, troth::Effect::kNone,
+        fmt::format(
+            "there is a snapshot beside {}, and no log in it: this replica no longer knows what it promised. "
+            "Restore the log from a copy, or let a new replica take this one's place",
+            options_.directory));
+  }
+
+  // Of the log everything goes that speaks only of slots up to this one. `restate`: also where no segment goes.
+  void cut_log(consensus::Slot slot, bool restate) {
+    if (failed_) return;
+    const auto kept = marks_.first_kept(slot);
+    const auto segments = log_->segments();
+    const bool frees = !cutting_ && segments.size() > 1 && segments[1].first_sequence.value <= kept.value;
+    if (!frees && !restate) return;
+    if (frees) cutting_ = true;
+    CHECK(!working_, "a log is cut in the middle of a step");
+    // Said again first: both are durable together, or the first alone.
+    step(consensus::SnapshotTaken{slot});
+    if (!frees) return;
+    marks_.cut(kept);
+    log_->cut_below({{kept.value}, {}}, [core = shared_from_this()](const Result<txlog::SegmentNumber>&) {
+      core->post([](Core& c) {
+        c.cutting_ = false;
+        c.cut_log(c.snapshots_->newest(), false);
+      });
+    });
+  }
+
+  // The state came from another replica: what is chosen up to there need not be known here any more.
+  void install(ReadSnapshot read) {
+    const auto slot = read.name.slot;
+    CHECK(slot > replica_->chosen(), "slot {} is installed over {}", slot.value, replica_->chosen().value);
+    CHECK(!working_, "a state is installed in the middle of a step");
+    // Others chose beyond what it knows: it leads no longer, whether it knows that or not.
+    carry_out(engine_.step(GroupEngine::LeadEnded{}));
+    snapshots_->destroy_elsewhere(engine_.install(std::move(read.state)));
+    step(consensus::SnapshotInstalled{slot, std::move(read.configured)});
+    cut_log(slot, true);
+  }
+
+  void note_record(consensus::LogWrite write, const consensus::DurableRecord& record,
+                   std::size_t payload_bytes) {
+    marks_.add(write, slot_of(record), payload_bytes + kAroundRecord);
+  }
+
+  // On the disk, with the blocks that batches fill.
+  void note_written() {
+    const auto bytes = log_->counters().written_bytes;
+    snapshots_->logged(bytes - std::exchange(written_bytes_, bytes));
   }
 
   // ---- the log
@@ -222,6 +381,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   void write(const consensus::Append& append) {
     if (failed_) return;
     const auto payload = consensus::encode_record(append.record);
+    note_record(append.number, append.record, payload.size());
     const auto sequence = log_->append(
         consensus::type_of(append.record), bytes_of(payload),
         [core = shared_from_this()](Result<txlog::LogPosition> done) { core->written(done); },
@@ -238,6 +398,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   }
 
   void proceed(consensus::LogWrite through) {
+    note_written();
     for (; !held_.empty() && held_.front().after <= through; held_.pop_front())
       options_.send(held_.front().to, encode_message(held_.front().message));
     step(consensus::WritesDurable{through});
@@ -257,24 +418,33 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
 
   void fail(const Error& reason) {
     if (std::exchange(failed_, true)) return;
+    snapshots_->stop();
     carry_out(engine_.step(GroupEngine::LeadEnded{}));
     post([reason](Core& c) {
       if (c.options_.on_failure) c.options_.on_failure(reason);
     });
   }
 
+  // A cut keeps at most so large a part of a segment more than it must.
+  static constexpr std::uint64_t kMarksPerSegment = 16;
+
   const GroupStoreOptions options_;
   GroupEngine engine_;
+  LogMarks marks_;
   std::optional<consensus::ReplicatedLog> replica_;
   std::unique_ptr<txlog::Log> log_;
+  std::optional<GroupSnapshots> snapshots_;
   WriteProgress durable_;
+  std::uint64_t written_bytes_ = 0;
   std::deque<consensus::ReplicaInput> inputs_;
+  std::map<std::shared_ptr<const std::string>, Batch> proposed_;  // and not delivered yet
   std::deque<consensus::Send> held_;
   std::vector<Answered> answers_;
   bool answers_posted_ = false;
   std::optional<consensus::ReplicaId> successor_;
   bool turn_posted_ = false;
   bool working_ = false;
+  bool cutting_ = false;
   bool failed_ = false;
   bool closed_ = false;
 };
@@ -309,7 +479,7 @@ void GroupStore::peer_lost(consensus::ReplicaId peer) {
 }
 
 void GroupStore::tick() {
-  core_->step(consensus::TimePassed{});
+  core_->tick();
 }
 
 void GroupStore::transfer_to(consensus::ReplicaId successor) {
@@ -326,6 +496,18 @@ Counts GroupStore::record_counts() const {
 
 txlog::LogCounters GroupStore::counters() const {
   return core_->counters();
+}
+
+std::vector<txlog::SegmentInfo> GroupStore::segments() const {
+  return core_->segments();
+}
+
+const SnapshotCounters& GroupStore::snapshot_counters() const {
+  return core_->snapshots().counters();
+}
+
+consensus::Slot GroupStore::newest_snapshot() const {
+  return core_->snapshots().newest();
 }
 
 }  // namespace troth::coordinator::store

@@ -3,10 +3,12 @@
 // The decision store of one replica of a group: the replicated log on a write-ahead log of its own, and the engine that
 // applies what is chosen. Messages come and go as bytes; who carries them is the owner's business.
 //
-// Everything but the log's own thread runs on the owner's event loop.
+// Everything but the log's own thread, and that of snapshots' files, runs on the owner's event loop.
 //
-// Not here yet, and the reason why no server opens one: snapshots. Its log is never cut, and a replica that lags further
-// behind than what is kept in memory is not brought up.
+// Beside the log, in a directory of their own, lie snapshots of the table: one is taken while the store serves, whenever
+// as much was logged as the last one is large (snapshot_schedule.h has the bounds), and when it is durable the log's older
+// segments go. A start reads the newest snapshot, then the log. A replica that lags further behind than entries reach
+// is brought up by another one's snapshot, which it asks for chunk by chunk.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +25,8 @@
 #include "base/time.h"
 #include "coordinator/consensus/replicated_log.h"
 #include "coordinator/decision_store/decision_store.h"
+#include "coordinator/decision_store/group_engine.h"
+#include "coordinator/decision_store/runtime/group_snapshots.h"
 #include "txlog/runtime/log.h"
 
 namespace troth::coordinator::store {
@@ -32,6 +36,12 @@ struct GroupStoreOptions {
   ClusterId cluster;
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
   std::uint64_t max_pending_bytes = std::uint64_t{256} << 20;
+  BatchLimits batch;  // less, where the log's records are smaller
+
+  std::string snapshot_directory;  // empty: the log's, and "-snapshots"
+  // No snapshot is taken before the log has grown by so much since the last; 0: four segments.
+  std::uint64_t snapshot_after_bytes = 0;
+  std::size_t chunk_bytes = std::size_t{256} << 10;  // of another replica's snapshot, in one message
 
   consensus::ReplicaId self;
   consensus::Configuration first;  // of a group that begins; a log that knows better is believed
@@ -59,14 +69,14 @@ struct GroupStoreOptions {
 
 class GroupStore final : public DecisionStore {
  public:
-  // Replays the log, or makes it. Refuses by name what txlog refuses, a log that contradicts itself, and a first
-  // configuration that cannot be.
+  // Reads snapshot and log, or makes them. Refuses by name what txlog refuses, a log that contradicts itself, a snapshot
+  // that is damaged or of another cluster, one of the two without the other, and a first configuration that cannot be.
   [[nodiscard]] static Result<std::unique_ptr<GroupStore>> open(GroupStoreOptions options);
   // Waits until what was appended is durable.
   ~GroupStore() override;
 
   void submit(std::vector<Asked> requests) override;
-  // Bytes that replica `from` sent. What cannot be read is refused (kInvalidArgument), and changes nothing.
+  // Bytes that replica `from` sent; a chunk of its snapshot among them. What cannot be read is refused (kInvalidArgument), and changes nothing.
   [[nodiscard]] Status receive(consensus::ReplicaId from, std::string_view bytes);
   void peer_lost(consensus::ReplicaId peer);
   void tick();
@@ -76,6 +86,9 @@ class GroupStore final : public DecisionStore {
   [[nodiscard]] const consensus::ReplicatedLog& log() const;
   [[nodiscard]] Counts record_counts() const;
   [[nodiscard]] txlog::LogCounters counters() const;
+  [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const;
+  [[nodiscard]] const SnapshotCounters& snapshot_counters() const;
+  [[nodiscard]] consensus::Slot newest_snapshot() const;
 
  private:
   class Core;

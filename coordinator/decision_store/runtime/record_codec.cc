@@ -264,7 +264,7 @@ LogRecord from_wire(const record::Resolution& in) {
 }
 
 template <typename Wire>
-LogRecord read(txlog::Bytes payload) {
+Wire read_wire(txlog::Bytes payload) {
   // Thrift only reads from the buffer, though it wants it writable.
   auto* data = const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(payload.data()));
   const auto size = static_cast<std::uint32_t>(payload.size());
@@ -278,7 +278,12 @@ LogRecord read(txlog::Bytes payload) {
   wire.read(&protocol);
   if (memory->available_read() != 0)
     throw Impossible{fmt::format("{} bytes behind its end", memory->available_read())};
-  return from_wire(wire);
+  return wire;
+}
+
+template <typename Wire>
+LogRecord read(txlog::Bytes payload) {
+  return from_wire(read_wire<Wire>(payload));
 }
 
 std::optional<LogRecord> read_as(txlog::RecordType type, txlog::Bytes payload) {
@@ -350,7 +355,37 @@ txlog::Bytes RecordEncoder::encode(const LogRecord& record) {
   return std::as_bytes(std::span(data, size));
 }
 
+std::string encode_superseded(const std::string& by) {
+  const auto memory = std::make_shared<TMemoryBuffer>();
+  TCompactProtocolT<TMemoryBuffer> protocol(memory);
+  record::Superseded wire;
+  wire.__set_by(by);
+  wire.write(&protocol);
+  return memory->getBufferAsString();
+}
+
+Result<std::string> decode_superseded(txlog::Bytes payload) {
+  try {
+    auto wire = read_wire<record::Superseded>(payload);
+    if (!wire.__isset.by) return corrupt(kSupersededType, "field 'by' is missing");
+    return wire.by;
+  } catch (const TException& e) {
+    return corrupt(kSupersededType, e.what());
+  } catch (const Impossible& e) {
+    return corrupt(kSupersededType, e.what);
+  }
+}
+
 Result<LogRecord> decode(txlog::RecordType type, txlog::Bytes payload) {
+  if (type == kSupersededType) {
+    const auto by = decode_superseded(payload);
+    if (!by) return std::unexpected(by.error());
+    return fail(
+        ErrorCode::kNotOwner, Effect::kNone,
+        fmt::format("this decision log was taken over by the group at {}, and a coordinator of its own on it "
+                    "would decide beside that: start the group",
+                    *by));
+  }
   try {
     auto record = read_as(type, payload);
     if (!record) return corrupt(type, "this program does not know the type");

@@ -34,7 +34,12 @@ class RecordEncoder {
   std::unique_ptr<Buffer> buffer_;
 };
 
-// Refuses (kCorrupt) an unknown type, bytes that are no such struct, and fields that are missing or
+// Ends the log of `local` where a group has taken over: no record of the table.
+inline constexpr txlog::RecordType kSupersededType{10, false};
+[[nodiscard]] std::string encode_superseded(const std::string& by);
+[[nodiscard]] Result<std::string> decode_superseded(txlog::Bytes payload);
+
+// Refuses (kNotOwner) what follows in a log that was superseded; (kCorrupt) an unknown type, bytes that are no such struct, and fields that are missing or
 // impossible.
 [[nodiscard]] Result<LogRecord> decode(txlog::RecordType type, txlog::Bytes payload);
 

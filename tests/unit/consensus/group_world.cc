@@ -66,18 +66,25 @@ bool GroupWorld::run_until(const std::function<bool()>& holds, Duration bound) {
 
 // ---- faults
 
-void GroupWorld::start(ReplicaId id) {
-  auto& replica = replicas_.at(id);
-  if (replica.log) return;
-  ++replica.life;
+// What a start finds on its disk.
+Restored GroupWorld::read_back(const Replica& replica) {
   Restored restored;
   restored.snapshot = replica.snapshot;
   restored.chosen = replica.snapshot;
   restored.configured = replica.snapshot.value > 0 ? replica.snapshot_configured : first_;
   // As a log says again whose beginning is cut.
   restored.wait = first_.begin()->second.lease_terms.waited();
-  for (const auto& record : replica.durable)
+  for (const auto& record : std::span(replica.durable).subspan(replica.cut))
     if (auto taken = restored.take(record); !taken) break_rule(taken.error().message);
+  return restored;
+}
+
+void GroupWorld::start(ReplicaId id) {
+  auto& replica = replicas_.at(id);
+  if (replica.log) return;
+  ++replica.life;
+  auto restored = read_back(replica);
+  restored.written = {replica.durable.size()};
   replica.delivered = replica.snapshot;
   replica.before_last_sync = replica.durable.size();
   restored.cut_tail = replica.tail_cut;
@@ -112,18 +119,23 @@ void GroupWorld::crash_with(ReplicaId id, std::size_t kept) {
     replica.durable.push_back(std::move(record));
   }
   replica.pending.clear();
+  // A cut is part of a batch of its own, behind what is said again.
+  replica.next_cut = 0;
   reset(id);
 }
 
 void GroupWorld::cut_tail(ReplicaId id, bool rotted) {
   auto& replica = replicas_.at(id);
   crash(id);
-  if (rotted) replica.durable.resize(replica.before_last_sync);
+  // A log that was cut in its last batch is refused when that rots.
+  if (rotted) replica.durable.resize(std::max(replica.before_last_sync, replica.was_cut_at));
   replica.tail_cut = true;
 }
 
 void GroupWorld::set_back(ReplicaId id, std::size_t image) {
   crash(id);
+  CHECK(replicas_.at(id).was_cut_at <= image,
+        "a disk that is set back behind a cut has its older snapshot again");
   replicas_.at(id).durable.resize(image);
 }
 
@@ -272,11 +284,13 @@ void GroupWorld::note_durable(ReplicaId id, const DurableRecord& record) {
                            text_of(known->second), text_of(accepted->entry)));
 }
 
-// Everything has a limit: one entry may be larger, and one record or message more may have been let in by a free byte.
+// Everything has a limit: one entry may be larger, and one record or message more may have been let in by a free byte. What a
+// snapshot makes the log say again comes on top: about a kilobyte.
 void GroupWorld::watch_memory(ReplicaId id) {
   constexpr std::size_t kOneMore = 512;
   const auto& log = *replicas_.at(id).log;
-  if (log.unwritten_bytes() > limits_.unwritten_bytes + largest_ + kOneMore)
+  constexpr std::size_t kSaidAgain = 1024;
+  if (log.unwritten_bytes() > limits_.unwritten_bytes + largest_ + kOneMore + kSaidAgain)
     break_rule(fmt::format("replica {} has {} bytes in memory that its log has not", id.value,
                            log.unwritten_bytes()));
   if (log.held_bytes() > limits_.held_bytes + limits_.message_bytes + largest_ + kOneMore)
@@ -428,6 +442,7 @@ void GroupWorld::write(ReplicaId id) {
       transmit(id, held.second.first, held.second.second);
       return true;
     });
+    cut_log(written);
     if (!written.pending.empty()) write(id);
     feed(id, WritesDurable{{written.durable.size()}});
   });
@@ -455,6 +470,45 @@ void GroupWorld::deliver(ReplicaId id, const Deliver& delivered) {
   ++counts_.delivered;
   if (!proposed_.contains(*command->bytes)) break_rule("an entry that nobody proposed [C1]");
   delivered_.insert(*command->bytes);
+}
+
+void GroupWorld::take_snapshot(ReplicaId id) {
+  auto& replica = replicas_.at(id);
+  if (!replica.log || replica.paused_until > now_ || replica.log->chosen() <= replica.snapshot) return;
+  if (replica.stalled) return;  // a snapshot is durable first, and that disk writes nothing
+  replica.snapshot = replica.log->chosen();
+  replica.snapshot_configured.clear();
+  for (const auto& configured : replica.log->membership().standing({replica.snapshot.value + 1}))
+    replica.snapshot_configured.emplace(configured.slot, configured.configuration);
+  const auto is_kept = [&](const DurableRecord& record) {
+    const auto* accepted = std::get_if<Accepted>(&record);
+    const auto* learned = std::get_if<Learned>(&record);
+    const auto* through = std::get_if<ChosenThrough>(&record);
+    return (accepted != nullptr && accepted->slot > replica.snapshot) ||
+           (learned != nullptr && learned->slot > replica.snapshot) ||
+           (through != nullptr && through->slot > replica.snapshot);
+  };
+  const auto durable = std::ranges::find_if(replica.durable, is_kept) - replica.durable.begin();
+  const auto pending = std::ranges::find_if(replica.pending, is_kept) - replica.pending.begin();
+  const auto cut =
+      static_cast<std::size_t>(durable) +
+      (static_cast<std::size_t>(durable) < replica.durable.size() ? 0 : static_cast<std::size_t>(pending));
+  feed(id, SnapshotTaken{replica.snapshot});
+  replica.next_cut = std::max(cut, replica.cut);
+  replica.cut_at = replica.durable.size() + replica.pending.size();
+}
+
+void GroupWorld::cut_log(Replica& replica) {
+  if (replica.next_cut == 0 || replica.durable.size() < replica.cut_at) return;
+  ++counts_.logs_cut;
+  const auto whole = read_back(replica);
+  replica.cut = std::exchange(replica.next_cut, 0);
+  const auto left = read_back(replica);
+  if (left.promised != whole.promised || left.start != whole.start || left.positions != whole.positions ||
+      left.accepted != whole.accepted || left.chosen != whole.chosen || left.configured != whole.configured ||
+      left.waits() != whole.waits())
+    break_rule("a start has not from a log that was cut what it had from the whole");
+  replica.was_cut_at = replica.durable.size();
 }
 
 // The state as it is there, whole and durable.

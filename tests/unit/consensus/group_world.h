@@ -35,6 +35,7 @@ struct WorldCounts {
   std::uint64_t session_reads = 0;
   std::uint64_t late_session_reads = 0;
   std::uint64_t snapshots = 0;
+  std::uint64_t logs_cut = 0;
   std::uint64_t crashes = 0;
   std::uint64_t changes = 0;
   std::uint64_t tails_taken_over = 0;
@@ -53,6 +54,7 @@ struct WorldCounts {
     session_reads += other.session_reads;
     late_session_reads += other.late_session_reads;
     snapshots += other.snapshots;
+    logs_cut += other.logs_cut;
     crashes += other.crashes;
     changes += other.changes;
     tails_taken_over += other.tails_taken_over;
@@ -87,6 +89,8 @@ class GroupWorld {
   // Its disk is as it was at `image()`.
   [[nodiscard]] std::size_t image(ReplicaId id) const { return replicas_.at(id).durable.size(); }
   void set_back(ReplicaId id, std::size_t image);
+  // Its state is durable, and of its log, when what is said again is, everything goes that speaks of no later slot.
+  void take_snapshot(ReplicaId id);
   void pause(ReplicaId id, Duration time);
   void cut(ReplicaId from, ReplicaId to) { cut_.insert({from, to}); }
   // Nobody hears of it, nor it of anybody.
@@ -159,6 +163,11 @@ class GroupWorld {
     Slot snapshot;
     std::map<Slot, Configuration> snapshot_configured;
     std::uint64_t records_before = 0;  // numbers of writes are counted over all lives
+    // Of `durable` the first `cut` are gone; the next cut, when so many are durable.
+    std::size_t cut = 0;
+    std::size_t next_cut = 0;
+    std::size_t cut_at = 0;
+    std::size_t was_cut_at = 0;
   };
 
   void crash_with(ReplicaId id, std::size_t kept);
@@ -170,6 +179,8 @@ class GroupWorld {
   void wake(ReplicaId id);
   void deliver(ReplicaId id, const Deliver& delivered);
   void install_snapshot(ReplicaId from, ReplicaId to);
+  void cut_log(Replica& replica);
+  [[nodiscard]] Restored read_back(const Replica& replica);
   void watch();
   void watch_memory(ReplicaId id);
   void watch_size(const Message& message);

@@ -322,6 +322,22 @@ TEST(Hostile, LeaderWithoutRoomProposesAsItsDiskGoesOn) {
   EXPECT_EQ(one.sent<Accept>({2}).size(), 9U);
 }
 
+// Not even for the first: nobody's acceptance will remind it.
+TEST(Hostile, LeaderWithoutAnyRoomBeginsAsItsDiskGoesOn) {
+  OneReplica one(3, {.unwritten_bytes = 2'000});
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  while (one.log().unwritten_bytes() < 2'000U)
+    one.step(SnapshotTaken{one.log().chosen()});
+  one.hear(
+      2,
+      Promise{.ballot = ballot, .chosen = {}, .accepted = {{{1}, {0, {2}}, command("old")}}, .position = {}});
+  ASSERT_TRUE(one.log().is_leading());
+  EXPECT_TRUE(one.sent<Accept>({2}).empty());
+  one.write();
+  EXPECT_EQ(one.sent<Accept>({2}).size(), 1U);
+}
+
 // Nor more than may be accepted: the next slot comes when one is chosen.
 TEST(Hostile, LeaderProposesWhatItHasRoomToAccept) {
   OneReplica one(3, {.accepted_bytes = 2'000});

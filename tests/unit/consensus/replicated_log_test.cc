@@ -176,6 +176,7 @@ void change_something(GroupWorld& world, Random& random, bool majorities) {
 // Faults of every kind, then none: whatever was chosen stays, and the group goes on.
 WorldCounts storm(std::uint64_t seed) {
   Random random(seed * 7919);
+  Random snapshots(seed);
   const auto& shape = kShapes[random.below(kShapes.size())];
   GroupLimits limits;
   if (random.one_in(2))
@@ -260,6 +261,9 @@ WorldCounts storm(std::uint64_t seed) {
         break;
     }
     if (random.one_in(5)) world.start(anybody());
+    // Some take one all the time, some never.
+    if (snapshots.one_in(1 + seed % 8 * 4))
+      world.take_snapshot({1 + static_cast<std::uint32_t>(snapshots.below(world.ids().size()))});
     for (const auto id : world.ids())
       if (world.log(id) != nullptr && world.log(id)->is_leading() && random.one_in(3)) world.read(id);
     if (random.one_in(4)) world.quorum_read(anybody());
@@ -363,10 +367,37 @@ TEST(ReplicatedLog, GroupGrowsAndShrinksOneReplicaAtATime) {
   }
 }
 
+// Who fetches a snapshot needs what follows it: else it would be offered one after the other, for ever.
+TEST(ChosenLog, KeepsMoreBehindASnapshotThatIsFetched) {
+  Restored restored;
+  ChosenLog log(restored, 1'000);
+  const auto append = [&](int count) {
+    for (; count > 0; --count)
+      log.append(NoOp{});
+  };
+  append(100);
+  EXPECT_FALSE(log.behind({50}, 100)) << "gone";
+  const auto before = log.before_kept();
+  EXPECT_TRUE(log.behind(before, 100));
+  log.keep_above(before, 10'000);
+  append(100);
+  EXPECT_TRUE(log.behind(before, 100)) << "all that follows it";
+  append(1'000);
+  EXPECT_FALSE(log.behind(before, 100)) << "but for a bound";
+  EXPECT_TRUE(log.behind({log.chosen().value - 150}, 100));
+  log.keep_above(std::nullopt, 10'000);
+  EXPECT_FALSE(log.behind({log.chosen().value - 150}, 100));
+  EXPECT_TRUE(log.behind({log.chosen().value - 10}, 100));
+  // What lies before the snapshot is not needed.
+  log.keep_above(Slot{log.chosen().value + 50}, 10'000);
+  append(60);
+  EXPECT_FALSE(log.behind({log.chosen().value - 60}, 100));
+}
+
 // [C1] to [C6], and that all of it was met.
 TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   WorldCounts all;
-  for (std::uint64_t seed = 1; seed <= 600 && !testing::Test::HasFailure(); ++seed)
+  for (std::uint64_t seed = 1; seed <= 700 && !testing::Test::HasFailure(); ++seed)
     all += storm(seed);
   EXPECT_GT(all.elected, 600U);
   EXPECT_GT(all.stopped, 300U);
@@ -377,6 +408,7 @@ TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   EXPECT_GT(all.session_reads, 1'500U);
   EXPECT_GT(all.late_session_reads, 300U);
   EXPECT_GT(all.snapshots, 0U);
+  EXPECT_GT(all.logs_cut, 1000U);
   EXPECT_GT(all.changes, 30U);
   EXPECT_GT(all.tails_taken_over, 30U);
   EXPECT_GT(all.full_messages, 1'000U);

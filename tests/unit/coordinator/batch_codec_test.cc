@@ -1,7 +1,12 @@
 #include "coordinator/decision_store/runtime/batch_codec.h"
 
+#include <memory>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include "coordinator/consensus/runtime/replica_codec.h"
+#include "coordinator/decision_store/request_size.h"
 
 namespace troth::coordinator::store {
 namespace {
@@ -45,6 +50,48 @@ TEST(BatchCodec, WhatIsWrittenIsRead) {
   EXPECT_EQ(encode_batch(*read), bytes);
   const auto& commit = std::get<CommitRecord>(std::get<Choose>(read->requests[2].request).record);
   EXPECT_EQ(commit, std::get<CommitRecord>(std::get<Choose>(whole_batch().requests[2].request).record));
+}
+
+// What is told of a request's size before it is written holds, or what fits by it would not fit the log.
+TEST(BatchCodec, NoRequestIsLargerThanItsSizeSays) {
+  const auto batch = whole_batch();
+  std::size_t most = kBytesAroundRequests;
+  for (const auto& asked : batch.requests) {
+    most += most_bytes(asked.request);
+    const auto alone = encode_batch({.origin = batch.origin, .requests = {asked}});
+    EXPECT_LE(alone.size(), most_bytes(asked.request) + kBytesAroundRequests / 2) << asked.ticket.value;
+    const consensus::Accepted accepted{
+        .slot = {1ULL << 60},
+        .ballot = {1ULL << 60, {0x7fffffff}},
+        .entry = consensus::Command{std::make_shared<const std::string>(alone)}};
+    EXPECT_LE(consensus::encode_record(accepted).size(), most_bytes(asked.request) + kBytesAroundRequests);
+  }
+  EXPECT_LE(encode_batch(batch).size(), most);
+}
+
+// The largest numbers, and more of everything that can be many or long.
+TEST(BatchCodec, NorIsOneOfTheLargestNumbers) {
+  constexpr std::uint32_t kMost = 0x7fffffff;
+  TransactionId id{{std::string(40, 'c')}, {kMost}, {0x7fffffffffffffff}, ResourceNumber{kMaxResourceNumber}};
+  const std::string text(1000, 't');
+  RequestKey key{text, {}};
+  key.id.bytes.fill(0xff);
+  std::vector<RecordBranch> branches(500, {{kMost}, {kMost}});
+  const auto late = at(0x3fffffffffffffff);
+  std::vector<EndedRecord> ended(500, {id, late, true});
+  for (const Request& request : std::vector<Request>{
+           AcquireEpoch{{~std::uint64_t{0}}, late, {kMost}},
+           Choose{{kMost}, CommitRecord{id, branches, key, {}, late, text}},
+           Choose{{kMost}, PreCommitRecord{id, branches, late}}, Choose{{kMost}, AbortRecord{id, late, text}},
+           Choose{{kMost}, BarredRecord{key, late}}, End{{kMost}, ended},
+           RegisterResource{{kMost}, {{text}, {}, text, text, {text}, {~std::uint64_t{0} >> 1}, text}},
+           RaiseFloors{{kMost}, {{{kMost}, {~std::uint64_t{0} >> 1}}, ~std::uint64_t{0} >> 1}},
+           Resolve{{kMost}, {id, {kMost}, {text}, true, text, text, late}}}) {
+    const auto bytes = encode_batch(
+        {.origin = {{kMost}, {~std::uint64_t{0}}}, .requests = {{{~std::uint64_t{0}}, request}}});
+    EXPECT_LE(bytes.size(), most_bytes(request) + kBytesAroundRequests / 2) << request.index();
+    EXPECT_GE(4 * bytes.size() + 1000, most_bytes(request)) << "a bound that refuses what would fit";
+  }
 }
 
 TEST(BatchCodec, EmptyBatchIsOne) {
