@@ -9,11 +9,12 @@
 
 namespace troth::sim {
 
-inline constexpr std::array<std::string_view, 29> kRareSituations{
+inline constexpr std::array<std::string_view, 32> kRareSituations{
     "a batch was durable and its writer never heard so",
     "a batch was written and not synced",
     "a bit of a journal's last batch was flipped",
     "a branch in doubt was left to an operator",
+    "a client did not wait for its answer",
     "a database came back as it was earlier",
     "a database's answer was lost",
     "a log went on in its next segment",
@@ -29,6 +30,8 @@ inline constexpr std::array<std::string_view, 29> kRareSituations{
     "a retry met its commit",
     "a session outlived its client",
     "a standby was promoted",
+    "a statement was asked for again",
+    "a transaction was asked about by its id",
     "a wall clock jumped back",
     "a wall clock jumped forwards",
     "an agent came back with an empty disk",

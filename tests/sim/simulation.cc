@@ -135,6 +135,8 @@ void Simulation::build() {
     client.interactive = swarm_.interactive;
     client.decided = swarm_.decided;
     client.bars = swarm_.bars;
+    client.impatient = swarm_.impatient;
+    client.repeats = swarm_.repeats;
     auto name = client.name;
     clients_.push_back(machine(std::move(name), client_program(std::move(client), ledger_)));
   }
@@ -161,7 +163,14 @@ void Simulation::watch() {
   });
   world_.set_witness(observer_.get());
   for (std::size_t i = 0; i < databases_.size(); ++i) {
-    databases_[i]->on_barrier = [this, i] { observer_->happened(BarrierAsked{{i}}); };
+    databases_[i]->on_request = [this, i](const Request& request) {
+      if (std::holds_alternative<InsertBarrier>(request) ||
+          std::holds_alternative<InsertRequestBarrier>(request))
+        observer_->happened(BarrierAsked{{i}});
+      if (const auto* run = std::get_if<RunBranch>(&request);
+          run != nullptr && run->work.ending == agent::BranchEnding::kCommitOnePhase)
+        observer_->happened(OnePhaseRuns{run->work.start.id, {i}});
+    };
     databases_[i]->on_marker = [this, i](const std::string& key, const agent::MarkerRow* row) {
       if (row != nullptr)
         observer_->happened(MarkerStands{{i}, key, *row});
@@ -180,6 +189,10 @@ void Simulation::watch() {
   ledger_.on_not_committed = [this, id_of](const RequestKey& key, const std::string& transaction) {
     observer_->happened(ToldNotCommitted{key, id_of(transaction)});
   };
+  ledger_.on_applied = [this, id_of](const RequestKey& key, const std::string& transaction) {
+    observer_->happened(ToldApplied{key, id_of(transaction)});
+  };
+  ledger_.on_nothing_stands = [this](const RequestKey& key) { observer_->happened(ToldNothingStands{key}); };
   ledger_.on_barred = [this](const RequestKey& key) { observer_->happened(ToldBarred{key}); };
 }
 

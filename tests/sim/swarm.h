@@ -55,6 +55,8 @@ struct Swarm {
   std::uint32_t interactive = 0;
   std::uint32_t decided = 0;
   std::uint32_t bars = 0;
+  std::uint32_t impatient = 0;
+  std::uint32_t repeats = 0;
   bool small_segments = false;
   bool short_retention = false;
   std::int64_t drift_ppm = 0;  // at most, either way; beyond any clock that is in order, too

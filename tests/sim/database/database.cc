@@ -152,9 +152,7 @@ void Database::ask(Node& client, SessionHandle session, Request request,
     if (!clients_.contains(session)) return;
     static_cast<void>(generation);
     static_cast<void>(client);
-    if (on_barrier && (std::holds_alternative<InsertBarrier>(request) ||
-                       std::holds_alternative<InsertRequestBarrier>(request)))
-      on_barrier();
+    if (on_request) on_request(request);
     server_->submit(session, std::move(request), now());
     wake();
   });

@@ -47,8 +47,8 @@ class Database {
   // What everybody sees committed of a marker, as soon as it is so; none: it is gone.
   std::function<void(const std::string& key, const agent::MarkerRow* row)> on_marker;
 
-  // An agent asks for a barrier.
-  std::function<void()> on_barrier;
+  // An agent asks for something.
+  std::function<void(const Request& request)> on_request;
 
   // ---- Faults
   void crash();

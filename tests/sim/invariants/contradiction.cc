@@ -22,6 +22,7 @@ void commits(const Evidence& evidence, const TransactionId& id, const std::strin
   if (truth.is_heuristic()) return;
   for (const auto database : truth.never)
     complain(broken, id, what, named(database) + " has it as never to commit");
+  if (truth.abort_told) complain(broken, id, what, "an agent was told to roll it back");
 }
 
 // Somebody says that it never will.

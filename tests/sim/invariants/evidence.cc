@@ -66,7 +66,7 @@ void Evidence::note_store(const LogRecord& record, bool durable) {
                  [&](const EpochRecord& epoch) { store.epoch = epoch.epoch; },
                  [](const PreCommitRecord&) {},
                  [](const AbortRecord&) {},
-                 [](const BarredRecord&) {},
+                 [&](const BarredRecord& bar) { store.barred.insert(bar.request); },
                  [&](const ResolutionRecord& resolution) {
                    if (durable) store.resolutions.insert({resolution.transaction, resolution.branch});
                  },
@@ -121,12 +121,24 @@ void Evidence::note(const Happening& happening) {
             if (sent.vote == agent::Vote::kYes && set_back.contains(sent.database))
               truth.lost.insert(sent.database);
             if (sent.vote == agent::Vote::kReadOnly) truth.read_only.insert(sent.database);
+            if (sent.nothing_stands) truth.refused.insert(sent.database);
           },
+          [&](const AttemptSent& sent) { attempts[sent.request].insert(sent.transaction); },
           [](const CommitCalled&) {},
           [&](const EndSent& sent) {
-            if (sent.end == BranchEnd::kCommitted)
+            if (sent.end == BranchEnd::kCommitted || sent.end == BranchEnd::kHeuristicCommitted)
               truths[sent.branch.transaction].acknowledged.insert(sent.database);
           },
+          [&](const SettleSent& sent) {
+            if (sent.end == BranchEnd::kRolledBack)
+              truths[sent.branch.transaction].refused.insert(sent.database);
+          },
+          [&](const InquiryAnswered& answered) {
+            if (answered.decision == agent::GroupDecision::kAbort)
+              truths[answered.branch.transaction].abort_told = true;
+          },
+          [](const ResourceGivenUp&) {},
+          [&](const OnePhaseRuns& runs) { truths[runs.branch.transaction].ran.insert(runs.database); },
           [](const BarrierAsked&) {},
           [&](const StoreOpens&) {
             for (const auto& [id, decision] : std::exchange(store.commits, {}))
@@ -168,8 +180,9 @@ void Evidence::note(const Happening& happening) {
             auto& journal = journals[durable.agent];
             journal.newest = std::max(journal.newest, journal.epoch);
           },
-          [&](const JournalDamaged& damaged) {
-            journals[damaged.agent] = {};
+          [&](const JournalDamaged& damage) {
+            journals[damage.agent] = {};
+            damaged.insert(damage.agent);
             set_back.clear();  // nobody knows any more what the database was
           },
           [&](const MarkerStands& stands) {
@@ -181,11 +194,19 @@ void Evidence::note(const Happening& happening) {
               if (stands.row.request) carried[*stands.row.request].insert(*id);
             } else if (stands.row.state == agent::MarkerState::kBarred) {
               truths[*id].never.insert(stands.database);
+              truths[*id].barriers.insert(stands.database);
             }
           },
           [&](const MarkerGone& gone) { markers[gone.database].erase(gone.key); },
           [&](const DatabaseSetBack& restored) { note_set_back(restored); },
           [&](const ToldCommitted& told) { truths[told.transaction].told_committed.insert(told.request); },
+          [](const ToldApplied&) {},
+          [&](const ToldNothingStands& told) {
+            const auto sent = attempts.find(told.request);
+            if (sent == attempts.end()) return;
+            for (const auto& id : sent->second)
+              truths[id].told_not_committed.insert(told.request);
+          },
           [&](const ToldNotCommitted& told) {
             truths[told.transaction].told_not_committed.insert(told.request);
           },

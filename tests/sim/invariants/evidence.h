@@ -31,6 +31,7 @@ struct Evidence {
     std::map<ResourceNumber, ResourceName> resources;
     std::optional<Epoch> epoch;
     std::set<BranchId> resolutions;  // durable
+    std::set<RequestKey> barred;
     // While a start reads, what it finds is not yet acted upon; what was durable before must be among it.
     std::map<TransactionId, Decision> owed;
     std::set<TransactionId> found_ended;
@@ -51,7 +52,11 @@ struct Evidence {
     std::set<DatabaseNumber> never;         // a barrier stood, or a journal said that it was rolled back
     std::set<DatabaseNumber> resolved;      // an operator ended the branch
     std::set<DatabaseNumber> lost;          // a restored database lacks what had committed, or voted yes
-    std::set<DatabaseNumber> acknowledged;  // its agent told that it has committed
+    std::set<DatabaseNumber> acknowledged;  // its agent told that it has committed, or that a hand has
+    std::set<DatabaseNumber> barriers;      // stood there
+    std::set<DatabaseNumber> ran;           // one-phase work came there
+    std::set<DatabaseNumber> refused;       // its agent said that nothing of it stands, and nothing will
+    bool abort_told = false;                // to an agent, as the decision
     std::set<RequestKey> told_committed;
     std::set<RequestKey> told_not_committed;
     [[nodiscard]] bool is_committed() const { return decided || !committed.empty(); }
@@ -66,6 +71,8 @@ struct Evidence {
   std::map<TransactionId, Truth> truths;
   std::map<RequestKey, std::set<TransactionId>> carried;  // committed, by request
   std::set<RequestKey> barred;
+  std::map<RequestKey, std::set<TransactionId>> attempts;
+  std::set<std::string> damaged;  // agents whose journal ever lacked something
   // Set back, and no operator has let it be used yet.
   std::set<DatabaseNumber> set_back;
   std::set<DatabaseNumber> ever_set_back;

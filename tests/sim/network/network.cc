@@ -196,6 +196,12 @@ bool Network::reaches(const Node& from, const Node& to) const {
   return !blocked_.contains({&from, &to});
 }
 
+Duration Network::full_for() {
+  if (!world_.chance(Purpose::kNetwork, faults_.full)) return Duration::zero();
+  world_.count_fault("connection's buffer full");
+  return world_.draw(Purpose::kNetwork, Duration(1'000), faults_.fullest);
+}
+
 Duration Network::delay() {
   return world_.draw(Purpose::kNetwork, Duration(30), Duration(400));
 }
