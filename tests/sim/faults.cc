@@ -117,6 +117,9 @@ void FaultStorm::strike_with(FaultKind kind) {
       return;
     }
     case FaultKind::kDatabaseCut: return databases[random.below(databases.size())]->cut_all();
+    case FaultKind::kSlowDatabase:
+      return databases[random.below(databases.size())]->be_slow_until(
+          world.now() + world.draw(Purpose::kFaults, Duration(100'000), Duration(5'000'000)));
     case FaultKind::kFailedSync: return server().disk().fail_next_sync();
     case FaultKind::kStalledDisk:
       return server().disk().stall_until(world.now() +
@@ -139,6 +142,11 @@ void FaultStorm::strike_with(FaultKind kind) {
       return;
     }
     case FaultKind::kClockJump: return jump();
+    case FaultKind::kAgentAway: {
+      auto& machine = agent();
+      machine.stay_away(world.now() + Duration(random.between(3'000'000, 12'000'000)));
+      return kill(machine, random.one_in(2));
+    }
     case FaultKind::kWipedAgent:
     case FaultKind::kSetBackAgent: return lose_disk(agent(), kind);
     case FaultKind::kSetBackDatabase: return restore(random.below(databases.size()), false);

@@ -9,11 +9,12 @@
 
 namespace troth::sim {
 
-inline constexpr std::array<std::string_view, 32> kRareSituations{
+inline constexpr std::array<std::string_view, 33> kRareSituations{
     "a batch was durable and its writer never heard so",
     "a batch was written and not synced",
     "a bit of a journal's last batch was flipped",
     "a branch in doubt was left to an operator",
+    "a client asked about an earlier transaction",
     "a client did not wait for its answer",
     "a database came back as it was earlier",
     "a database's answer was lost",

@@ -60,9 +60,9 @@ std::unique_ptr<Machine> Simulation::machine(std::string name, Node::Boot boot) 
     for (auto& database : databases_)
       database->wake();
     // Somebody, or a supervisor, starts it again.
-    const auto until =
+    const auto drawn =
         world_.draw(Purpose::kFaults, Duration(5'000), healed_ ? Duration(100'000) : Duration(3'000'000));
-    world_.after(until, [node] {
+    world_.after(std::max(drawn, node->away_until() - world_.now()), [node] {
       if (!node->is_up()) node->boot();
     });
   };
@@ -92,8 +92,8 @@ void Simulation::build() {
   plan.settings.agent_call_timeout = std::chrono::milliseconds(2'000);
   plan.settings.table.default_timeout = std::chrono::seconds(3);
   if (swarm_.short_retention) {
-    plan.settings.table.retention = std::chrono::seconds(6);
-    plan.settings.table.least_age = std::chrono::seconds(2);
+    plan.settings.table.retention = swarm_.retention;
+    plan.settings.table.least_age = std::min<Duration>(swarm_.retention, std::chrono::seconds(2));
   }
   coordinator_ = machine("co", coordinator_program(plan));
 
@@ -137,6 +137,7 @@ void Simulation::build() {
     client.bars = swarm_.bars;
     client.impatient = swarm_.impatient;
     client.repeats = swarm_.repeats;
+    client.audits = swarm_.audits;
     auto name = client.name;
     clients_.push_back(machine(std::move(name), client_program(std::move(client), ledger_)));
   }
@@ -203,11 +204,13 @@ void Simulation::heal() {
   network_.heal();
   for (auto& database : databases_) {
     database->set_breaks(0);
+    database->be_slow_until({});
     database->start();
   }
   const auto mend = [](Machine& machine) {
     machine.disarm();
     machine.disk().heal();
+    machine.stay_away({});
     machine.set_wall(Duration::zero());
     if (!machine.is_up()) machine.boot();
   };

@@ -28,18 +28,20 @@ enum class FaultKind : std::uint8_t {
   kBridge,
   kDatabaseCrash,
   kDatabaseCut,
+  kSlowDatabase,
   kFailedSync,
   kStalledDisk,
   kFullDisk,
   kFlippedBit,
   kKillClient,
   kClockJump,
+  kAgentAway,
   kWipedAgent,
   kSetBackAgent,
   kSetBackDatabase,
   kPromotedStandby,
 };
-inline constexpr std::size_t kFaultKinds = 22;
+inline constexpr std::size_t kFaultKinds = 24;
 [[nodiscard]] std::string_view name_of(FaultKind kind);
 [[nodiscard]] bool needs_operator(FaultKind kind);
 
@@ -57,8 +59,10 @@ struct Swarm {
   std::uint32_t bars = 0;
   std::uint32_t impatient = 0;
   std::uint32_t repeats = 0;
+  std::uint32_t audits = 0;
   bool small_segments = false;
   bool short_retention = false;
+  Duration retention = std::chrono::seconds(6);  // where it is short
   std::int64_t drift_ppm = 0;  // at most, either way; beyond any clock that is in order, too
 
   NetworkFaults network;

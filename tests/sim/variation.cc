@@ -60,6 +60,7 @@ constexpr std::array kKnobs{
     number<&Swarm::bars>("bars"),
     number<&Swarm::impatient>("impatient"),
     number<&Swarm::repeats>("repeats"),
+    number<&Swarm::audits>("audits"),
     number<&Swarm::small_segments>("small_segments"),
     number<&Swarm::short_retention>("short_retention"),
 };

@@ -104,6 +104,11 @@ class BankClient final : public Program {
       return ask();
     }
     if (begun_ >= plan_.transfers) return;
+    if (chance(plan_.audits)) return audit();
+    begin_later();
+  }
+
+  void begin_later() {
     later(world_.draw(Purpose::kClients, Duration(0), plan_.pause), &BankClient::begin);
   }
 
@@ -346,8 +351,11 @@ class BankClient final : public Program {
     request.__set_request_id(key_.id.text());
     request.client_name = plan_.name;
     request.bar = bars;
-    if (bars) {
-      for (const auto database : ledger_.at(key_).databases())
+    // Which resources, it need not say of what never goes in one phase.
+    const auto& transfer = ledger_.at(key_);
+    const bool is_recorded = transfer.interactive || transfer.databases().size() > 1;
+    if (bars && !(is_recorded && chance(5'000))) {
+      for (const auto database : transfer.databases())
         request.bar_resources.push_back(plan_.resources[database].name);
     }
     note(bars ? "bars" : "asks about", key_.id.text());
@@ -388,6 +396,38 @@ class BankClient final : public Program {
     }
     if (bars) return later(pause(), &BankClient::bar);
     later(pause(), chance(plan_.bars) ? &BankClient::bar : &BankClient::attempt);
+  }
+
+  // How did an earlier one end? It ended so for ever.
+  void audit() {
+    std::vector<std::pair<RequestKey, std::string>> heard;
+    for (const auto& [key, transfer] : ledger_.transfers()) {
+      if (key.client != plan_.name) continue;
+      for (const auto* told : {&transfer.told_committed, &transfer.told_not_committed})
+        for (const auto& id : *told)
+          heard.emplace_back(key, id);
+    }
+    if (heard.empty()) return begin_later();
+    const auto [key, id] = heard[random().below(heard.size())];
+    wire::StatusRequest request;
+    if (chance(7'000))
+      request.__set_transaction_id(id);
+    else
+      request.__set_request_id(key.id.text());
+    request.client_name = plan_.name;
+    request.__set_timeout_ms(plan_.timeout.count() / 1000);
+    world_.count_rare("a client asked about an earlier transaction");
+    note("asks about earlier", id);
+    call<wire::Transactions_status>(request, [this, key](const Result<wire::StatusReply>& reply) {
+      if (reply) {
+        note("hears state", fmt::format("{} {}", static_cast<int>(reply->state), reply->transaction_id));
+        if (reply->__isset.transaction_id && reply->state == wire::TransactionState::COMMITTED)
+          ledger_.tell_committed(key, reply->transaction_id);
+        if (reply->__isset.transaction_id && reply->state == wire::TransactionState::NOT_COMMITTED)
+          ledger_.tell_not_committed(key, reply->transaction_id);
+      }
+      begin_later();
+    });
   }
 
   void over() {

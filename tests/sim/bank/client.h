@@ -32,6 +32,7 @@ struct ClientPlan {
   std::uint32_t bars = 0;         // of 10,000 unknown outcomes are barred
   std::uint32_t impatient = 0;    // of 10,000 calls are not waited for
   std::uint32_t repeats = 0;      // of 10,000 statements are asked for twice
+  std::uint32_t audits = 0;       // of 10,000 transfers begin with a question about an earlier one
   Duration timeout = std::chrono::seconds(5);
 };
 

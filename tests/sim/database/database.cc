@@ -213,6 +213,17 @@ void Database::restore(const Copy& copy, bool promoted) {
   markers_told_.clear();  // nobody deleted them
 }
 
+Duration Database::delay() {
+  const auto most = world_.now() < slow_until_ ? Duration(1'500'000) : Duration(200);
+  return world_.draw(Purpose::kDatabase, Duration(15), most);
+}
+
+void Database::be_slow_until(Duration until) {
+  world_.trace().event(world_.now(), name(), "is slow", static_cast<std::uint64_t>(until.count()),
+                       [&] { return fmt::format("until {:.3f}", static_cast<double>(until.count()) / 1e6); });
+  slow_until_ = until;
+}
+
 void Database::cut_all() {
   world_.trace().event(world_.now(), name(), "loses all its connections", clients_.size());
   for (const auto& [session, client] : std::exchange(clients_, {})) {

@@ -137,6 +137,7 @@ void Evidence::note(const Happening& happening) {
             if (answered.decision == agent::GroupDecision::kAbort)
               truths[answered.branch.transaction].abort_told = true;
           },
+          [](const OpenShown&) {},
           [](const ResourceGivenUp&) {},
           [&](const OnePhaseRuns& runs) { truths[runs.branch.transaction].ran.insert(runs.database); },
           [](const BarrierAsked&) {},

@@ -60,6 +60,10 @@ struct InquiryAnswered {
   BranchId branch;
   agent::GroupDecision decision = agent::GroupDecision::kUndecided;
 };
+// The coordinator shows what is decided, or about to be, and not ended.
+struct OpenShown {
+  std::set<TransactionId> transactions;
+};
 // An agent shows that it serves a resource no more, and that only a hand can change that.
 struct ResourceGivenUp {
   std::string agent;
@@ -152,7 +156,8 @@ struct ToldBarred {
 };
 
 using Happening =
-    std::variant<VoteSent, AttemptSent, CommitCalled, EndSent, SettleSent, InquiryAnswered, ResourceGivenUp,
+    std::variant<VoteSent, AttemptSent, CommitCalled, EndSent, SettleSent, InquiryAnswered, OpenShown,
+                 ResourceGivenUp,
                  StoreOpens, StoreFound, StoreAppended, StoreDurable, JournalOpens, JournalFound,
                  JournalAppended, JournalDurable, JournalDamaged, MarkerStands, MarkerGone, OnePhaseRuns,
                  BarrierAsked, DatabaseSetBack, ToldCommitted, ToldApplied, ToldNotCommitted,

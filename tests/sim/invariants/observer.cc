@@ -7,6 +7,7 @@
 #include "participant_agent/runtime/journal_codec.h"
 #include "participant_agent/runtime/wire.h"
 #include "tests/sim/core/node.h"
+#include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
 
 namespace troth::sim {
@@ -111,6 +112,11 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
     for (const auto& health : reply.success.resources)
       if (health.state == "set back" || health.state == "not owner")
         happened(ResourceGivenUp{program.name(), database_named(health.resource), health.state});
+  } else if (method == wire::Administration_in_doubt::kName) {
+    OpenShown shown;
+    for (const auto& transaction : read<wire::Administration_in_doubt_result>(answer).success.transactions)
+      if (auto id = TransactionId::parse(transaction.transaction_id)) shown.transactions.insert(*std::move(id));
+    happened(shown);
   } else if (method == wire::Directory_inquire::kName) {
     const auto request = read<wire::Directory_inquire_args>(call).request;
     const auto reply = read<wire::Directory_inquire_result>(answer);

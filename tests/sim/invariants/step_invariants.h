@@ -26,7 +26,8 @@ void judge_epochs(const Evidence& evidence, const Happening& happening, Broken& 
 void judge_markers(const Evidence& evidence, const Happening& happening, Broken& broken);
 // [T6] An acknowledged commit is in the database and in the agent's journal.
 void judge_acknowledgement(const Evidence& evidence, const Happening& happening, Broken& broken);
-// [T6] A record is ended only when each of its branches was acknowledged, or vouched for by an operator.
+// [T6] A record is ended only when each of its branches was acknowledged, or vouched for by an operator; until then the
+// coordinator knows it as open, whatever is forgotten.
 void judge_ends(const Evidence& evidence, const Happening& happening, Broken& broken);
 // [T6] Who hears that a transaction is applied finds it committed in every database.
 void judge_applied(const Evidence& evidence, const Happening& happening, Broken& broken);

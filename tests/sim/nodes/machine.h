@@ -22,12 +22,17 @@ class Machine final : public Node {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
+  // Nobody boots it before that; who heals everything does.
+  void stay_away(Duration until) { away_until_ = until; }
+  [[nodiscard]] Duration away_until() const { return away_until_; }
+
   [[nodiscard]] Network& network() { return network_; }
   [[nodiscard]] Disk& disk() { return disk_; }
 
  private:
   Network& network_;
   Disk disk_;
+  Duration away_until_{};
 };
 
 // Every node is a machine.
