@@ -10,6 +10,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/invariants/invariants.h"
 #include "tests/sim/nodes/programs.h"
+#include "tests/sim/operator/new_reign.h"
 #include "tests/sim/operator/operator.h"
 
 namespace troth::sim {
@@ -95,7 +96,20 @@ void Simulation::build() {
     plan.settings.table.retention = swarm_.retention;
     plan.settings.table.least_age = std::min<Duration>(swarm_.retention, std::chrono::seconds(2));
   }
-  coordinator_ = machine("co", coordinator_program(plan));
+  NewReign restored;
+  restored.cluster = cluster;
+  for (std::uint32_t i = 0; i < swarm_.agents; ++i)
+    restored.agents.push_back(agent_address(i));
+  restored.segment_bytes = plan.settings.segment_bytes;
+  restored.stands_committed = [this](const TransactionId& id) {
+    return !observer_->evidence().truth(id).committed.empty();
+  };
+  restored.ends = [this](const BranchId& branch) { observer_->happened(EndedByHand{branch}); };
+  restored.done = [this] { needs_new_reign_ = false; };
+  coordinator_ = machine("co", [this, serve = coordinator_program(plan),
+                                restore = new_reign_program(std::move(restored))](Node& node) {
+    return needs_new_reign_ ? restore(node) : serve(node);
+  });
 
   const auto resource_name = [](std::size_t database) { return fmt::format("r{}", database + 1); };
   for (std::uint32_t i = 0; i < swarm_.agents; ++i) {
@@ -265,6 +279,11 @@ void Simulation::restore_database(std::size_t database, const DatabaseCopy& copy
   for (const auto& branch : copy.prepared)
     set_back.prepared.insert(branch.transaction);
   observer_->happened(set_back);
+}
+
+void Simulation::restore_coordinator() {
+  needs_new_reign_ = true;
+  observer_->happened(StoreSetBack{});
 }
 
 void Simulation::observe_later() {

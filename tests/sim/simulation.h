@@ -82,6 +82,8 @@ class Simulation {
 
   [[nodiscard]] DatabaseCopy copy_database(std::size_t database);
   void restore_database(std::size_t database, const DatabaseCopy& copy, bool promoted);
+  // Its disk is an earlier one: no coordinator starts before an operator has begun a new reign.
+  void restore_coordinator();
 
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
@@ -108,6 +110,7 @@ class Simulation {
   std::unique_ptr<Observer> observer_;
   CommittedBy committed_;
   bool healed_ = false;
+  bool needs_new_reign_ = false;
 };
 
 }  // namespace troth::sim

@@ -28,6 +28,7 @@ std::string_view name_of(FaultKind kind) {
     case FaultKind::kSetBackAgent: return "agent's disk set back";
     case FaultKind::kSetBackDatabase: return "database set back";
     case FaultKind::kPromotedStandby: return "standby promoted";
+    case FaultKind::kSetBackCoordinator: return "coordinator's disk set back";
   }
   return {};
 }

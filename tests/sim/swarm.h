@@ -40,8 +40,9 @@ enum class FaultKind : std::uint8_t {
   kSetBackAgent,
   kSetBackDatabase,
   kPromotedStandby,
+  kSetBackCoordinator,
 };
-inline constexpr std::size_t kFaultKinds = 24;
+inline constexpr std::size_t kFaultKinds = 25;
 [[nodiscard]] std::string_view name_of(FaultKind kind);
 [[nodiscard]] bool needs_operator(FaultKind kind);
 

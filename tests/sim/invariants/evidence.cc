@@ -111,6 +111,36 @@ void Evidence::note_set_back(const DatabaseSetBack& restored) {
   ever_set_back.insert(database);
 }
 
+// What it had is found again, or lost, at the next start. Floors and resources were in force, and are not lower for it.
+void Evidence::note_store_set_back() {
+  store.commits.clear();
+  store.owed.clear();
+  store.ended.clear();
+  store.found_ended.clear();
+  store.resolutions.clear();
+  store.barred.clear();
+  store.reads = false;
+  store.was_set_back = true;
+}
+
+void Evidence::note_what_the_store_lost() {
+  for (auto& [id, truth] : truths) {
+    if (!truth.decided || store.commits.contains(id)) continue;
+    truth.decided = false;
+    truth.decision_lost = true;
+    if (truth.is_committed()) continue;
+    for (auto& [request, by] : carried)
+      by.erase(id);
+  }
+  std::erase_if(carried, [](const auto& each) { return each.second.empty(); });
+  for (const auto& request : std::exchange(barred, {})) {
+    if (store.barred.contains(request))
+      barred.insert(request);
+    else
+      bars_lost.insert(request);
+  }
+}
+
 void Evidence::note(const Happening& happening) {
   std::visit(
       Overloaded{
@@ -138,6 +168,7 @@ void Evidence::note(const Happening& happening) {
               truths[answered.branch.transaction].abort_told = true;
           },
           [](const OpenShown&) {},
+          [&](const EndedByHand& ended) { ended_by_hand.insert(ended.branch); },
           [](const ResourceGivenUp&) {},
           [&](const OnePhaseRuns& runs) { truths[runs.branch.transaction].ran.insert(runs.database); },
           [](const BarrierAsked&) {},
@@ -146,6 +177,7 @@ void Evidence::note(const Happening& happening) {
               if (decision.durable) store.owed[id] = decision;
             store.reads = true;
           },
+          [&](const StoreSetBack&) { note_store_set_back(); },
           [&](const StoreFound& found) {
             note_store(found.record, false);
             if (const auto* ended = std::get_if<EndedRecord>(&found.record))
@@ -155,6 +187,7 @@ void Evidence::note(const Happening& happening) {
             if (std::exchange(store.reads, false)) {
               store.owed.clear();
               store.ended.merge(store.found_ended);
+              if (std::exchange(store.was_set_back, false)) note_what_the_store_lost();
               for (auto& [id, decision] : store.commits) {
                 decision.durable = true;
                 note_decided(decision.record);

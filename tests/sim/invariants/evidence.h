@@ -36,6 +36,7 @@ struct Evidence {
     std::map<TransactionId, Decision> owed;
     std::set<TransactionId> found_ended;
     bool reads = false;
+    bool was_set_back = false;  // and has not been read since
   };
   struct Journal {
     std::optional<Epoch> epoch;
@@ -48,6 +49,7 @@ struct Evidence {
     std::set<DatabaseNumber> yes;
     std::set<DatabaseNumber> read_only;
     bool decided = false;                   // a commit record was durable
+    bool decision_lost = false;             // and went with the disk of an earlier moment
     std::set<DatabaseNumber> committed;     // a marker stood
     std::set<DatabaseNumber> never;         // a barrier stood, or a journal said that it was rolled back
     std::set<DatabaseNumber> resolved;      // an operator ended the branch
@@ -71,6 +73,8 @@ struct Evidence {
   std::map<TransactionId, Truth> truths;
   std::map<RequestKey, std::set<TransactionId>> carried;  // committed, by request
   std::set<RequestKey> barred;
+  std::set<RequestKey> bars_lost;
+  std::set<BranchId> ended_by_hand;
   std::map<RequestKey, std::set<TransactionId>> attempts;
   std::set<std::string> damaged;  // agents whose journal ever lacked something
   // Set back, and no operator has let it be used yet.
@@ -85,6 +89,8 @@ struct Evidence {
  private:
   void note_store(const coordinator::store::LogRecord& record, bool durable);
   void note_set_back(const DatabaseSetBack& restored);
+  void note_store_set_back();
+  void note_what_the_store_lost();
   void note_decided(const coordinator::store::CommitRecord& commit);
   void note_journal(const std::string& agent, const agent::JournalRecord& record);
 };

@@ -64,6 +64,10 @@ struct InquiryAnswered {
 struct OpenShown {
   std::set<TransactionId> transactions;
 };
+// While no coordinator runs, an operator is about to end a branch at its agent.
+struct EndedByHand {
+  BranchId branch;
+};
 // An agent shows that it serves a resource no more, and that only a hand can change that.
 struct ResourceGivenUp {
   std::string agent;
@@ -73,6 +77,8 @@ struct ResourceGivenUp {
 
 // ---- The decision store's log
 struct StoreOpens {};
+// Its disk is that of an earlier moment: what was decided since is in it no more.
+struct StoreSetBack {};
 struct StoreFound {
   coordinator::store::LogRecord record;
 };
@@ -156,9 +162,9 @@ struct ToldBarred {
 };
 
 using Happening =
-    std::variant<VoteSent, AttemptSent, CommitCalled, EndSent, SettleSent, InquiryAnswered, OpenShown,
+    std::variant<VoteSent, AttemptSent, CommitCalled, EndSent, SettleSent, InquiryAnswered, OpenShown, EndedByHand,
                  ResourceGivenUp,
-                 StoreOpens, StoreFound, StoreAppended, StoreDurable, JournalOpens, JournalFound,
+                 StoreOpens, StoreSetBack, StoreFound, StoreAppended, StoreDurable, JournalOpens, JournalFound,
                  JournalAppended, JournalDurable, JournalDamaged, MarkerStands, MarkerGone, OnePhaseRuns,
                  BarrierAsked, DatabaseSetBack, ToldCommitted, ToldApplied, ToldNotCommitted,
                  ToldNothingStands, ToldBarred>;

@@ -14,7 +14,9 @@ void check_tellings(const Simulation& simulation, Broken& broken) {
     };
     const auto is_heuristic = [&](const std::string& transaction) {
       const auto id = TransactionId::parse(transaction);
-      return id && simulation.observer().evidence().truth(*id).is_heuristic();
+      if (!id) return false;
+      const auto& truth = simulation.observer().evidence().truth(*id);
+      return truth.is_heuristic() || truth.decision_lost;
     };
     for (const auto& transaction : transfer.told_committed)
       if (!is_committed(transaction) && !is_heuristic(transaction) &&
@@ -26,7 +28,8 @@ void check_tellings(const Simulation& simulation, Broken& broken) {
           (transfer.told_committed.contains(transaction) && !is_heuristic(transaction)))
         broken.push_back(
             fmt::format("T3: {} was told not committed as {}, and it is", key.id.text(), transaction));
-    if (transfer.told_barred && found != committed.end())
+    if (transfer.told_barred && found != committed.end() &&
+        !simulation.observer().evidence().bars_lost.contains(key))
       broken.push_back(fmt::format("T3: {} was barred, and is committed as {}", key.id.text(),
                                    found->second.begin()->first));
   }
