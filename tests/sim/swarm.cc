@@ -75,7 +75,7 @@ Swarm draw_swarm(Random& random) {
     const auto kind = static_cast<FaultKind>(each);
     if (random.one_in(needs_operator(kind) ? 12 : 3)) swarm.faults.push_back(kind);
   }
-  swarm.network.full = rate(400);
+  swarm.network.full = rate(1'000);
   swarm.impatient = rate(3'000);
   swarm.repeats = rate(5'000);
   swarm.audits = rate(5'000);

@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include <asio/io_context.hpp>
@@ -97,7 +96,6 @@ class BankClient final : public Program {
   }
 
   void next() {
-    named_.clear();
     if (!open_.empty()) {
       key_ = open_.back();
       open_.pop_back();
@@ -154,7 +152,7 @@ class BankClient final : public Program {
       if (!begun) return failed(begun.error());
       if (begun->already_committed) return committed(begun->transaction_id, true);
       transaction_ = begun->transaction_id;
-      named_.insert(transaction_);
+      ledger_.at(key_).named.insert(transaction_);
       numbers_.clear();
       posting_ = 0;
       query(false);
@@ -320,7 +318,7 @@ class BankClient final : public Program {
     if (error.code == ErrorCode::kRequestIdFromFuture)
       world_.count_rare("a request from the future was refused");
     const auto named = named_in(error);
-    if (named && !named->empty()) named_.insert(*named);
+    if (named && !named->empty()) ledger_.at(key_).named.insert(*named);
     // Busy: of this call only, what it called goes on.
     if (error.effect == Effect::kNone && named && error.code != ErrorCode::kBusy) {
       ledger_.tell_nothing_stands(key_);
@@ -336,10 +334,11 @@ class BankClient final : public Program {
 
   // By the request_id, or by the name of an attempt.
   void ask() {
-    if (named_.empty() || !chance(5'000)) return status(false);
+    const auto& named = ledger_.at(key_).named;
+    if (named.empty() || !chance(5'000)) return status(false);
     wire::StatusRequest request;
-    const auto chosen = random().below(named_.size());
-    request.__set_transaction_id(*std::next(named_.begin(), static_cast<std::ptrdiff_t>(chosen)));
+    const auto chosen = random().below(named.size());
+    request.__set_transaction_id(*std::next(named.begin(), static_cast<std::ptrdiff_t>(chosen)));
     note("asks about", request.transaction_id);
     world_.count_rare("a transaction was asked about by its id");
     ask_status(request);
@@ -354,7 +353,7 @@ class BankClient final : public Program {
     // Which resources, it need not say of what never goes in one phase.
     const auto& transfer = ledger_.at(key_);
     const bool is_recorded = transfer.interactive || transfer.databases().size() > 1;
-    if (bars && !(is_recorded && chance(5'000))) {
+    if (bars && !(is_recorded && chance(7'000))) {
       for (const auto database : transfer.databases())
         request.bar_resources.push_back(plan_.resources[database].name);
     }
@@ -398,12 +397,12 @@ class BankClient final : public Program {
     later(pause(), chance(plan_.bars) ? &BankClient::bar : &BankClient::attempt);
   }
 
-  // How did an earlier one end? It ended so for ever.
+  // How did an earlier one end, or an attempt at it? It ended so for ever.
   void audit() {
     std::vector<std::pair<RequestKey, std::string>> heard;
     for (const auto& [key, transfer] : ledger_.transfers()) {
       if (key.client != plan_.name) continue;
-      for (const auto* told : {&transfer.told_committed, &transfer.told_not_committed})
+      for (const auto* told : {&transfer.named, &transfer.told_committed, &transfer.told_not_committed})
         for (const auto& id : *told)
           heard.emplace_back(key, id);
     }
@@ -445,7 +444,6 @@ class BankClient final : public Program {
   std::vector<RequestKey> open_;
   std::uint32_t begun_ = 0;
   RequestKey key_;
-  std::set<std::string> named_;                  // its attempts, as far as anybody told
   std::string transaction_;                      // of an interactive one
   std::size_t posting_ = 0;                      // of it: what is asked for now
   std::map<std::string, std::int32_t> numbers_;  // of its statements, by resource

@@ -28,6 +28,7 @@ struct Transfer {
   bool interactive = false;       // it comes statement by statement, and so it does when it is sent again
   [[nodiscard]] std::set<std::size_t> databases() const;
 
+  std::set<std::string> named;  // its attempts, as far as its client heard of them
   // What a client was told of it, ever.
   std::set<std::string> told_committed;      // transaction ids
   std::set<std::string> told_not_committed;  // transaction ids: they never will

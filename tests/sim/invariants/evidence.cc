@@ -33,6 +33,22 @@ std::optional<TransactionId> transaction_of(const agent::MarkerRow& row) {
   return *std::move(id);
 }
 
+std::set<std::size_t> Evidence::Truth::ended_otherwise(const std::set<std::size_t>& reached) const {
+  std::set<std::size_t> by_hand;
+  std::set<std::size_t> missing;
+  for (const auto& [database, commit] : resolved)
+    (commit ? by_hand : missing).insert(database.value);
+  for (const auto database : lost)
+    missing.insert(database.value);
+  const bool is_committed = decided || std::ranges::any_of(reached, [&](std::size_t database) {
+                              return !by_hand.contains(database);
+                            });
+  auto& otherwise = is_committed ? missing : by_hand;
+  std::erase_if(otherwise,
+                [&](std::size_t database) { return reached.contains(database) == is_committed; });
+  return otherwise;
+}
+
 const Evidence::Truth& Evidence::truth(const TransactionId& transaction) const {
   return at_or_none(truths, transaction);
 }
@@ -203,7 +219,7 @@ void Evidence::note(const Happening& happening) {
           [&](const JournalFound& found) { note_journal(found.agent, found.record); },
           [&](const JournalAppended& appended) {
             if (const auto* resolved = std::get_if<agent::Resolved>(&appended.record))
-              truths[resolved->id.transaction].resolved.insert(database_of(resolved->resource));
+              truths[resolved->id.transaction].resolved[database_of(resolved->resource)] = resolved->commit;
             if (const auto* accepted = std::get_if<agent::SetBackAccepted>(&appended.record))
               set_back.erase(database_of(accepted->resource));
             if (const auto* used = std::get_if<agent::TakeOverUsed>(&appended.record))

@@ -52,7 +52,7 @@ struct Evidence {
     bool decision_lost = false;             // and went with the disk of an earlier moment
     std::set<DatabaseNumber> committed;     // a marker stood
     std::set<DatabaseNumber> never;         // a barrier stood, or a journal said that it was rolled back
-    std::set<DatabaseNumber> resolved;      // an operator ended the branch
+    std::map<DatabaseNumber, bool> resolved;  // an operator ended the branch; true: committed it
     std::set<DatabaseNumber> lost;          // a restored database lacks what had committed, or voted yes
     std::set<DatabaseNumber> acknowledged;  // its agent told that it has committed, or that a hand has
     std::set<DatabaseNumber> barriers;      // stood there
@@ -62,7 +62,9 @@ struct Evidence {
     std::set<RequestKey> told_committed;
     std::set<RequestKey> told_not_committed;
     [[nodiscard]] bool is_committed() const { return decided || !committed.empty(); }
-    // A hand, or who restored a database, did otherwise than was decided.
+    // Where it is committed, as `reached` says: the databases in which a hand, or who restored one, has it otherwise.
+    [[nodiscard]] std::set<std::size_t> ended_otherwise(const std::set<std::size_t>& reached) const;
+    // A hand, or who restored a database, may have done otherwise than was decided.
     [[nodiscard]] bool is_heuristic() const { return !resolved.empty() || !lost.empty(); }
   };
 

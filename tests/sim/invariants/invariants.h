@@ -3,7 +3,9 @@
 // What must be true whatever happened; one file each. Every check says in words what it found, for the trace's reader.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,9 @@ namespace troth::sim {
 class Simulation;
 using Broken = std::vector<std::string>;
 
+// Each database in which it should have committed has it, but for those in which a hand ended it otherwise.
+[[nodiscard]] bool agrees(const std::set<std::size_t>& reached, const std::set<std::size_t>& otherwise,
+                          const std::set<std::size_t>& wanted);
 // Every branch of a transaction commits, or none does.
 void check_agreement(const Simulation& simulation, Broken& broken);
 // [T3] Who was told "committed" finds it committed; what was told "not committed" is committed nowhere.

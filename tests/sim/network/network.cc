@@ -199,7 +199,8 @@ bool Network::reaches(const Node& from, const Node& to) const {
 Duration Network::full_for() {
   if (!world_.chance(Purpose::kNetwork, faults_.full)) return Duration::zero();
   world_.count_fault("connection's buffer full");
-  return world_.draw(Purpose::kNetwork, Duration(1'000), faults_.fullest);
+  const auto most = world_.chance(Purpose::kNetwork, 5'000) ? faults_.fullest : Duration(20'000);
+  return Duration(world_.random(Purpose::kNetwork).between(1'000, most.count()));
 }
 
 Duration Network::delay() {

@@ -32,7 +32,7 @@ struct NetworkFaults {
   std::uint32_t reset = 0;  // the connection breaks at this message
   std::uint32_t full = 0;   // its buffer is full: what is to be sent waits for up to `fullest`
   Duration latest = std::chrono::seconds(2);
-  Duration fullest = std::chrono::seconds(8);
+  Duration fullest = std::chrono::seconds(3);
 };
 
 // One end of a connection, as its program holds it.
