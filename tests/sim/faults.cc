@@ -16,8 +16,7 @@ void FaultStorm::begin() {
   const auto& faults = simulation_.swarm().faults;
   if (!faults.empty()) strike_later();
   if (strikes_with(FaultKind::kSetBackAgent) || strikes_with(FaultKind::kSetBackCoordinator) ||
-      strikes_with(FaultKind::kSetBackDatabase) ||
-      strikes_with(FaultKind::kPromotedStandby))
+      strikes_with(FaultKind::kSetBackDatabase) || strikes_with(FaultKind::kPromotedStandby))
     copy_later();
 }
 

@@ -106,10 +106,9 @@ void Simulation::build() {
   };
   restored.ends = [this](const BranchId& branch) { observer_->happened(EndedByHand{branch}); };
   restored.done = [this] { needs_new_reign_ = false; };
-  coordinator_ = machine("co", [this, serve = coordinator_program(plan),
-                                restore = new_reign_program(std::move(restored))](Node& node) {
-    return needs_new_reign_ ? restore(node) : serve(node);
-  });
+  coordinator_ = machine(
+      "co", [this, serve = coordinator_program(plan), restore = new_reign_program(std::move(restored))](
+                Node& node) { return needs_new_reign_ ? restore(node) : serve(node); });
 
   const auto resource_name = [](std::size_t database) { return fmt::format("r{}", database + 1); };
   for (std::uint32_t i = 0; i < swarm_.agents; ++i) {
@@ -293,6 +292,13 @@ void Simulation::observe_later() {
   });
 }
 
+RunEnd Simulation::run_end() const {
+  RunEnd end{ledger_, observer_->evidence(), committed_, {}, swarm_.short_retention};
+  for (const auto& database : databases_)
+    end.databases.push_back({database->name(), database->server().accounts(), database->server().prepared()});
+  return end;
+}
+
 Outcome Simulation::run() {
   if (swarm_.short_retention) observe_later();
   for (auto& agent : agents_)
@@ -334,7 +340,7 @@ Outcome Simulation::run() {
   if (world_.is_stopped()) return summed_up(std::move(outcome));
   for (auto& broken : broken_invariants(*this, ended))
     outcome.broken.push_back(std::move(broken));
-  if (!is_quiet()) outcome.broken.push_back(what_is_left(*this));
+  if (!is_quiet()) outcome.broken.push_back(what_is_left(run_end()));
   return summed_up(std::move(outcome));
 }
 

@@ -23,6 +23,7 @@
 #include "tests/sim/core/world.h"
 #include "tests/sim/database/database.h"
 #include "tests/sim/invariants/observer.h"
+#include "tests/sim/invariants/run_end.h"
 #include "tests/sim/network/network.h"
 #include "tests/sim/nodes/machine.h"
 #include "tests/sim/swarm.h"
@@ -79,6 +80,8 @@ class Simulation {
   // which transaction committed it, in which databases.
   using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
   [[nodiscard]] const CommittedBy& committed() const { return committed_; }
+
+  [[nodiscard]] RunEnd run_end() const;
 
   [[nodiscard]] DatabaseCopy copy_database(std::size_t database);
   void restore_database(std::size_t database, const DatabaseCopy& copy, bool promoted);

@@ -106,9 +106,7 @@ class BankClient final : public Program {
     begin_later();
   }
 
-  void begin_later() {
-    later(world_.draw(Purpose::kClients, Duration(0), plan_.pause), &BankClient::begin);
-  }
+  void begin_later() { later(world_.draw(Purpose::kClients, Duration(0), plan_.pause), &BankClient::begin); }
 
   void begin() {
     ++begun_;
@@ -212,7 +210,8 @@ class BankClient final : public Program {
         return committed(*result);
       }
       const auto& error = result.error();
-      const bool goes_on = error.code == ErrorCode::kBusy || !named_in(error) || error.effect != Effect::kNone;
+      const bool goes_on =
+          error.code == ErrorCode::kBusy || !named_in(error) || error.effect != Effect::kNone;
       if (!goes_on) {
         note("hears", error.message);
         ledger_.tell_not_committed(key_, transaction_);
@@ -363,9 +362,8 @@ class BankClient final : public Program {
 
   void ask_status(wire::StatusRequest& request) {
     request.__set_timeout_ms(plan_.timeout.count() / 1000);
-    call<wire::Transactions_status>(request, [this, request](const Result<wire::StatusReply>& reply) {
-      answered(reply, request);
-    });
+    call<wire::Transactions_status>(
+        request, [this, request](const Result<wire::StatusReply>& reply) { answered(reply, request); });
   }
 
   void answered(const Result<wire::StatusReply>& reply, const wire::StatusRequest& asked) {

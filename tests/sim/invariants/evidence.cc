@@ -44,8 +44,7 @@ std::set<std::size_t> Evidence::Truth::ended_otherwise(const std::set<std::size_
                               return !by_hand.contains(database);
                             });
   auto& otherwise = is_committed ? missing : by_hand;
-  std::erase_if(otherwise,
-                [&](std::size_t database) { return reached.contains(database) == is_committed; });
+  std::erase_if(otherwise, [&](std::size_t database) { return reached.contains(database) == is_committed; });
   return otherwise;
 }
 

@@ -48,17 +48,17 @@ struct Evidence {
   struct Truth {
     std::set<DatabaseNumber> yes;
     std::set<DatabaseNumber> read_only;
-    bool decided = false;                   // a commit record was durable
-    bool decision_lost = false;             // and went with the disk of an earlier moment
-    std::set<DatabaseNumber> committed;     // a marker stood
-    std::set<DatabaseNumber> never;         // a barrier stood, or a journal said that it was rolled back
+    bool decided = false;                     // a commit record was durable
+    bool decision_lost = false;               // and went with the disk of an earlier moment
+    std::set<DatabaseNumber> committed;       // a marker stood
+    std::set<DatabaseNumber> never;           // a barrier stood, or a journal said that it was rolled back
     std::map<DatabaseNumber, bool> resolved;  // an operator ended the branch; true: committed it
-    std::set<DatabaseNumber> lost;          // a restored database lacks what had committed, or voted yes
-    std::set<DatabaseNumber> acknowledged;  // its agent told that it has committed, or that a hand has
-    std::set<DatabaseNumber> barriers;      // stood there
-    std::set<DatabaseNumber> ran;           // one-phase work came there
-    std::set<DatabaseNumber> refused;       // its agent said that nothing of it stands, and nothing will
-    bool abort_told = false;                // to an agent, as the decision
+    std::set<DatabaseNumber> lost;            // a restored database lacks what had committed, or voted yes
+    std::set<DatabaseNumber> acknowledged;    // its agent told that it has committed, or that a hand has
+    std::set<DatabaseNumber> barriers;        // stood there
+    std::set<DatabaseNumber> ran;             // one-phase work came there
+    std::set<DatabaseNumber> refused;         // its agent said that nothing of it stands, and nothing will
+    bool abort_told = false;                  // to an agent, as the decision
     std::set<RequestKey> told_committed;
     std::set<RequestKey> told_not_committed;
     [[nodiscard]] bool is_committed() const { return decided || !committed.empty(); }

@@ -162,11 +162,10 @@ struct ToldBarred {
 };
 
 using Happening =
-    std::variant<VoteSent, AttemptSent, CommitCalled, EndSent, SettleSent, InquiryAnswered, OpenShown, EndedByHand,
-                 ResourceGivenUp,
-                 StoreOpens, StoreSetBack, StoreFound, StoreAppended, StoreDurable, JournalOpens, JournalFound,
-                 JournalAppended, JournalDurable, JournalDamaged, MarkerStands, MarkerGone, OnePhaseRuns,
-                 BarrierAsked, DatabaseSetBack, ToldCommitted, ToldApplied, ToldNotCommitted,
-                 ToldNothingStands, ToldBarred>;
+    std::variant<VoteSent, AttemptSent, CommitCalled, EndSent, SettleSent, InquiryAnswered, OpenShown,
+                 EndedByHand, ResourceGivenUp, StoreOpens, StoreSetBack, StoreFound, StoreAppended,
+                 StoreDurable, JournalOpens, JournalFound, JournalAppended, JournalDurable, JournalDamaged,
+                 MarkerStands, MarkerGone, OnePhaseRuns, BarrierAsked, DatabaseSetBack, ToldCommitted,
+                 ToldApplied, ToldNotCommitted, ToldNothingStands, ToldBarred>;
 
 }  // namespace troth::sim

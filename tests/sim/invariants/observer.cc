@@ -115,7 +115,8 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
   } else if (method == wire::Administration_in_doubt::kName) {
     OpenShown shown;
     for (const auto& transaction : read<wire::Administration_in_doubt_result>(answer).success.transactions)
-      if (auto id = TransactionId::parse(transaction.transaction_id)) shown.transactions.insert(*std::move(id));
+      if (auto id = TransactionId::parse(transaction.transaction_id))
+        shown.transactions.insert(*std::move(id));
     happened(shown);
   } else if (method == wire::Directory_inquire::kName) {
     const auto request = read<wire::Directory_inquire_args>(call).request;

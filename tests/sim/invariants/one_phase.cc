@@ -11,8 +11,8 @@ void never_commits(const Evidence& evidence, const BranchId& branch, DatabaseNum
   const auto& truth = evidence.truth(branch.transaction);
   if (!truth.ran.contains(database) || truth.barriers.contains(database)) return;
   if (evidence.ever_set_back.contains(database)) return;  // what stood there may have gone
-  broken.push_back(fmt::format("T9: {} says that {} never commits, and no barrier stands in database {}", agent,
-                               branch.transaction.text(), database.value + 1));
+  broken.push_back(fmt::format("T9: {} says that {} never commits, and no barrier stands in database {}",
+                               agent, branch.transaction.text(), database.value + 1));
 }
 
 }  // namespace

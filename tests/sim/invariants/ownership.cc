@@ -10,9 +10,9 @@ void judge_ownership(const Evidence& evidence, const Happening& happening, Broke
   const bool has_reason =
       evidence.damaged.contains(given_up->agent) || evidence.ever_set_back.contains(given_up->database);
   if (!has_reason)
-    broken.push_back(fmt::format(
-        "{} shows database {} as {}, and neither its journal nor the database ever lost anything",
-        given_up->agent, given_up->database.value + 1, given_up->state));
+    broken.push_back(
+        fmt::format("{} shows database {} as {}, and neither its journal nor the database ever lost anything",
+                    given_up->agent, given_up->database.value + 1, given_up->state));
 }
 
 }  // namespace troth::sim

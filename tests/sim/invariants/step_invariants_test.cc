@@ -432,7 +432,8 @@ TEST_F(StepInvariants, ACommitOfARequestThatTheStoreHasAsBarredIsSeen) {
   happens(StoreDurable{BarredRecord{request, {}}});
   happens(vote(transaction(1), kFirst, Vote::kYes));
   happens(vote(transaction(1), kSecond, Vote::kYes));
-  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}), ElementsAre(HasSubstr("the store has request")));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}),
+              ElementsAre(HasSubstr("the store has request")));
 }
 
 // A coordinator's disk of an earlier moment

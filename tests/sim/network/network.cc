@@ -196,6 +196,20 @@ bool Network::reaches(const Node& from, const Node& to) const {
   return !blocked_.contains({&from, &to});
 }
 
+void Network::hang_up(const Node& node) {
+  for (const auto& each : lines_) {
+    const auto line = each.lock();
+    if (!line) continue;
+    for (const bool dialled : {true, false}) {
+      auto& end = line->end(dialled);
+      if (end.node != &node || end.generation == node.generation() || !end.open) continue;
+      end.open = false;
+      end.events = {};
+      line->drop(!dialled);
+    }
+  }
+}
+
 Duration Network::full_for() {
   if (!world_.chance(Purpose::kNetwork, faults_.full)) return Duration::zero();
   world_.count_fault("connection's buffer full");

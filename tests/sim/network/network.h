@@ -65,6 +65,9 @@ class Network {
   // How long it is before a connection takes what its program has to send now; mostly 0.
   [[nodiscard]] Duration full_for();
 
+  // Its program was killed, and its kernel tells those that were connected to it.
+  void hang_up(const Node& node);
+
   // In the running program. `address` is anything that tells programs apart.
   void listen(Node& node, const std::string& address, Accept accept);
   void stop_listening(const std::string& address);

@@ -14,7 +14,10 @@ class Machine final : public Node {
   Machine(World& world, Network& network, std::string name, NodeClock clock, Boot boot)
       : Node(world, std::move(name), clock, std::move(boot)), network_(network), disk_(*this) {
     before_crash = [this](CrashKind) { disk_.before_crash(); };
-    after_crash = [this](CrashKind kind) { disk_.after_crash(kind); };
+    after_crash = [this](CrashKind kind) {
+      disk_.after_crash(kind);
+      if (kind == CrashKind::kKilled) network_.hang_up(*this);
+    };
   }
 
   // The program goes before the disk that it uses.
