@@ -126,9 +126,12 @@ class Line : public std::enable_shared_from_this<Line> {
                   [self = shared_from_this(), dialled, frame] { self->arrive(!dialled, frame); });
       return;
     }
-    const auto delay = world.chance(Purpose::kNetwork, 5'000)
-                           ? network_.delay()
-                           : world.draw(Purpose::kNetwork, Duration(1'000), std::chrono::seconds(20));
+    // At once, while what it asks for is still under way, or long after.
+    auto delay = network_.delay();
+    const auto when = world.random(Purpose::kNetwork).below(3);
+    if (when > 0)
+      delay += world.draw(Purpose::kNetwork, Duration(1'000),
+                          when == 1 ? std::chrono::seconds(1) : std::chrono::seconds(20));
     world.count_fault("message doubled");
     tell(end(dialled), "sends twice to", dialled, frame);
     world.after(delay, [&network = network_, address = to.address, frame] {
