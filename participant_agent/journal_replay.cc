@@ -33,6 +33,22 @@ void forget(JournalState& state, const TransactionId& transaction) {
 
 }  // namespace
 
+void OwnershipMemory::claim(const OwnerRow& row) {
+  std::erase_if(claims, [&](const OwnerRow& entry) { return entry.same_owner(row); });
+  if (claims.size() == kMaxClaims) claims.erase(claims.begin());
+  claims.push_back(row);
+}
+
+void OwnershipMemory::own(const OwnerRow& row) {
+  owned = row;
+  claims.clear();
+}
+
+bool OwnershipMemory::knows(const OwnerRow& row) const {
+  const auto is_it = [&](const OwnerRow& entry) { return entry.same_owner(row); };
+  return (owned && is_it(*owned)) || std::ranges::any_of(claims, is_it);
+}
+
 void JournalState::apply(const JournalRecord& record) {
   std::visit(
       Overloaded{
@@ -42,11 +58,11 @@ void JournalState::apply(const JournalRecord& record) {
             if (!epoch || seen.epoch.number >= epoch->number) epoch = seen.epoch;
           },
           [this](const WatermarkRaised& raised) { watermark = std::max(watermark, raised.watermark); },
-          [this](const Claiming& claiming) { ownership[claiming.resource].claimed = claiming.row; },
+          [this](const Claiming& claiming) { ownership[claiming.resource].claim(claiming.row); },
           [this](const Owns& owns) {
             auto& memory = ownership[owns.resource];
             if (!memory.owned || !memory.owned->same_owner(owns.row)) memory.counter = owns.row.counter;
-            memory.owned = owns.row;
+            memory.own(owns.row);
           },
           [this](const CounterRaised& raised) {
             auto& memory = ownership[raised.resource];
@@ -94,7 +110,8 @@ void JournalState::apply(const JournalRecord& record) {
 Incarnation JournalState::next_incarnation() const {
   std::uint64_t highest = last_start.value;
   for (const auto& [name, memory] : ownership) {
-    if (memory.claimed) highest = std::max(highest, memory.claimed->incarnation.value);
+    for (const auto& claimed : memory.claims)
+      highest = std::max(highest, claimed.incarnation.value);
     if (memory.owned) highest = std::max(highest, memory.owned->incarnation.value);
   }
   return {highest + 1};

@@ -4,8 +4,10 @@
 // nothing, so that a checkpoint may repeat what stands before it.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "base/ids.h"
 #include "participant_agent/journal_records.h"
@@ -14,13 +16,20 @@ namespace troth::agent {
 
 // A resource's owner entries and identity, as last written.
 struct OwnershipMemory {
-  std::optional<OwnerRow> claimed;
+  // Since `owned`, the newest last: an earlier start's may still come to its row, behind that start's back (attack 45).
+  std::vector<OwnerRow> claims;
   std::optional<OwnerRow> owned;
   std::uint64_t counter = 0;
   std::string gtid;
   std::optional<ResourceIdentity> identity;
   bool take_over_untold = false;  // the coordinators have yet to hear that it was taken from another
   bool operator==(const OwnershipMemory&) const = default;
+
+  static constexpr std::size_t kMaxClaims = 16;
+  void claim(const OwnerRow& row);
+  void own(const OwnerRow& row);
+  // It is the one that is owned, or one that was claimed.
+  [[nodiscard]] bool knows(const OwnerRow& row) const;
 };
 
 struct JournalState {

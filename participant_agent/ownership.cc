@@ -28,10 +28,6 @@ bool is_nobodys(const OwnerRow& row) {
   return row.agent.value.empty() && row.incarnation.value == 0;
 }
 
-bool equals(const std::optional<OwnerRow>& entry, const OwnerRow& row) {
-  return entry && entry->same_owner(row);
-}
-
 }  // namespace
 
 Ownership::Ownership(OwnershipOptions options, OwnershipMemory memory)
@@ -127,7 +123,7 @@ void Ownership::accept_set_back(Context& context) {
 
 std::optional<Error> Ownership::judge_row(const OwnerRow& row) const {
   const auto& resource = options_.resource;
-  if (equals(memory_.owned, row) || equals(memory_.claimed, row)) {
+  if (memory_.knows(row)) {
     if (!mine_) return std::nullopt;
     return error_of(ErrorCode::kSetBack, resource, "the owner row is one of an earlier start of this agent");
   }
@@ -150,7 +146,7 @@ std::optional<Error> Ownership::judge_row(const OwnerRow& row) const {
 
 void Ownership::claim(const ServerRow& server, Context& context) {
   const OwnerRow claimed{options_.agent, options_.incarnation, options_.nonce, server.owner.counter};
-  memory_.claimed = claimed;
+  memory_.claim(claimed);
   cleared_ = false;
   const JournalTicket ticket = append(Claiming{options_.resource, claimed}, context);
   state_ = JournallingClaim{ticket, server.owner, claimed, server};
@@ -158,7 +154,7 @@ void Ownership::claim(const ServerRow& server, Context& context) {
 
 // The row's start becomes one that the journal knows.
 void Ownership::start_anew(const OwnerRow& row, Context& context) {
-  memory_.claimed = row;
+  memory_.claim(row);
   const JournalTicket ticket = append(Claiming{options_.resource, row}, context);
   state_ = JournallingAnew{ticket, row.incarnation.value};
 }
@@ -204,7 +200,7 @@ void Ownership::on(const RowChanged& input, Context& context) {
 
 void Ownership::own(const OwnerRow& row, const ServerRow& server, Context& context) {
   mine_ = row;
-  memory_.owned = row;
+  memory_.own(row);
   memory_.counter = row.counter;
   memory_.gtid = server.gtid;
   stopped_.reset();
@@ -356,7 +352,8 @@ std::vector<JournalRecord> Ownership::checkpoint() const {
   std::vector<JournalRecord> records;
   if (memory_.identity) records.emplace_back(*memory_.identity);
   if (memory_.owned) records.emplace_back(Owns{options_.resource, *memory_.owned});
-  if (memory_.claimed) records.emplace_back(Claiming{options_.resource, *memory_.claimed});
+  for (const auto& claimed : memory_.claims)
+    records.emplace_back(Claiming{options_.resource, claimed});
   if (memory_.take_over_untold) records.emplace_back(TakeOverUsed{options_.resource});
   records.emplace_back(CounterRaised{options_.resource, memory_.counter, memory_.gtid});
   return records;

@@ -10,12 +10,13 @@ namespace troth::recovery {
 Result<NewReignPlan> plan_new_reign(const NewReignFacts& facts) {
   NewReignPlan plan;
   plan.stored = facts.stored;
-  std::int64_t above = std::max(facts.above.value, facts.stored.value);
+  std::int64_t above = facts.stored.value;
   for (const auto& agent : facts.agents) {
     above = std::max(above, agent.epoch);
     for (const auto& branch : agent.held)
       (facts.decided_commits.contains(branch.transaction) ? plan.commits : plan.losses).push_back(branch);
   }
+  above = std::max<std::int64_t>(above + kUnseenReigns, facts.above.value);
   // Each later start takes one more.
   constexpr std::int64_t kHighest = std::numeric_limits<std::uint32_t>::max() - 1'000'000;
   if (above > kHighest) {

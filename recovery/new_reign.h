@@ -4,12 +4,14 @@
 // the branches that agents still hold.
 //
 // [T8] Its next epoch would be one that agents have seen with another nonce, and they have stopped for it.
-// The new one is above all that they have seen. [T5] A held branch without a record in the restored store
+// The new one is above all that they have seen, and above reigns that came after those and that none of them was there to
+// hear: their transaction ids are in clients' hands, and must not be given out again. [T5] A held branch without a record in the restored store
 // will be rolled back. A commit that was decided after the backup is such a branch, too; that a part of it
 // may stand in another resource only the markers there can tell. So these are named first, and go only with
 // the operator's word.
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,6 +21,9 @@
 #include "recovery/open_work.h"
 
 namespace troth::recovery {
+
+// Each start of a coordinator is a reign: so many in a row, at most, are thought to have had no agent.
+inline constexpr std::uint32_t kUnseenReigns = 100;
 
 struct AgentSeen {
   std::string agent;

@@ -18,16 +18,6 @@ namespace {
 constexpr Duration kCallTimeout = std::chrono::seconds(5);
 constexpr Duration kAskAgain = std::chrono::seconds(1);
 
-GroupDecision decision_of(wire::Decision::type decision) {
-  switch (decision) {
-    case wire::Decision::COMMIT: return GroupDecision::kCommit;
-    case wire::Decision::ABORT: return GroupDecision::kAbort;
-    case wire::Decision::UNDECIDED: return GroupDecision::kUndecided;
-    case wire::Decision::TOO_OLD: return GroupDecision::kTooOld;
-  }
-  return GroupDecision::kUndecided;  // a newer coordinator's word: asking again is always safe
-}
-
 }  // namespace
 
 Coordinators::Coordinators(asio::io_context& loop, AgentId agent, ClusterId cluster,

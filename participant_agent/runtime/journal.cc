@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::uint64_t kMaxPendingBytes = std::uint64_t{1} << 30;
 
-constexpr std::uint64_t kAppendsPerLook = 256;
-
 }  // namespace
 
 // Completions of one batch arrive one by one on the log's thread; the loop is woken once for all of them.
@@ -131,7 +129,8 @@ void Journal::append_record(const JournalRecord& record, std::optional<JournalTi
         inbox->wake(inbox);
       },
       urgency);
-  if (!sequence) fail(sequence.error());
+  if (!sequence) return fail(sequence.error());
+  since_look_ += bytes.size();
 }
 
 void Journal::take_durable(JournalTicket through) {
@@ -151,7 +150,8 @@ void Journal::settle_cut_tail() {
 
 // Counts in segments since the last checkpoint, so that what must live may be larger than the limit.
 void Journal::checkpoint_if_large() {
-  if (++appended_ % kAppendsPerLook != 0 || checkpointing_ || failed_ || !events_.checkpoint) return;
+  if (since_look_ < options_.segment_bytes / 8 || checkpointing_ || failed_ || !events_.checkpoint) return;
+  since_look_ = 0;
   const auto current = log_->segments().back();
   const auto limit = std::max<std::uint64_t>(1, options_.journal_bytes / options_.segment_bytes);
   if (current.number.value - last_checkpoint_.value < limit) return;

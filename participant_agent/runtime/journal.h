@@ -87,7 +87,7 @@ class Journal {
   txlog::SegmentNumber last_checkpoint_;
   txlog::LogPosition checkpoint_began_;
   bool checkpointing_ = false;
-  std::uint64_t appended_ = 0;
+  std::uint64_t since_look_ = 0;  // bytes appended since its length was looked at
   bool hurry_posted_ = false;
   bool tail_was_cut_ = false;
   bool failed_ = false;

@@ -420,4 +420,14 @@ Result<BranchEnd> end_of(wire::BranchEnd::type end) {
               fmt::format("a branch's end {} is not known to this version", static_cast<int>(end)));
 }
 
+GroupDecision decision_of(wire::Decision::type decision) {
+  switch (decision) {
+    case wire::Decision::COMMIT: return GroupDecision::kCommit;
+    case wire::Decision::ABORT: return GroupDecision::kAbort;
+    case wire::Decision::UNDECIDED: return GroupDecision::kUndecided;
+    case wire::Decision::TOO_OLD: return GroupDecision::kTooOld;
+  }
+  return GroupDecision::kUndecided;  // a newer coordinator's word: asking again is always safe
+}
+
 }  // namespace troth::agent

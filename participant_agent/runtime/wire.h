@@ -8,6 +8,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "participant_agent/dialect/statement.h"
+#include "participant_agent/table_messages.h"
 #include "participant_agent/work.h"
 #include "thrift/gen/agents_types.h"
 #include "thrift/gen/transactions_types.h"
@@ -51,5 +52,6 @@ struct RowRange {
                                             RowRange range);
 [[nodiscard]] wire::BranchEnd::type wire_of(BranchEnd end);
 [[nodiscard]] Result<BranchEnd> end_of(wire::BranchEnd::type end);
+[[nodiscard]] GroupDecision decision_of(wire::Decision::type decision);
 
 }  // namespace troth::agent

@@ -15,8 +15,8 @@ FaultStorm::FaultStorm(Simulation& simulation)
 void FaultStorm::begin() {
   const auto& faults = simulation_.swarm().faults;
   if (!faults.empty()) strike_later();
-  if (strikes_with(FaultKind::kSetBackAgent) || strikes_with(FaultKind::kSetBackDatabase) ||
-      strikes_with(FaultKind::kPromotedStandby))
+  if (strikes_with(FaultKind::kSetBackAgent) || strikes_with(FaultKind::kSetBackCoordinator) ||
+      strikes_with(FaultKind::kSetBackDatabase) || strikes_with(FaultKind::kPromotedStandby))
     copy_later();
 }
 
@@ -33,6 +33,8 @@ void FaultStorm::copy_later() {
       for (auto& each : simulation_.agents())
         copies_[each.get()].push_back(each->disk().image());
     }
+    if (strikes_with(FaultKind::kSetBackCoordinator))
+      copies_[&simulation_.coordinator()].push_back(simulation_.coordinator().disk().image());
     if (strikes_with(FaultKind::kSetBackDatabase) || strikes_with(FaultKind::kPromotedStandby)) {
       for (std::size_t i = 0; i < simulation_.databases().size(); ++i)
         database_copies_[i].push_back(simulation_.copy_database(i));
@@ -117,6 +119,9 @@ void FaultStorm::strike_with(FaultKind kind) {
       return;
     }
     case FaultKind::kDatabaseCut: return databases[random.below(databases.size())]->cut_all();
+    case FaultKind::kSlowDatabase:
+      return databases[random.below(databases.size())]->be_slow_until(
+          world.now() + world.draw(Purpose::kFaults, Duration(100'000), Duration(5'000'000)));
     case FaultKind::kFailedSync: return server().disk().fail_next_sync();
     case FaultKind::kStalledDisk:
       return server().disk().stall_until(world.now() +
@@ -139,10 +144,16 @@ void FaultStorm::strike_with(FaultKind kind) {
       return;
     }
     case FaultKind::kClockJump: return jump();
+    case FaultKind::kAgentAway: {
+      auto& machine = agent();
+      machine.stay_away(world.now() + Duration(random.between(3'000'000, 12'000'000)));
+      return kill(machine, random.one_in(2));
+    }
     case FaultKind::kWipedAgent:
     case FaultKind::kSetBackAgent: return lose_disk(agent(), kind);
     case FaultKind::kSetBackDatabase: return restore(random.below(databases.size()), false);
     case FaultKind::kPromotedStandby: return restore(random.below(databases.size()), true);
+    case FaultKind::kSetBackCoordinator: return set_back_coordinator();
     case FaultKind::kKillClient: {
       auto& clients = simulation_.clients();
       return kill(*clients[random.below(clients.size())], false);
@@ -176,6 +187,17 @@ void FaultStorm::lose_disk(Machine& machine, FaultKind kind) {
     world.count_rare("an agent came back with an older disk");
   }
   simulation_.observer().happened(JournalDamaged{machine.name()});
+}
+
+// What docs/tool.md asks for is done behind every restore: a new reign, before the first start.
+void FaultStorm::set_back_coordinator() {
+  auto& machine = simulation_.coordinator();
+  const auto& copies = copies_[&machine];
+  if (copies.empty()) return;
+  machine.crash(CrashKind::kPowerCut);
+  machine.disk().set_back(copies[simulation_.world().random(Purpose::kFaults).below(copies.size())]);
+  simulation_.world().count_rare("the coordinator came back with an older disk");
+  simulation_.restore_coordinator();
 }
 
 // A standby has come nearly as far; what somebody restores is older than some raises of the owner row's counter, which is

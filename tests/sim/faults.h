@@ -34,6 +34,7 @@ class FaultStorm {
   void copy_later();
   void jump();
   void lose_disk(Machine& machine, FaultKind kind);
+  void set_back_coordinator();
   void restore(std::size_t database, bool promoted);
   void kill(Machine& machine, bool power_cut);
   // A coordinator or an agent.

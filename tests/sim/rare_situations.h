@@ -9,17 +9,21 @@
 
 namespace troth::sim {
 
-inline constexpr std::array<std::string_view, 29> kRareSituations{
+inline constexpr std::array<std::string_view, 36> kRareSituations{
     "a batch was durable and its writer never heard so",
     "a batch was written and not synced",
     "a bit of a journal's last batch was flipped",
     "a branch in doubt was left to an operator",
+    "a client asked about an earlier transaction",
+    "a client did not wait for its answer",
     "a database came back as it was earlier",
     "a database's answer was lost",
+    "a decision that a restore had lost was found in a resource",
     "a log went on in its next segment",
     "a log was cut at its beginning",
     "a log's last batch was cut",
     "a lost branch was noted by an operator",
+    "a new reign was begun by an operator",
     "a power cut met unsynced sectors",
     "a request was barred",
     "a request from the future was refused",
@@ -29,6 +33,8 @@ inline constexpr std::array<std::string_view, 29> kRareSituations{
     "a retry met its commit",
     "a session outlived its client",
     "a standby was promoted",
+    "a statement was asked for again",
+    "a transaction was asked about by its id",
     "a wall clock jumped back",
     "a wall clock jumped forwards",
     "an agent came back with an empty disk",
@@ -38,6 +44,7 @@ inline constexpr std::array<std::string_view, 29> kRareSituations{
     "an interactive transaction was rolled back",
     "an operator was mistaken",
     "decided, and not yet applied everywhere",
+    "the coordinator came back with an older disk",
     "status told a commit that its caller had not heard of",
 };
 

@@ -10,6 +10,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/invariants/invariants.h"
 #include "tests/sim/nodes/programs.h"
+#include "tests/sim/operator/new_reign.h"
 #include "tests/sim/operator/operator.h"
 
 namespace troth::sim {
@@ -60,9 +61,9 @@ std::unique_ptr<Machine> Simulation::machine(std::string name, Node::Boot boot) 
     for (auto& database : databases_)
       database->wake();
     // Somebody, or a supervisor, starts it again.
-    const auto until =
+    const auto drawn =
         world_.draw(Purpose::kFaults, Duration(5'000), healed_ ? Duration(100'000) : Duration(3'000'000));
-    world_.after(until, [node] {
+    world_.after(std::max(drawn, node->away_until() - world_.now()), [node] {
       if (!node->is_up()) node->boot();
     });
   };
@@ -92,10 +93,22 @@ void Simulation::build() {
   plan.settings.agent_call_timeout = std::chrono::milliseconds(2'000);
   plan.settings.table.default_timeout = std::chrono::seconds(3);
   if (swarm_.short_retention) {
-    plan.settings.table.retention = std::chrono::seconds(6);
-    plan.settings.table.least_age = std::chrono::seconds(2);
+    plan.settings.table.retention = swarm_.retention;
+    plan.settings.table.least_age = std::min<Duration>(swarm_.retention, std::chrono::seconds(2));
   }
-  coordinator_ = machine("co", coordinator_program(plan));
+  NewReign restored;
+  restored.cluster = cluster;
+  for (std::uint32_t i = 0; i < swarm_.agents; ++i)
+    restored.agents.push_back(agent_address(i));
+  restored.segment_bytes = plan.settings.segment_bytes;
+  restored.stands_committed = [this](const TransactionId& id) {
+    return !observer_->evidence().truth(id).committed.empty();
+  };
+  restored.ends = [this](const BranchId& branch) { observer_->happened(EndedByHand{branch}); };
+  restored.done = [this] { needs_new_reign_ = false; };
+  coordinator_ = machine(
+      "co", [this, serve = coordinator_program(plan), restore = new_reign_program(std::move(restored))](
+                Node& node) { return needs_new_reign_ ? restore(node) : serve(node); });
 
   const auto resource_name = [](std::size_t database) { return fmt::format("r{}", database + 1); };
   for (std::uint32_t i = 0; i < swarm_.agents; ++i) {
@@ -135,6 +148,9 @@ void Simulation::build() {
     client.interactive = swarm_.interactive;
     client.decided = swarm_.decided;
     client.bars = swarm_.bars;
+    client.impatient = swarm_.impatient;
+    client.repeats = swarm_.repeats;
+    client.audits = swarm_.audits;
     auto name = client.name;
     clients_.push_back(machine(std::move(name), client_program(std::move(client), ledger_)));
   }
@@ -161,7 +177,14 @@ void Simulation::watch() {
   });
   world_.set_witness(observer_.get());
   for (std::size_t i = 0; i < databases_.size(); ++i) {
-    databases_[i]->on_barrier = [this, i] { observer_->happened(BarrierAsked{{i}}); };
+    databases_[i]->on_request = [this, i](const Request& request) {
+      if (std::holds_alternative<InsertBarrier>(request) ||
+          std::holds_alternative<InsertRequestBarrier>(request))
+        observer_->happened(BarrierAsked{{i}});
+      if (const auto* run = std::get_if<RunBranch>(&request);
+          run != nullptr && run->work.ending == agent::BranchEnding::kCommitOnePhase)
+        observer_->happened(OnePhaseRuns{run->work.start.id, {i}});
+    };
     databases_[i]->on_marker = [this, i](const std::string& key, const agent::MarkerRow* row) {
       if (row != nullptr)
         observer_->happened(MarkerStands{{i}, key, *row});
@@ -180,6 +203,10 @@ void Simulation::watch() {
   ledger_.on_not_committed = [this, id_of](const RequestKey& key, const std::string& transaction) {
     observer_->happened(ToldNotCommitted{key, id_of(transaction)});
   };
+  ledger_.on_applied = [this, id_of](const RequestKey& key, const std::string& transaction) {
+    observer_->happened(ToldApplied{key, id_of(transaction)});
+  };
+  ledger_.on_nothing_stands = [this](const RequestKey& key) { observer_->happened(ToldNothingStands{key}); };
   ledger_.on_barred = [this](const RequestKey& key) { observer_->happened(ToldBarred{key}); };
 }
 
@@ -190,11 +217,13 @@ void Simulation::heal() {
   network_.heal();
   for (auto& database : databases_) {
     database->set_breaks(0);
+    database->be_slow_until({});
     database->start();
   }
   const auto mend = [](Machine& machine) {
     machine.disarm();
     machine.disk().heal();
+    machine.stay_away({});
     machine.set_wall(Duration::zero());
     if (!machine.is_up()) machine.boot();
   };
@@ -252,11 +281,23 @@ void Simulation::restore_database(std::size_t database, const DatabaseCopy& copy
   observer_->happened(set_back);
 }
 
+void Simulation::restore_coordinator() {
+  needs_new_reign_ = true;
+  observer_->happened(StoreSetBack{});
+}
+
 void Simulation::observe_later() {
   world_.after(std::chrono::seconds(1), [this] {
     observe();
     observe_later();
   });
+}
+
+RunEnd Simulation::run_end() const {
+  RunEnd end{ledger_, observer_->evidence(), committed_, {}, swarm_.short_retention};
+  for (const auto& database : databases_)
+    end.databases.push_back({database->name(), database->server().accounts(), database->server().prepared()});
+  return end;
 }
 
 Outcome Simulation::run() {
@@ -300,7 +341,7 @@ Outcome Simulation::run() {
   if (world_.is_stopped()) return summed_up(std::move(outcome));
   for (auto& broken : broken_invariants(*this, ended))
     outcome.broken.push_back(std::move(broken));
-  if (!is_quiet()) outcome.broken.push_back(what_is_left(*this));
+  if (!is_quiet()) outcome.broken.push_back(what_is_left(run_end()));
   return summed_up(std::move(outcome));
 }
 

@@ -23,6 +23,7 @@
 #include "tests/sim/core/world.h"
 #include "tests/sim/database/database.h"
 #include "tests/sim/invariants/observer.h"
+#include "tests/sim/invariants/run_end.h"
 #include "tests/sim/network/network.h"
 #include "tests/sim/nodes/machine.h"
 #include "tests/sim/swarm.h"
@@ -80,8 +81,12 @@ class Simulation {
   using CommittedBy = std::map<RequestKey, std::map<std::string, std::set<std::size_t>>>;
   [[nodiscard]] const CommittedBy& committed() const { return committed_; }
 
+  [[nodiscard]] RunEnd run_end() const;
+
   [[nodiscard]] DatabaseCopy copy_database(std::size_t database);
   void restore_database(std::size_t database, const DatabaseCopy& copy, bool promoted);
+  // Its disk is an earlier one: no coordinator starts before an operator has begun a new reign.
+  void restore_coordinator();
 
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
@@ -108,6 +113,7 @@ class Simulation {
   std::unique_ptr<Observer> observer_;
   CommittedBy committed_;
   bool healed_ = false;
+  bool needs_new_reign_ = false;
 };
 
 }  // namespace troth::sim

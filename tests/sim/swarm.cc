@@ -16,16 +16,19 @@ std::string_view name_of(FaultKind kind) {
     case FaultKind::kBridge: return "bridge";
     case FaultKind::kDatabaseCrash: return "database crash";
     case FaultKind::kDatabaseCut: return "database cut off";
+    case FaultKind::kSlowDatabase: return "slow database";
     case FaultKind::kFailedSync: return "failed sync armed";
     case FaultKind::kStalledDisk: return "stalled disk";
     case FaultKind::kFullDisk: return "full disk";
     case FaultKind::kFlippedBit: return "flipped bit";
     case FaultKind::kKillClient: return "client killed";
     case FaultKind::kClockJump: return "wall clock jumps";
+    case FaultKind::kAgentAway: return "agent away for long";
     case FaultKind::kWipedAgent: return "agent's disk wiped";
     case FaultKind::kSetBackAgent: return "agent's disk set back";
     case FaultKind::kSetBackDatabase: return "database set back";
     case FaultKind::kPromotedStandby: return "standby promoted";
+    case FaultKind::kSetBackCoordinator: return "coordinator's disk set back";
   }
   return {};
 }
@@ -72,6 +75,11 @@ Swarm draw_swarm(Random& random) {
     const auto kind = static_cast<FaultKind>(each);
     if (random.one_in(needs_operator(kind) ? 12 : 3)) swarm.faults.push_back(kind);
   }
+  swarm.network.full = rate(1'000);
+  swarm.impatient = rate(3'000);
+  swarm.repeats = rate(5'000);
+  swarm.audits = rate(5'000);
+  swarm.retention = Duration(random.between(1'000, 6'000) * 1'000);
   return swarm;
 }
 

@@ -28,18 +28,21 @@ enum class FaultKind : std::uint8_t {
   kBridge,
   kDatabaseCrash,
   kDatabaseCut,
+  kSlowDatabase,
   kFailedSync,
   kStalledDisk,
   kFullDisk,
   kFlippedBit,
   kKillClient,
   kClockJump,
+  kAgentAway,
   kWipedAgent,
   kSetBackAgent,
   kSetBackDatabase,
   kPromotedStandby,
+  kSetBackCoordinator,
 };
-inline constexpr std::size_t kFaultKinds = 22;
+inline constexpr std::size_t kFaultKinds = 25;
 [[nodiscard]] std::string_view name_of(FaultKind kind);
 [[nodiscard]] bool needs_operator(FaultKind kind);
 
@@ -55,8 +58,12 @@ struct Swarm {
   std::uint32_t interactive = 0;
   std::uint32_t decided = 0;
   std::uint32_t bars = 0;
+  std::uint32_t impatient = 0;
+  std::uint32_t repeats = 0;
+  std::uint32_t audits = 0;
   bool small_segments = false;
   bool short_retention = false;
+  Duration retention = std::chrono::seconds(6);  // where it is short
   std::int64_t drift_ppm = 0;  // at most, either way; beyond any clock that is in order, too
 
   NetworkFaults network;

@@ -48,6 +48,7 @@ constexpr std::array kKnobs{
     rate<&NetworkFaults::doubled>("doubled"),
     rate<&NetworkFaults::late>("late"),
     rate<&NetworkFaults::reset>("reset"),
+    rate<&NetworkFaults::full>("full"),
     number<&Swarm::database_breaks>("database_breaks"),
     number<&Swarm::mistakes>("mistakes"),
     number<&Swarm::drift_ppm>("drift_ppm"),
@@ -57,6 +58,9 @@ constexpr std::array kKnobs{
     number<&Swarm::interactive>("interactive"),
     number<&Swarm::decided>("decided"),
     number<&Swarm::bars>("bars"),
+    number<&Swarm::impatient>("impatient"),
+    number<&Swarm::repeats>("repeats"),
+    number<&Swarm::audits>("audits"),
     number<&Swarm::small_segments>("small_segments"),
     number<&Swarm::short_retention>("short_retention"),
 };

@@ -2,6 +2,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
@@ -16,7 +18,7 @@
 
 namespace troth::sim {
 
-// A refusal that keeps the transaction's id, which the tool and the examples have no use for.
+// A refusal that keeps the transaction's id, which the tool and the examples have no use for: it stands before the message.
 struct NamedRefusal {
   wire::TrothError refusal;
 };
@@ -27,11 +29,13 @@ inline Error to_error(const NamedRefusal& named) {
   return error;
 }
 
-struct Execute {
-  static constexpr std::string_view kName = wire::Transactions_execute::kName;
-  using Arguments = wire::Transactions_execute::Arguments;
+// The same method, with such a refusal.
+template <typename Method>
+struct Named {
+  static constexpr std::string_view kName = Method::kName;
+  using Arguments = typename Method::Arguments;
   struct Outcome {
-    wire::ExecuteResult* success = nullptr;
+    decltype(Method::Outcome::success) success = nullptr;
     NamedRefusal error;
     struct {
       bool success = false;
@@ -39,7 +43,7 @@ struct Execute {
     } __isset;
 
     void read(apache::thrift::protocol::TProtocol* in) {
-      wire::Transactions_execute::Outcome outcome;
+      typename Method::Outcome outcome;
       outcome.success = success;
       outcome.read(in);
       __isset = {outcome.__isset.success, outcome.__isset.error};
@@ -49,6 +53,13 @@ struct Execute {
 };
 
 namespace {
+
+// The transaction that a refusal names, empty where it names none. None: that is no word of Troth's, but of the connection.
+std::optional<std::string> named_in(const Error& error) {
+  auto name = error.message.substr(0, error.message.find(": "));
+  if (!name.empty() && !TransactionId::parse(name)) return std::nullopt;
+  return name;
+}
 
 class BankClient final : public Program {
  public:
@@ -91,8 +102,11 @@ class BankClient final : public Program {
       return ask();
     }
     if (begun_ >= plan_.transfers) return;
-    later(world_.draw(Purpose::kClients, Duration(0), plan_.pause), &BankClient::begin);
+    if (chance(plan_.audits)) return audit();
+    begin_later();
   }
+
+  void begin_later() { later(world_.draw(Purpose::kClients, Duration(0), plan_.pause), &BankClient::begin); }
 
   void begin() {
     ++begun_;
@@ -105,49 +119,72 @@ class BankClient final : public Program {
     if (from == to && postings[0].account == postings[1].account)
       postings[1].account = postings[1].account % plan_.resources[to].accounts + 1;
     key_ = {plan_.name, new_request_id()};
-    ledger_.open(key_, std::move(postings));
-    attempts_ = 0;
-    interactive_ = chance(plan_.interactive);
+    const bool interactive = chance(plan_.interactive);
+    if (interactive && amount > 1 && chance(5'000)) split(postings, random().between(1, amount - 1));
+    ledger_.open(key_, std::move(postings), interactive);
     attempt();
   }
 
+  // Each amount by two statements: one after the other, or in turns.
+  void split(std::vector<Posting>& postings, std::int64_t first) {
+    auto rest = postings;
+    for (std::size_t i = 0; i < postings.size(); ++i) {
+      const auto part = postings[i].amount < 0 ? -first : first;
+      postings[i].amount = part;
+      rest[i].amount -= part;
+    }
+    postings.insert(postings.end(), rest.begin(), rest.end());
+    if (chance(5'000)) std::swap(postings[1], postings[2]);
+  }
+
   void attempt() {
-    if (!interactive_) return execute();
+    if (!ledger_.at(key_).interactive) return execute();
     wire::BeginRequest request;
     wire::BeginOptions options;
     options.__set_timeout_ms(plan_.timeout.count() / 1000);
     request.__set_options(options);
     request.client_name = plan_.name;
     request.__set_request_id(key_.id.text());
-    ++attempts_;
     note("begins", key_.id.text());
     call<wire::Transactions_begin_transaction>(request, [this](const Result<wire::BeginResult>& begun) {
       if (!begun) return failed(begun.error());
       if (begun->already_committed) return committed(begun->transaction_id, true);
       transaction_ = begun->transaction_id;
+      ledger_.at(key_).named.insert(transaction_);
       numbers_.clear();
-      query(0);
+      posting_ = 0;
+      query(false);
     });
   }
 
-  // The statements one by one, then the commit.
-  void query(std::size_t posting) {
+  // The statements one by one, then the commit. What was not answered, or lost its answer, has the same number again.
+  void query(bool again) {
     const auto& postings = ledger_.at(key_).postings;
-    if (posting == postings.size()) return commit();
+    if (posting_ == postings.size()) return chance(500) ? roll_back() : commit();
+    const auto& posting = postings[posting_];
     wire::QueryRequest request;
     request.transaction_id = transaction_;
     request.client_name = plan_.name;
-    request.resource = plan_.resources[postings[posting].database].name;
-    request.number = ++numbers_[request.resource];
-    request.statement = statement_of(postings[posting]);
-    note("queries", transaction_);
-    call<wire::Transactions_query>(request, [this, posting](const Result<wire::QueryResult>& answer) {
-      if (answer) return query(posting + 1);
-      // It has not called commit: nothing of it will ever stand.
+    request.resource = plan_.resources[posting.database].name;
+    if (!again) ++numbers_[request.resource];
+    request.number = numbers_[request.resource];
+    request.statement = statement_of(posting);
+    note(again ? "queries again" : "queries", transaction_);
+    if (again) world_.count_rare("a statement was asked for again");
+    call<wire::Transactions_query>(request, [this, again](const Result<wire::QueryResult>& answer) {
+      if (answer) {
+        if (!again && chance(plan_.repeats)) return query(true);
+        ++posting_;
+        return query(false);
+      }
       note("hears", answer.error().message);
+      const bool goes_on = !named_in(answer.error()) || answer.error().code == ErrorCode::kBusy;
+      if (goes_on && chance(7'000)) return later(pause(), &BankClient::query_again);
+      // It has not called commit: nothing of it will ever stand.
       roll_back();
     });
   }
+  void query_again() { query(true); }
 
   void roll_back() {
     wire::RollbackRequest request;
@@ -170,20 +207,32 @@ class BankClient final : public Program {
     call<wire::Transactions_commit>(request, [this](const Result<wire::CommitResult>& result) {
       if (result) {
         world_.count_rare("an interactive transaction was committed");
-        return committed(result->transaction_id, result->already_committed);
+        return committed(*result);
       }
-      if (result.error().effect == Effect::kNone) {
-        note("hears", result.error().message);
+      const auto& error = result.error();
+      const bool goes_on =
+          error.code == ErrorCode::kBusy || !named_in(error) || error.effect != Effect::kNone;
+      if (!goes_on) {
+        note("hears", error.message);
         ledger_.tell_not_committed(key_, transaction_);
         return over();
       }
-      failed(result.error());
+      if (chance(5'000)) {
+        note("hears", error.message);
+        return later(pause(), &BankClient::commit);
+      }
+      failed(error);
     });
   }
 
   template <typename Method, typename Request, typename Done>
   void call(const Request& request, Done done) {
-    channel_.call<Method>(request, plan_.timeout + std::chrono::milliseconds(500), std::move(done));
+    auto patience = plan_.timeout + std::chrono::milliseconds(500);
+    if (chance(plan_.impatient)) {
+      world_.count_rare("a client did not wait for its answer");
+      patience = world_.draw(Purpose::kClients, Duration(500), Duration(500'000));
+    }
+    channel_.call<Named<Method>>(request, patience, std::move(done));
   }
 
   std::int64_t account_of(std::size_t database) {
@@ -221,7 +270,6 @@ class BankClient final : public Program {
 
   void execute() {
     const auto& transfer = ledger_.at(key_);
-    ++attempts_;
     wire::ExecuteRequest request;
     for (const auto& posting : transfer.postings) {
       const auto& name = plan_.resources[posting.database].name;
@@ -239,11 +287,18 @@ class BankClient final : public Program {
     request.client_name = plan_.name;
     request.__set_request_id(key_.id.text());
     note("executes", key_.id.text());
-    call<Execute>(request, [this](const Result<wire::ExecuteResult>& result) {
+    call<wire::Transactions_execute>(request, [this](const Result<wire::ExecuteResult>& result) {
       if (!result) return failed(result.error());
       if (!result->pending_resources.empty()) world_.count_rare("decided, and not yet applied everywhere");
-      committed(result->transaction_id, result->already_committed);
+      committed(*result);
     });
+  }
+
+  template <typename Answer>
+  void committed(const Answer& answer) {
+    if (answer.acknowledged == wire::Acknowledgement::APPLIED && answer.pending_resources.empty())
+      ledger_.tell_applied(key_, answer.transaction_id);
+    committed(answer.transaction_id, answer.already_committed);
   }
 
   void committed(const std::string& transaction, bool before) {
@@ -261,13 +316,13 @@ class BankClient final : public Program {
     }
     if (error.code == ErrorCode::kRequestIdFromFuture)
       world_.count_rare("a request from the future was refused");
-    if (error.effect == Effect::kNone) {
-      if (const auto id = error.message.substr(0, error.message.find(": ")); TransactionId::parse(id))
-        ledger_.tell_not_committed(key_, id);
-      // Only this attempt; an earlier one may be what is unknown.
-      if (attempts_ == 1 && !chance(3'000)) return over();
-      if (attempts_ > 1 && error.code != ErrorCode::kUnavailable && error.code != ErrorCode::kOverloaded)
-        return over();
+    const auto named = named_in(error);
+    if (named && !named->empty()) ledger_.at(key_).named.insert(*named);
+    // Busy: of this call only, what it called goes on.
+    if (error.effect == Effect::kNone && named && error.code != ErrorCode::kBusy) {
+      ledger_.tell_nothing_stands(key_);
+      if (!named->empty()) ledger_.tell_not_committed(key_, *named);
+      if (!chance(3'000)) return over();
     }
     if (chance(plan_.bars)) return later(pause(), &BankClient::bar);
     if (chance(4'000)) return later(pause(), &BankClient::ask);
@@ -276,7 +331,17 @@ class BankClient final : public Program {
 
   Duration pause() { return world_.draw(Purpose::kClients, Duration(1'000), std::chrono::seconds(1)); }
 
-  void ask() { status(false); }
+  // By the request_id, or by the name of an attempt.
+  void ask() {
+    const auto& named = ledger_.at(key_).named;
+    if (named.empty() || !chance(5'000)) return status(false);
+    wire::StatusRequest request;
+    const auto chosen = random().below(named.size());
+    request.__set_transaction_id(*std::next(named.begin(), static_cast<std::ptrdiff_t>(chosen)));
+    note("asks about", request.transaction_id);
+    world_.count_rare("a transaction was asked about by its id");
+    ask_status(request);
+  }
   void bar() { status(true); }
 
   void status(bool bars) {
@@ -284,17 +349,25 @@ class BankClient final : public Program {
     request.__set_request_id(key_.id.text());
     request.client_name = plan_.name;
     request.bar = bars;
-    if (bars) {
-      for (const auto database : ledger_.at(key_).databases())
+    // Which resources, it need not say of what never goes in one phase.
+    const auto& transfer = ledger_.at(key_);
+    const bool is_recorded = transfer.interactive || transfer.databases().size() > 1;
+    if (bars && !(is_recorded && chance(7'000))) {
+      for (const auto database : transfer.databases())
         request.bar_resources.push_back(plan_.resources[database].name);
     }
-    request.__set_timeout_ms(plan_.timeout.count() / 1000);
     note(bars ? "bars" : "asks about", key_.id.text());
-    call<wire::Transactions_status>(
-        request, [this, bars](const Result<wire::StatusReply>& reply) { answered(reply, bars); });
+    ask_status(request);
   }
 
-  void answered(const Result<wire::StatusReply>& reply, bool bars) {
+  void ask_status(wire::StatusRequest& request) {
+    request.__set_timeout_ms(plan_.timeout.count() / 1000);
+    call<wire::Transactions_status>(
+        request, [this, request](const Result<wire::StatusReply>& reply) { answered(reply, request); });
+  }
+
+  void answered(const Result<wire::StatusReply>& reply, const wire::StatusRequest& asked) {
+    const bool bars = asked.bar;
     if (!reply) {
       note("hears", reply.error().message);
       if (reply.error().code == ErrorCode::kRequestIdTooOld) return over();
@@ -313,12 +386,45 @@ class BankClient final : public Program {
         world_.count_rare("a request was barred");
         return over();
       case wire::TransactionState::TOO_OLD:
+        if (!asked.__isset.request_id) break;
         world_.count_rare("a request was forgotten on purpose");
         return over();
       default: break;
     }
     if (bars) return later(pause(), &BankClient::bar);
     later(pause(), chance(plan_.bars) ? &BankClient::bar : &BankClient::attempt);
+  }
+
+  // How did an earlier one end, or an attempt at it? It ended so for ever.
+  void audit() {
+    std::vector<std::pair<RequestKey, std::string>> heard;
+    for (const auto& [key, transfer] : ledger_.transfers()) {
+      if (key.client != plan_.name) continue;
+      for (const auto* told : {&transfer.named, &transfer.told_committed, &transfer.told_not_committed})
+        for (const auto& id : *told)
+          heard.emplace_back(key, id);
+    }
+    if (heard.empty()) return begin_later();
+    const auto [key, id] = heard[random().below(heard.size())];
+    wire::StatusRequest request;
+    if (chance(7'000))
+      request.__set_transaction_id(id);
+    else
+      request.__set_request_id(key.id.text());
+    request.client_name = plan_.name;
+    request.__set_timeout_ms(plan_.timeout.count() / 1000);
+    world_.count_rare("a client asked about an earlier transaction");
+    note("asks about earlier", id);
+    call<wire::Transactions_status>(request, [this, key](const Result<wire::StatusReply>& reply) {
+      if (reply) {
+        note("hears state", fmt::format("{} {}", static_cast<int>(reply->state), reply->transaction_id));
+        if (reply->__isset.transaction_id && reply->state == wire::TransactionState::COMMITTED)
+          ledger_.tell_committed(key, reply->transaction_id);
+        if (reply->__isset.transaction_id && reply->state == wire::TransactionState::NOT_COMMITTED)
+          ledger_.tell_not_committed(key, reply->transaction_id);
+      }
+      begin_later();
+    });
   }
 
   void over() {
@@ -335,10 +441,9 @@ class BankClient final : public Program {
   asio::steady_timer timer_;
   std::vector<RequestKey> open_;
   std::uint32_t begun_ = 0;
-  std::uint32_t attempts_ = 0;
   RequestKey key_;
-  bool interactive_ = false;
   std::string transaction_;                      // of an interactive one
+  std::size_t posting_ = 0;                      // of it: what is asked for now
   std::map<std::string, std::int32_t> numbers_;  // of its statements, by resource
 };
 

@@ -30,6 +30,9 @@ struct ClientPlan {
   std::uint32_t interactive = 0;  // of 10,000 come statement by statement
   std::uint32_t decided = 0;      // of 10,000 ask for that acknowledgement
   std::uint32_t bars = 0;         // of 10,000 unknown outcomes are barred
+  std::uint32_t impatient = 0;    // of 10,000 calls are not waited for
+  std::uint32_t repeats = 0;      // of 10,000 statements are asked for twice
+  std::uint32_t audits = 0;       // of 10,000 transfers begin with a question about an earlier one
   Duration timeout = std::chrono::seconds(5);
 };
 

@@ -24,9 +24,11 @@ struct Posting {
 
 struct Transfer {
   RequestKey key;
-  std::vector<Posting> postings;  // one branch each, or two in one branch of one database
+  std::vector<Posting> postings;  // of one branch for each database
+  bool interactive = false;       // it comes statement by statement, and so it does when it is sent again
   [[nodiscard]] std::set<std::size_t> databases() const;
 
+  std::set<std::string> named;  // its attempts, as far as its client heard of them
   // What a client was told of it, ever.
   std::set<std::string> told_committed;      // transaction ids
   std::set<std::string> told_not_committed;  // transaction ids: they never will
@@ -36,7 +38,7 @@ struct Transfer {
 
 class Ledger {
  public:
-  Transfer& open(RequestKey key, std::vector<Posting> postings);
+  Transfer& open(RequestKey key, std::vector<Posting> postings, bool interactive = false);
   [[nodiscard]] Transfer& at(const RequestKey& key) { return transfers_.at(key); }
   [[nodiscard]] const std::map<RequestKey, Transfer>& transfers() const { return transfers_; }
   [[nodiscard]] bool all_over() const;
@@ -45,9 +47,15 @@ class Ledger {
   void tell_committed(const RequestKey& key, const std::string& transaction);
   void tell_not_committed(const RequestKey& key, const std::string& transaction);
   void tell_barred(const RequestKey& key);
+  // Committed, and in every database.
+  void tell_applied(const RequestKey& key, const std::string& transaction);
+  // Of no attempt with this request by now; another may follow.
+  void tell_nothing_stands(const RequestKey& key);
   std::function<void(const RequestKey& key, const std::string& transaction)> on_committed;
   std::function<void(const RequestKey& key, const std::string& transaction)> on_not_committed;
   std::function<void(const RequestKey& key)> on_barred;
+  std::function<void(const RequestKey& key, const std::string& transaction)> on_applied;
+  std::function<void(const RequestKey& key)> on_nothing_stands;
 
   // Each database's account: so much in the beginning.
   std::map<std::pair<std::size_t, std::int64_t>, std::int64_t> beginning;

@@ -152,9 +152,7 @@ void Database::ask(Node& client, SessionHandle session, Request request,
     if (!clients_.contains(session)) return;
     static_cast<void>(generation);
     static_cast<void>(client);
-    if (on_barrier && (std::holds_alternative<InsertBarrier>(request) ||
-                       std::holds_alternative<InsertRequestBarrier>(request)))
-      on_barrier();
+    if (on_request) on_request(request);
     server_->submit(session, std::move(request), now());
     wake();
   });
@@ -213,6 +211,17 @@ void Database::restore(const Copy& copy, bool promoted) {
   else
     server_->set_back(copy.disk);
   markers_told_.clear();  // nobody deleted them
+}
+
+Duration Database::delay() {
+  const auto most = world_.now() < slow_until_ ? Duration(1'500'000) : Duration(200);
+  return world_.draw(Purpose::kDatabase, Duration(15), most);
+}
+
+void Database::be_slow_until(Duration until) {
+  world_.trace().event(world_.now(), name(), "is slow", static_cast<std::uint64_t>(until.count()),
+                       [&] { return fmt::format("until {:.3f}", static_cast<double>(until.count()) / 1e6); });
+  slow_until_ = until;
 }
 
 void Database::cut_all() {

@@ -47,8 +47,8 @@ class Database {
   // What everybody sees committed of a marker, as soon as it is so; none: it is gone.
   std::function<void(const std::string& key, const agent::MarkerRow* row)> on_marker;
 
-  // An agent asks for a barrier.
-  std::function<void()> on_barrier;
+  // An agent asks for something.
+  std::function<void(const Request& request)> on_request;
 
   // ---- Faults
   void crash();
@@ -56,6 +56,8 @@ class Database {
   [[nodiscard]] bool is_up() const { return server_->is_up(); }
   // Every session loses its client.
   void cut_all();
+  // What it is asked, and what it answers, takes its time until then.
+  void be_slow_until(Duration until);
   // A copy of its disk as it is now, and what was seen of it by then.
   struct Copy {
     Snapshot disk;
@@ -80,7 +82,7 @@ class Database {
     std::string asked;  // in words; empty where nobody reads the trace
   };
   [[nodiscard]] Instant now() const { return Instant(world_.now()); }
-  [[nodiscard]] Duration delay() { return world_.draw(Purpose::kDatabase, Duration(15), Duration(200)); }
+  [[nodiscard]] Duration delay();
 
   void tell_markers();
   void deliver();
@@ -92,6 +94,7 @@ class Database {
   Node node_;
   std::unique_ptr<ModelServer> server_;
   std::uint32_t breaks_ = 0;
+  Duration slow_until_{};
   std::map<SessionHandle, Waiting> waiting_;
   std::map<SessionHandle, std::pair<Node*, std::uint64_t>> clients_;
   std::optional<Instant> wakes_at_;

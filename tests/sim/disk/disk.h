@@ -36,6 +36,8 @@ class Disk final : public txlog::Files {
   void fill_up(bool is_full);
   // Turns one bit of the newest batch that was written to a log; false: there is none.
   bool flip_bit_of_last_write();
+  // The newest write until now is none of those.
+  void keep_last_write() { written_bytes_ = 0; }
   // No fault is left waiting.
   void heal();
   // Nothing is left: another disk.

@@ -7,6 +7,7 @@ namespace troth::sim {
 void judge_commit_heard(const Evidence& evidence, const Happening& happening, Broken& broken) {
   const auto check = [&](const TransactionId& id, const std::string& who) {
     const auto& truth = evidence.truth(id);
+    if (truth.decision_lost) return;
     if (id.is_one_phase() ? truth.committed.empty() && truth.lost.empty() : !truth.decided)
       broken.push_back(
           fmt::format("T2: {} hears commit of {}, and {}", who, id.text(),

@@ -22,6 +22,7 @@ void commits(const Evidence& evidence, const TransactionId& id, const std::strin
   if (truth.is_heuristic()) return;
   for (const auto database : truth.never)
     complain(broken, id, what, named(database) + " has it as never to commit");
+  if (truth.abort_told) complain(broken, id, what, "an agent was told to roll it back");
 }
 
 // Somebody says that it never will.
@@ -39,7 +40,8 @@ void judge_record(const Evidence& evidence, const std::string& agent, const agen
   const auto journal = "the journal of " + agent;
   if (const auto* learned = std::get_if<agent::DecisionLearned>(&record)) {
     const auto& id = learned->id.transaction;
-    if (!evidence.truth(id).decided) complain(broken, id, journal + " learns its commit", "nobody chose it");
+    if (!evidence.truth(id).decided && !evidence.truth(id).decision_lost)
+      complain(broken, id, journal + " learns its commit", "nobody chose it");
     commits(evidence, id, journal + " learns its commit", broken);
   } else if (const auto* finished = std::get_if<agent::Finished>(&record)) {
     const auto& id = finished->id.transaction;
@@ -67,7 +69,7 @@ void judge_contradiction(const Evidence& evidence, const Happening& happening, B
     const auto& truth = evidence.truth(*id);
     if (stands->row.state == agent::MarkerState::kCommitted) {
       commits(evidence, *id, named(stands->database) + " commits it", broken);
-      if (!id->is_one_phase() && !truth.decided && !truth.is_heuristic())
+      if (!id->is_one_phase() && !truth.decided && !truth.decision_lost && !truth.is_heuristic())
         complain(broken, *id, named(stands->database) + " commits it", "nobody chose that");
     } else if (stands->row.state == agent::MarkerState::kBarred) {
       never_commits(evidence, *id, named(stands->database) + " bars it", broken);

@@ -33,6 +33,21 @@ std::optional<TransactionId> transaction_of(const agent::MarkerRow& row) {
   return *std::move(id);
 }
 
+std::set<std::size_t> Evidence::Truth::ended_otherwise(const std::set<std::size_t>& reached) const {
+  std::set<std::size_t> by_hand;
+  std::set<std::size_t> missing;
+  for (const auto& [database, commit] : resolved)
+    (commit ? by_hand : missing).insert(database.value);
+  for (const auto database : lost)
+    missing.insert(database.value);
+  const bool is_committed = decided || std::ranges::any_of(reached, [&](std::size_t database) {
+                              return !by_hand.contains(database);
+                            });
+  auto& otherwise = is_committed ? missing : by_hand;
+  std::erase_if(otherwise, [&](std::size_t database) { return reached.contains(database) == is_committed; });
+  return otherwise;
+}
+
 const Evidence::Truth& Evidence::truth(const TransactionId& transaction) const {
   return at_or_none(truths, transaction);
 }
@@ -66,7 +81,7 @@ void Evidence::note_store(const LogRecord& record, bool durable) {
                  [&](const EpochRecord& epoch) { store.epoch = epoch.epoch; },
                  [](const PreCommitRecord&) {},
                  [](const AbortRecord&) {},
-                 [](const BarredRecord&) {},
+                 [&](const BarredRecord& bar) { store.barred.insert(bar.request); },
                  [&](const ResolutionRecord& resolution) {
                    if (durable) store.resolutions.insert({resolution.transaction, resolution.branch});
                  },
@@ -111,6 +126,36 @@ void Evidence::note_set_back(const DatabaseSetBack& restored) {
   ever_set_back.insert(database);
 }
 
+// What it had is found again, or lost, at the next start. Floors and resources were in force, and are not lower for it.
+void Evidence::note_store_set_back() {
+  store.commits.clear();
+  store.owed.clear();
+  store.ended.clear();
+  store.found_ended.clear();
+  store.resolutions.clear();
+  store.barred.clear();
+  store.reads = false;
+  store.was_set_back = true;
+}
+
+void Evidence::note_what_the_store_lost() {
+  for (auto& [id, truth] : truths) {
+    if (!truth.decided || store.commits.contains(id)) continue;
+    truth.decided = false;
+    truth.decision_lost = true;
+    if (truth.is_committed()) continue;
+    for (auto& [request, by] : carried)
+      by.erase(id);
+  }
+  std::erase_if(carried, [](const auto& each) { return each.second.empty(); });
+  for (const auto& request : std::exchange(barred, {})) {
+    if (store.barred.contains(request))
+      barred.insert(request);
+    else
+      bars_lost.insert(request);
+  }
+}
+
 void Evidence::note(const Happening& happening) {
   std::visit(
       Overloaded{
@@ -121,18 +166,33 @@ void Evidence::note(const Happening& happening) {
             if (sent.vote == agent::Vote::kYes && set_back.contains(sent.database))
               truth.lost.insert(sent.database);
             if (sent.vote == agent::Vote::kReadOnly) truth.read_only.insert(sent.database);
+            if (sent.nothing_stands) truth.refused.insert(sent.database);
           },
+          [&](const AttemptSent& sent) { attempts[sent.request].insert(sent.transaction); },
           [](const CommitCalled&) {},
           [&](const EndSent& sent) {
-            if (sent.end == BranchEnd::kCommitted)
+            if (sent.end == BranchEnd::kCommitted || sent.end == BranchEnd::kHeuristicCommitted)
               truths[sent.branch.transaction].acknowledged.insert(sent.database);
           },
+          [&](const SettleSent& sent) {
+            if (sent.end == BranchEnd::kRolledBack)
+              truths[sent.branch.transaction].refused.insert(sent.database);
+          },
+          [&](const InquiryAnswered& answered) {
+            if (answered.decision == agent::GroupDecision::kAbort)
+              truths[answered.branch.transaction].abort_told = true;
+          },
+          [](const OpenShown&) {},
+          [&](const EndedByHand& ended) { ended_by_hand.insert(ended.branch); },
+          [](const ResourceGivenUp&) {},
+          [&](const OnePhaseRuns& runs) { truths[runs.branch.transaction].ran.insert(runs.database); },
           [](const BarrierAsked&) {},
           [&](const StoreOpens&) {
             for (const auto& [id, decision] : std::exchange(store.commits, {}))
               if (decision.durable) store.owed[id] = decision;
             store.reads = true;
           },
+          [&](const StoreSetBack&) { note_store_set_back(); },
           [&](const StoreFound& found) {
             note_store(found.record, false);
             if (const auto* ended = std::get_if<EndedRecord>(&found.record))
@@ -142,6 +202,7 @@ void Evidence::note(const Happening& happening) {
             if (std::exchange(store.reads, false)) {
               store.owed.clear();
               store.ended.merge(store.found_ended);
+              if (std::exchange(store.was_set_back, false)) note_what_the_store_lost();
               for (auto& [id, decision] : store.commits) {
                 decision.durable = true;
                 note_decided(decision.record);
@@ -157,7 +218,7 @@ void Evidence::note(const Happening& happening) {
           [&](const JournalFound& found) { note_journal(found.agent, found.record); },
           [&](const JournalAppended& appended) {
             if (const auto* resolved = std::get_if<agent::Resolved>(&appended.record))
-              truths[resolved->id.transaction].resolved.insert(database_of(resolved->resource));
+              truths[resolved->id.transaction].resolved[database_of(resolved->resource)] = resolved->commit;
             if (const auto* accepted = std::get_if<agent::SetBackAccepted>(&appended.record))
               set_back.erase(database_of(accepted->resource));
             if (const auto* used = std::get_if<agent::TakeOverUsed>(&appended.record))
@@ -168,8 +229,9 @@ void Evidence::note(const Happening& happening) {
             auto& journal = journals[durable.agent];
             journal.newest = std::max(journal.newest, journal.epoch);
           },
-          [&](const JournalDamaged& damaged) {
-            journals[damaged.agent] = {};
+          [&](const JournalDamaged& damage) {
+            journals[damage.agent] = {};
+            damaged.insert(damage.agent);
             set_back.clear();  // nobody knows any more what the database was
           },
           [&](const MarkerStands& stands) {
@@ -182,11 +244,19 @@ void Evidence::note(const Happening& happening) {
               if (stands.row.request) carried[*stands.row.request].insert(*id);
             } else if (stands.row.state == agent::MarkerState::kBarred) {
               truths[*id].never.insert(stands.database);
+              truths[*id].barriers.insert(stands.database);
             }
           },
           [&](const MarkerGone& gone) { markers[gone.database].erase(gone.key); },
           [&](const DatabaseSetBack& restored) { note_set_back(restored); },
           [&](const ToldCommitted& told) { truths[told.transaction].told_committed.insert(told.request); },
+          [](const ToldApplied&) {},
+          [&](const ToldNothingStands& told) {
+            const auto sent = attempts.find(told.request);
+            if (sent == attempts.end()) return;
+            for (const auto& id : sent->second)
+              truths[id].told_not_committed.insert(told.request);
+          },
           [&](const ToldNotCommitted& told) {
             truths[told.transaction].told_not_committed.insert(told.request);
           },

@@ -13,6 +13,7 @@
 #include "coordinator/decision_store/records.h"
 #include "participant_agent/dialect/resource_rows.h"
 #include "participant_agent/journal_records.h"
+#include "participant_agent/table_messages.h"
 #include "participant_agent/work.h"
 
 namespace troth::sim {
@@ -28,6 +29,12 @@ struct VoteSent {
   BranchId branch;
   DatabaseNumber database;
   agent::Vote vote = agent::Vote::kNo;
+  bool nothing_stands = false;  // with a no: nothing of the branch does, and nothing ever will
+};
+// Work that carries a request reaches an agent: an attempt at it.
+struct AttemptSent {
+  RequestKey request;
+  TransactionId transaction;
 };
 // A coordinator's "commit" reached an agent.
 struct CommitCalled {
@@ -41,9 +48,37 @@ struct EndSent {
   DatabaseNumber database;
   agent::BranchEnd end = agent::BranchEnd::kUndecided;
 };
+// The same, of one-phase work that it was asked to settle.
+struct SettleSent {
+  std::string agent;
+  BranchId branch;
+  DatabaseNumber database;
+  agent::BranchEnd end = agent::BranchEnd::kUndecided;
+};
+// What the coordinators answer an agent that has a branch in doubt.
+struct InquiryAnswered {
+  BranchId branch;
+  agent::GroupDecision decision = agent::GroupDecision::kUndecided;
+};
+// The coordinator shows what is decided, or about to be, and not ended.
+struct OpenShown {
+  std::set<TransactionId> transactions;
+};
+// While no coordinator runs, an operator is about to end a branch at its agent.
+struct EndedByHand {
+  BranchId branch;
+};
+// An agent shows that it serves a resource no more, and that only a hand can change that.
+struct ResourceGivenUp {
+  std::string agent;
+  DatabaseNumber database;
+  std::string state;
+};
 
 // ---- The decision store's log
 struct StoreOpens {};
+// Its disk is that of an earlier moment: what was decided since is in it no more.
+struct StoreSetBack {};
 struct StoreFound {
   coordinator::store::LogRecord record;
 };
@@ -87,6 +122,11 @@ struct MarkerGone {
   Position floor;  // the resource's, by then
 };
 
+// One-phase work comes to its database.
+struct OnePhaseRuns {
+  BranchId branch;
+  DatabaseNumber database;
+};
 // An agent asks for a barrier, whose commit is to prove something.
 struct BarrierAsked {
   DatabaseNumber database;
@@ -103,9 +143,18 @@ struct ToldCommitted {
   RequestKey request;
   TransactionId transaction;
 };
+// It is, and applied in every database.
+struct ToldApplied {
+  RequestKey request;
+  TransactionId transaction;
+};
 struct ToldNotCommitted {
   RequestKey request;
   TransactionId transaction;
+};
+// Effect none: nothing stands anywhere of any attempt with this request by now, and nothing will.
+struct ToldNothingStands {
+  RequestKey request;
 };
 // No attempt with this request ever will.
 struct ToldBarred {
@@ -113,8 +162,10 @@ struct ToldBarred {
 };
 
 using Happening =
-    std::variant<VoteSent, CommitCalled, EndSent, StoreOpens, StoreFound, StoreAppended, StoreDurable,
-                 JournalOpens, JournalFound, JournalAppended, JournalDurable, JournalDamaged, MarkerStands,
-                 MarkerGone, BarrierAsked, DatabaseSetBack, ToldCommitted, ToldNotCommitted, ToldBarred>;
+    std::variant<VoteSent, AttemptSent, CommitCalled, EndSent, SettleSent, InquiryAnswered, OpenShown,
+                 EndedByHand, ResourceGivenUp, StoreOpens, StoreSetBack, StoreFound, StoreAppended,
+                 StoreDurable, JournalOpens, JournalFound, JournalAppended, JournalDurable, JournalDamaged,
+                 MarkerStands, MarkerGone, OnePhaseRuns, BarrierAsked, DatabaseSetBack, ToldCommitted,
+                 ToldApplied, ToldNotCommitted, ToldNothingStands, ToldBarred>;
 
 }  // namespace troth::sim

@@ -7,6 +7,7 @@ namespace troth::sim {
 void judge_not_committed(const Evidence& evidence, const Happening& happening, Broken& broken) {
   if (const auto* told = std::get_if<ToldNotCommitted>(&happening)) {
     const auto& truth = evidence.truth(told->transaction);
+    if (truth.decision_lost) return;  // of it nobody knows there any more
     if (truth.is_committed() || (!truth.told_committed.empty() && truth.lost.empty()))
       broken.push_back(fmt::format("T3: {} hears that {} is not committed, and it is", told->request.client,
                                    told->transaction.text()));
@@ -14,6 +15,7 @@ void judge_not_committed(const Evidence& evidence, const Happening& happening, B
   }
   const auto check = [&](const TransactionId& id, std::string_view what) {
     if (!evidence.truth(id).resolved.empty()) return;  // a hand may
+    if (evidence.truth(id).decision_lost) return;
     for (const auto& request : evidence.truth(id).told_not_committed)
       broken.push_back(
           fmt::format("T3: {} was told that {} is not committed, and {}", request.client, id.text(), what));

@@ -7,6 +7,7 @@
 #include "participant_agent/runtime/journal_codec.h"
 #include "participant_agent/runtime/wire.h"
 #include "tests/sim/core/node.h"
+#include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
 
 namespace troth::sim {
@@ -58,6 +59,15 @@ Struct Observer::read(rpc::Bytes message) {
 }
 
 void Observer::called(const Node& /*program*/, std::string_view method, rpc::Bytes call) {
+  const auto attempt_sent = [&](const auto& request) {
+    if (!request.__isset.request) return;
+    const auto id = TransactionId::parse(request.transaction_id);
+    const auto carried = RequestId::parse(request.request.request_id);
+    if (id && carried) happened(AttemptSent{{request.request.client, *carried}, *id});
+  };
+  if (method == wire::Agent_prepare::kName) return attempt_sent(read<wire::Agent_prepare_args>(call).request);
+  if (method == wire::Agent_run_statement::kName)
+    return attempt_sent(read<wire::Agent_run_statement_args>(call).request);
   if (method != wire::Agent_commit_branch::kName) return;
   const auto request = read<wire::Agent_commit_branch_args>(call).request;
   const auto branch = agent::branch_of(request.transaction_id, request.branch);
@@ -76,9 +86,12 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
     const auto reply = read<wire::Agent_prepare_result>(answer);
     const auto branch = agent::branch_of(request.transaction_id, request.branch);
     const auto leader = agent::leader_of(request.header);
-    if (!reply.__isset.success || !branch || !leader) return;
-    happened(VoteSent{program.name(), leader->epoch, *branch, database_named(request.work.resource),
-                      vote_of(reply.success.vote)});
+    if (!branch || !leader) return;
+    // Work that is refused is as good as a no.
+    const auto vote = reply.__isset.success ? vote_of(reply.success.vote) : agent::Vote::kNo;
+    const auto& refusal = reply.__isset.success ? reply.success.refusal : reply.error;
+    happened(VoteSent{program.name(), leader->epoch, *branch, database_named(request.work.resource), vote,
+                      vote == agent::Vote::kNo && refusal.effect == wire::Effect::NONE});
   } else if (method == wire::Agent_commit_branch::kName) {
     const auto reply = read<wire::Agent_commit_branch_result>(answer);
     end_sent(read<wire::Agent_commit_branch_args>(call).request, reply.__isset.success,
@@ -87,6 +100,30 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
     const auto reply = read<wire::Agent_rollback_branch_result>(answer);
     end_sent(read<wire::Agent_rollback_branch_args>(call).request, reply.__isset.success,
              reply.success.outcome);
+  } else if (method == wire::Agent_settle_branch::kName) {
+    const auto request = read<wire::Agent_settle_branch_args>(call).request;
+    const auto reply = read<wire::Agent_settle_branch_result>(answer);
+    const auto branch = agent::branch_of(request.transaction_id, request.branch);
+    const auto told = agent::end_of(reply.success.outcome);
+    if (reply.__isset.success && branch && told)
+      happened(SettleSent{program.name(), *branch, database_named(request.resource), *told});
+  } else if (method == wire::Agent_agent_status::kName) {
+    const auto reply = read<wire::Agent_agent_status_result>(answer);
+    for (const auto& health : reply.success.resources)
+      if (health.state == "set back" || health.state == "not owner")
+        happened(ResourceGivenUp{program.name(), database_named(health.resource), health.state});
+  } else if (method == wire::Administration_in_doubt::kName) {
+    OpenShown shown;
+    for (const auto& transaction : read<wire::Administration_in_doubt_result>(answer).success.transactions)
+      if (auto id = TransactionId::parse(transaction.transaction_id))
+        shown.transactions.insert(*std::move(id));
+    happened(shown);
+  } else if (method == wire::Directory_inquire::kName) {
+    const auto request = read<wire::Directory_inquire_args>(call).request;
+    const auto reply = read<wire::Directory_inquire_result>(answer);
+    const auto branch = agent::branch_of(request.transaction_id, request.branch);
+    if (reply.__isset.success && branch)
+      happened(InquiryAnswered{*branch, agent::decision_of(reply.success.decision)});
   }
 }
 

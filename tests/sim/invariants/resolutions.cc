@@ -9,7 +9,7 @@ void judge_resolutions(const Evidence& evidence, const Happening& happening, Bro
   const auto* appended = std::get_if<JournalAppended>(&happening);
   if (appended == nullptr) return;
   if (const auto* resolved = std::get_if<agent::Resolved>(&appended->record)) {
-    if (!evidence.store.resolutions.contains(resolved->id))
+    if (!evidence.store.resolutions.contains(resolved->id) && !evidence.ended_by_hand.contains(resolved->id))
       broken.push_back(fmt::format("{} ends {} by hand, and no store has a word of it", appended->agent,
                                    resolved->id.transaction.text()));
   } else if (const auto* finished = std::get_if<agent::Finished>(&appended->record)) {

@@ -12,6 +12,11 @@ void judge(Evidence& evidence, const Happening& happening, Broken& broken) {
   judge_markers(evidence, happening, broken);
   judge_acknowledgement(evidence, happening, broken);
   judge_requests(evidence, happening, broken);
+  judge_ends(evidence, happening, broken);
+  judge_applied(evidence, happening, broken);
+  judge_inquiries(evidence, happening, broken);
+  judge_one_phase(evidence, happening, broken);
+  judge_ownership(evidence, happening, broken);
   judge_resolutions(evidence, happening, broken);
   judge_set_back(evidence, happening, broken);
   evidence.note(happening);

@@ -26,7 +26,19 @@ void judge_epochs(const Evidence& evidence, const Happening& happening, Broken& 
 void judge_markers(const Evidence& evidence, const Happening& happening, Broken& broken);
 // [T6] An acknowledged commit is in the database and in the agent's journal.
 void judge_acknowledgement(const Evidence& evidence, const Happening& happening, Broken& broken);
-// At most one commit ever for each (client, request_id), and none for a barred one.
+// [T6] A record is ended only when each of its branches was acknowledged, or vouched for by an operator; until then the
+// coordinator knows it as open, whatever is forgotten.
+void judge_ends(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T6] Who hears that a transaction is applied finds it committed in every database.
+void judge_applied(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T2] [T5] What an agent hears of a branch in doubt: commit of what is chosen only, abort of nothing that is, and of nothing
+// that is not ended that it is too old.
+void judge_inquiries(const Evidence& evidence, const Happening& happening, Broken& broken);
+// [T7] [T9] Nobody says that one-phase work never commits before its barrier stands, and it is not begun after that.
+void judge_one_phase(const Evidence& evidence, const Happening& happening, Broken& broken);
+// Attack 45: no resource waits for an operator unless something was lost, whatever crashes.
+void judge_ownership(const Evidence& evidence, const Happening& happening, Broken& broken);
+// At most one commit ever for each (client, request_id), none for a barred one, and none where nothing was to stand.
 void judge_requests(const Evidence& evidence, const Happening& happening, Broken& broken);
 
 // An operator's decision is in the store and in the agent's journal before it is done, and what came of it is told as that.

@@ -72,6 +72,14 @@ class StepInvariants : public testing::Test {
     EXPECT_THAT(happens(StoreDurable{commit(id)}), IsEmpty());
   }
 
+  void acknowledge(const TransactionId& id, DatabaseNumber database) {
+    const std::uint32_t number = static_cast<std::uint32_t>(database.value + 1);
+    const BranchId branch{id, {number}};
+    happens(JournalDurable{"ag1", agent::DecisionLearned{branch, {"r" + std::to_string(number)}}});
+    happens(marker(id, database, MarkerState::kCommitted));
+    EXPECT_THAT(happens(EndSent{"ag1", branch, database, BranchEnd::kCommitted}), IsEmpty());
+  }
+
   Ledger ledger;
   RequestKey request{"cl1", {}};
   Evidence evidence{ledger};
@@ -316,6 +324,178 @@ TEST_F(StepInvariants, WhatARestoredDatabaseLacksIsNoContradictionAndTheRestIs) 
 TEST_F(StepInvariants, ABarThatComesTooLateIsSeen) {
   decide(transaction(1));
   EXPECT_THAT(happens(ToldBarred{request}), ElementsAre(HasSubstr("is committed as")));
+}
+
+// [T6]
+TEST_F(StepInvariants, AnEndWithoutAnAcknowledgementIsSeen) {
+  const auto id = transaction(1);
+  EXPECT_THAT(happens(StoreAppended{EndedRecord{id, {}, false}}), ElementsAre(HasSubstr("never chosen")));
+  decide(id);
+  acknowledge(id, kFirst);
+  EXPECT_THAT(happens(StoreAppended{EndedRecord{id, {}, false}}),
+              ElementsAre(HasSubstr("nobody has acknowledged branch 2")));
+  EXPECT_THAT(happens(OpenShown{{id}}), IsEmpty());
+  acknowledge(id, kSecond);
+  EXPECT_THAT(happens(StoreAppended{EndedRecord{id, {}, false}}), IsEmpty());
+}
+
+TEST_F(StepInvariants, AnEndThatAnOperatorVouchedForIsNone) {
+  decide(transaction(1));
+  acknowledge(transaction(1), kFirst);
+  ResolutionRecord word;
+  word.transaction = transaction(1);
+  word.branch = {2};
+  happens(StoreDurable{word});
+  EXPECT_THAT(happens(StoreAppended{EndedRecord{transaction(1), {}, true}}), IsEmpty());
+}
+
+TEST_F(StepInvariants, AnOpenDecisionOfAnEarlierReignThatTheCoordinatorDoesNotKnowIsSeen) {
+  decide(transaction(1));
+  EXPECT_THAT(happens(OpenShown{}), IsEmpty());  // it may have come while that was put together
+  happens(StoreDurable{EpochRecord{{{2}, {5}}, {}, {}}});
+  EXPECT_THAT(happens(OpenShown{{transaction(1)}}), IsEmpty());
+  EXPECT_THAT(happens(OpenShown{}), ElementsAre(HasSubstr("does not know it as open")));
+}
+
+TEST_F(StepInvariants, AppliedOfWhatADatabaseLacksIsSeen) {
+  decide(transaction(1));
+  happens(marker(transaction(1), kFirst, MarkerState::kCommitted));
+  EXPECT_THAT(happens(ToldApplied{request, transaction(1)}), ElementsAre(HasSubstr("database 2 has not")));
+  happens(marker(transaction(1), kSecond, MarkerState::kCommitted));
+  EXPECT_THAT(happens(ToldApplied{request, transaction(1)}), IsEmpty());
+}
+
+// [T2] [T5]
+TEST_F(StepInvariants, AnInquiryThatHearsWhatTheStoreDeniesIsSeen) {
+  using agent::GroupDecision;
+  const BranchId branch{transaction(1), {1}};
+  EXPECT_THAT(happens(InquiryAnswered{branch, GroupDecision::kCommit}), ElementsAre(HasSubstr("T2")));
+  EXPECT_THAT(happens(InquiryAnswered{branch, GroupDecision::kTooOld}),
+              ElementsAre(HasSubstr("above the floor")));
+  decide(transaction(1));
+  EXPECT_THAT(happens(InquiryAnswered{branch, GroupDecision::kCommit}), IsEmpty());
+  EXPECT_THAT(happens(InquiryAnswered{branch, GroupDecision::kAbort}), ElementsAre(HasSubstr("was chosen")));
+  happens(StoreAppended{coordinator::store::Floors{{{1}, {5}}, 0}});
+  EXPECT_THAT(happens(InquiryAnswered{branch, GroupDecision::kTooOld}),
+              ElementsAre(HasSubstr("its commit is not ended")));
+  happens(StoreDurable{EndedRecord{transaction(1), {}, false}});
+  EXPECT_THAT(happens(InquiryAnswered{branch, GroupDecision::kTooOld}), IsEmpty());
+}
+
+TEST_F(StepInvariants, ACommitOfWhatAnAgentWasToldToRollBackIsSeen) {
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(InquiryAnswered{{transaction(1), {1}}, agent::GroupDecision::kAbort}), IsEmpty());
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}),
+              ElementsAre(HasSubstr("an agent was told to roll it back")));
+}
+
+// [T7] [T9]
+TEST_F(StepInvariants, OnePhaseWorkThatNeverCommitsWithoutABarrierIsSeen) {
+  const BranchId branch{one_phase(1), {1}};
+  auto no = vote(one_phase(1), kFirst, Vote::kNo);
+  no.nothing_stands = true;
+  EXPECT_THAT(happens(OnePhaseRuns{branch, kFirst}), IsEmpty());
+  EXPECT_THAT(happens(no), ElementsAre(HasSubstr("no barrier stands")));
+  EXPECT_THAT(happens(SettleSent{"ag1", branch, kFirst, BranchEnd::kRolledBack}),
+              ElementsAre(HasSubstr("no barrier stands")));
+  happens(marker(one_phase(1), kFirst, MarkerState::kBarred));
+  EXPECT_THAT(happens(no), IsEmpty());
+  EXPECT_THAT(happens(SettleSent{"ag1", branch, kFirst, BranchEnd::kRolledBack}), IsEmpty());
+}
+
+TEST_F(StepInvariants, OnePhaseWorkThatRunsBehindItsNoIsSeen) {
+  auto no = vote(one_phase(1), kFirst, Vote::kNo);
+  no.nothing_stands = true;
+  EXPECT_THAT(happens(no), IsEmpty());  // it never came to its database
+  EXPECT_THAT(happens(OnePhaseRuns{{one_phase(2), {1}}, kFirst}), IsEmpty());
+  EXPECT_THAT(happens(OnePhaseRuns{{one_phase(1), {1}}, kFirst}), ElementsAre(HasSubstr("T7")));
+}
+
+// Attack 45
+TEST_F(StepInvariants, AResourceThatWaitsForAHandWithoutAReasonIsSeen) {
+  const ResourceGivenUp given_up{"ag1", kFirst, "not owner"};
+  EXPECT_THAT(happens(given_up), ElementsAre(HasSubstr("database 1 as not owner")));
+  happens(JournalDamaged{"ag2"});
+  happens(DatabaseSetBack{kSecond, {}, {}});
+  EXPECT_THAT(happens(given_up), ElementsAre(HasSubstr("database 1 as not owner")));
+  happens(JournalDamaged{"ag1"});
+  EXPECT_THAT(happens(given_up), IsEmpty());
+}
+
+// [T3]
+TEST_F(StepInvariants, EffectNoneOfWhatIsCommittedIsSeen) {
+  decide(transaction(1));
+  EXPECT_THAT(happens(ToldNothingStands{request}), ElementsAre(HasSubstr("is committed as")));
+}
+
+TEST_F(StepInvariants, AnEarlierAttemptThatCommitsBehindAnEffectNoneIsSeen) {
+  happens(AttemptSent{request, one_phase(1)});
+  EXPECT_THAT(happens(ToldNothingStands{request}), IsEmpty());
+  happens(AttemptSent{request, one_phase(2)});
+  EXPECT_THAT(happens(marker(one_phase(1), kFirst, MarkerState::kCommitted)),
+              ElementsAre(HasSubstr("database 1 commits it")));
+}
+
+TEST_F(StepInvariants, ALaterAttemptBehindAnEffectNoneIsNone) {
+  happens(AttemptSent{request, one_phase(1)});
+  happens(ToldNothingStands{request});
+  happens(AttemptSent{request, one_phase(2)});
+  EXPECT_THAT(happens(marker(one_phase(2), kFirst, MarkerState::kCommitted)), IsEmpty());
+}
+
+TEST_F(StepInvariants, ACommitOfARequestThatTheStoreHasAsBarredIsSeen) {
+  happens(StoreDurable{BarredRecord{request, {}}});
+  happens(vote(transaction(1), kFirst, Vote::kYes));
+  happens(vote(transaction(1), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1))}),
+              ElementsAre(HasSubstr("the store has request")));
+}
+
+// A coordinator's disk of an earlier moment
+TEST_F(StepInvariants, WhatARestoredStoreLacksIsNoContradictionAndTheRestIs) {
+  decide(transaction(1));
+  happens(marker(transaction(1), kFirst, MarkerState::kCommitted));
+  happens(StoreSetBack{});
+  happens(StoreOpens{});
+  EXPECT_THAT(happens(StoreAppended{EpochRecord{{{2}, {5}}, {}, {2}}}), IsEmpty());
+  // Nobody there knows of it any more, and an agent that had heard of its commit goes on with that.
+  EXPECT_THAT(happens(ToldNotCommitted{request, transaction(1)}), IsEmpty());
+  EXPECT_THAT(happens(marker(transaction(1), kSecond, MarkerState::kCommitted)), IsEmpty());
+  // But what one database has, no other one bars.
+  EXPECT_THAT(happens(marker(transaction(1), kSecond, MarkerState::kBarred)),
+              testing::Contains(HasSubstr("database 1 has committed it")));
+  // And its request commits once.
+  happens(vote(transaction(2, 2), kFirst, Vote::kYes));
+  happens(vote(transaction(2, 2), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(2, 2))}), ElementsAre(HasSubstr("is committed as")));
+}
+
+TEST_F(StepInvariants, WhatARestoredStoreHasIsHeldAgainstItAsEver) {
+  decide(transaction(1));
+  happens(StoreSetBack{});
+  happens(StoreOpens{});
+  happens(StoreFound{commit(transaction(1))});
+  EXPECT_THAT(happens(StoreAppended{EpochRecord{{{2}, {5}}, {}, {2}}}), IsEmpty());
+  EXPECT_THAT(happens(ToldNotCommitted{request, transaction(1)}), ElementsAre(HasSubstr("and it is")));
+  EXPECT_THAT(happens(OpenShown{}), ElementsAre(HasSubstr("does not know it as open")));
+}
+
+TEST_F(StepInvariants, ABarThatARestoredStoreLacksBindsNobody) {
+  happens(StoreDurable{BarredRecord{request, {}}});
+  happens(ToldBarred{request});
+  happens(StoreSetBack{});
+  happens(StoreOpens{});
+  happens(StoreAppended{EpochRecord{{{2}, {5}}, {}, {2}}});
+  happens(vote(transaction(1, 2), kFirst, Vote::kYes));
+  happens(vote(transaction(1, 2), kSecond, Vote::kYes));
+  EXPECT_THAT(happens(StoreAppended{commit(transaction(1, 2))}), IsEmpty());
+}
+
+TEST_F(StepInvariants, ABranchThatIsEndedByHandAtItsAgentNeedsNoStore) {
+  const BranchId branch{transaction(1), {1}};
+  happens(EndedByHand{branch});
+  EXPECT_THAT(happens(journals(agent::Resolved{branch, {"r1"}, true, "why", "op"})), IsEmpty());
 }
 
 }  // namespace

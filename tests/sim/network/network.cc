@@ -126,9 +126,12 @@ class Line : public std::enable_shared_from_this<Line> {
                   [self = shared_from_this(), dialled, frame] { self->arrive(!dialled, frame); });
       return;
     }
-    const auto delay = world.chance(Purpose::kNetwork, 5'000)
-                           ? network_.delay()
-                           : world.draw(Purpose::kNetwork, Duration(1'000), std::chrono::seconds(20));
+    // At once, while what it asks for is still under way, or long after.
+    auto delay = network_.delay();
+    const auto when = world.random(Purpose::kNetwork).below(3);
+    if (when > 0)
+      delay += world.draw(Purpose::kNetwork, Duration(1'000),
+                          when == 1 ? std::chrono::seconds(1) : std::chrono::seconds(20));
     world.count_fault("message doubled");
     tell(end(dialled), "sends twice to", dialled, frame);
     world.after(delay, [&network = network_, address = to.address, frame] {
@@ -194,6 +197,27 @@ void Network::heal() {
 
 bool Network::reaches(const Node& from, const Node& to) const {
   return !blocked_.contains({&from, &to});
+}
+
+void Network::hang_up(const Node& node) {
+  for (const auto& each : lines_) {
+    const auto line = each.lock();
+    if (!line) continue;
+    for (const bool dialled : {true, false}) {
+      auto& end = line->end(dialled);
+      if (end.node != &node || end.generation == node.generation() || !end.open) continue;
+      end.open = false;
+      end.events = {};
+      line->drop(!dialled);
+    }
+  }
+}
+
+Duration Network::full_for() {
+  if (!world_.chance(Purpose::kNetwork, faults_.full)) return Duration::zero();
+  world_.count_fault("connection's buffer full");
+  const auto most = world_.chance(Purpose::kNetwork, 5'000) ? faults_.fullest : Duration(20'000);
+  return Duration(world_.random(Purpose::kNetwork).between(1'000, most.count()));
 }
 
 Duration Network::delay() {

@@ -30,7 +30,9 @@ struct NetworkFaults {
   std::uint32_t doubled = 0;
   std::uint32_t late = 0;   // by up to `latest`
   std::uint32_t reset = 0;  // the connection breaks at this message
+  std::uint32_t full = 0;   // its buffer is full: what is to be sent waits for up to `fullest`
   Duration latest = std::chrono::seconds(2);
+  Duration fullest = std::chrono::seconds(3);
 };
 
 // One end of a connection, as its program holds it.
@@ -60,6 +62,11 @@ class Network {
   Network& operator=(const Network&) = delete;
 
   void set_faults(const NetworkFaults& faults) { faults_ = faults; }
+  // How long it is before a connection takes what its program has to send now; mostly 0.
+  [[nodiscard]] Duration full_for();
+
+  // Its program was killed, and its kernel tells those that were connected to it.
+  void hang_up(const Node& node);
 
   // In the running program. `address` is anything that tells programs apart.
   void listen(Node& node, const std::string& address, Accept accept);

@@ -14,7 +14,10 @@ class Machine final : public Node {
   Machine(World& world, Network& network, std::string name, NodeClock clock, Boot boot)
       : Node(world, std::move(name), clock, std::move(boot)), network_(network), disk_(*this) {
     before_crash = [this](CrashKind) { disk_.before_crash(); };
-    after_crash = [this](CrashKind kind) { disk_.after_crash(kind); };
+    after_crash = [this](CrashKind kind) {
+      disk_.after_crash(kind);
+      if (kind == CrashKind::kKilled) network_.hang_up(*this);
+    };
   }
 
   // The program goes before the disk that it uses.
@@ -22,12 +25,17 @@ class Machine final : public Node {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
+  // Nobody boots it before that; who heals everything does.
+  void stay_away(Duration until) { away_until_ = until; }
+  [[nodiscard]] Duration away_until() const { return away_until_; }
+
   [[nodiscard]] Network& network() { return network_; }
   [[nodiscard]] Disk& disk() { return disk_; }
 
  private:
   Network& network_;
   Disk disk_;
+  Duration away_until_{};
 };
 
 // Every node is a machine.

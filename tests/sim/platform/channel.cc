@@ -255,9 +255,18 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   void flush_soon() {
     if (std::exchange(flush_posted_, true)) return;
     asio::post(loop_, [self = shared_from_this()] {
-      self->flush_posted_ = false;
-      self->flush();
+      const auto wait = sim::network_of(self->node_).full_for();
+      if (wait == Duration::zero()) return self->flush_now();
+      // Meanwhile the connection may go, or a deadline come, with what was never sent.
+      self->node_.post_after(wait, [weak = self->weak_from_this()] {
+        if (const auto waiting = weak.lock()) waiting->flush_now();
+      });
     });
+  }
+
+  void flush_now() {
+    flush_posted_ = false;
+    flush();
   }
 
   void flush() {

@@ -153,7 +153,11 @@ struct Log::Core {
       segments.push_back({writer->segment().number, first_sequence, writer->segment().file_bytes});
       node.world().count_rare("a log went on in its next segment");
     }
-    if (standing.oldest_segment != before.oldest_segment) delete_below(standing.oldest_segment);
+    if (standing.oldest_segment != before.oldest_segment) {
+      delete_below(standing.oldest_segment);
+      // Rotten, this batch would leave a log that asks for the segments which it let go: no start, and it says why.
+      disk.keep_last_write();
+    }
     finish(batch, standing.oldest_segment);
   }
 

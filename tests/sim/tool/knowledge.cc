@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "tests/sim/invariants/in_doubt.h"
+#include "tests/sim/invariants/run_end.h"
 
 namespace troth::sim {
 namespace {
@@ -81,7 +81,7 @@ class Knowledge {
                                  transfer.over ? "asks nothing more" : "still asks"));
     std::vector<std::string> reached;
     for (const auto& transaction : transactions_of(transfer))
-      for (const auto database : in_doubt(simulation_, transaction))
+      for (const auto database : simulation_.run_end().in_doubt(transaction))
         reached.push_back(fmt::format("{} is prepared in {}", transaction, name_of(database)));
     if (const auto found = simulation_.committed().find(transfer.key); found != simulation_.committed().end())
       for (const auto& [transaction, databases] : found->second)

@@ -161,5 +161,24 @@ TEST(ServerIdentity, WithoutMemoryAnyWritableServerIsTheSame) {
   EXPECT_EQ(compare_server({}, seen).kind, ServerVerdict::Kind::kReadOnly);
 }
 
+// Attack 45: a claim may come to its row when a later start has journalled its own.
+TEST(JournalReplay, EachClaimSinceTheLastOwnsIsKnown) {
+  const auto row = [](std::uint64_t start) { return OwnerRow{{"agent-a"}, {start}, {start * 11}, 0}; };
+  JournalState state;
+  state.apply(Claiming{kPg, row(3)});
+  state.apply(Owns{kPg, row(3)});
+  state.apply(Claiming{kPg, row(4)});
+  state.apply(Claiming{kPg, row(5)});
+  const auto& memory = state.ownership.at(kPg);
+  EXPECT_TRUE(memory.knows(row(3)) && memory.knows(row(4)) && memory.knows(row(5)));
+  EXPECT_FALSE(memory.knows(row(2)));
+  state.apply(Owns{kPg, row(5)});
+  EXPECT_FALSE(memory.knows(row(3)) || memory.knows(row(4)));
+  for (std::uint64_t start = 6; start < 40; ++start)
+    state.apply(Claiming{kPg, row(start)});
+  EXPECT_EQ(memory.claims.size(), OwnershipMemory::kMaxClaims);
+  EXPECT_TRUE(memory.knows(row(39)) && memory.knows(row(5)));
+}
+
 }  // namespace
 }  // namespace troth::agent

@@ -56,7 +56,7 @@ class ScriptedOwnership final : public ScriptedMachine {
       if (word == "claiming" || word == "owns") {
         in >> agent >> start;
         auto row = owner_row(agent, start);
-        if (word == "claiming") memory_.claimed = row;
+        if (word == "claiming") memory_.claim(row);
         if (word == "owns") memory_.owned = row;
       } else if (word == "counter") {
         in >> memory_.counter;

@@ -87,17 +87,17 @@ TEST_F(ColdFiles, NewReignIsAboveEveryAgentsAndStaysSo) {
   agent_holds(7);
   const auto ran = new_reign();
   EXPECT_EQ(ran.code, 0) << ran.errors;
-  EXPECT_THAT(ran.output, HasSubstr("is in epoch 18 now"));
+  EXPECT_THAT(ran.output, HasSubstr("is in epoch 118 now"));
   EXPECT_THAT(ran.output, HasSubstr("1 branch held by agents will commit, 0 will be rolled back"));
   EXPECT_THAT(audit(), HasSubstr("action=new-reign cluster=" + cluster_id_.value +
-                                 " before=\"epoch 2\" above=17 losses=0 operator=alice "
+                                 " before=\"epoch 2\" above=117 losses=0 operator=alice "
                                  "reason=\"backup of 03:00\"\n"));
-  EXPECT_THAT(audit(), HasSubstr("operator=alice reason=\"backup of 03:00\" after=\"epoch 18\"\n"));
+  EXPECT_THAT(audit(), HasSubstr("operator=alice reason=\"backup of 03:00\" after=\"epoch 118\"\n"));
   auto data = DataDirectory::open(path_, OwnerKind::kCoordinator);
   auto offline = OfflineStore::open(*data);
   const auto next = (*offline)->ask(store::AcquireEpoch{.nonce = {9}});
-  EXPECT_EQ(std::get<store::EpochAcquired>(next).epoch.number, EpochNumber{19});
-  EXPECT_EQ(std::get<store::EpochAcquired>(next).new_reign, EpochNumber{18})
+  EXPECT_EQ(std::get<store::EpochAcquired>(next).epoch.number, EpochNumber{119});
+  EXPECT_EQ(std::get<store::EpochAcquired>(next).new_reign, EpochNumber{118})
       << "what agents that stopped wait for";
 }
 
@@ -139,9 +139,9 @@ TEST_F(ColdFiles, NewReignRefusesWhileTheCoordinatorRuns) {
 
 TEST_F(ColdFiles, NewReignWorksFromTheOperatorsNumberAlone) {
   const auto ran =
-      run({"--json", "cluster", "new-reign", path_, "--above", "40", "--reason", "agents are lost"});
+      run({"--json", "cluster", "new-reign", path_, "--above", "140", "--reason", "agents are lost"});
   EXPECT_EQ(ran.code, 0) << ran.errors;
-  EXPECT_THAT(ran.output, HasSubstr("\"epoch\": 41"));
+  EXPECT_THAT(ran.output, HasSubstr("\"epoch\": 141"));
 }
 
 TEST_F(ColdFiles, LogVerifySaysThatAWholeLogIsWhole) {

@@ -18,13 +18,13 @@ TEST(NewReign, IsAboveTheStoreTheAgentsAndTheOperatorsWord) {
       .stored = {3},
       .agents = {{.agent = "pg", .epoch = 17, .held = {}}, {.agent = "my", .epoch = 9, .held = {}}},
       .decided_commits = {}};
-  EXPECT_EQ(plan_new_reign(facts)->above, EpochNumber{17});
+  EXPECT_EQ(plan_new_reign(facts)->above, EpochNumber{17 + kUnseenReigns});
   EXPECT_EQ(
-      plan_new_reign({.above = {40}, .stored = {3}, .agents = facts.agents, .decided_commits = {}})->above,
-      EpochNumber{40});
+      plan_new_reign({.above = {140}, .stored = {3}, .agents = facts.agents, .decided_commits = {}})->above,
+      EpochNumber{140});
   EXPECT_EQ(
       plan_new_reign({.above = {}, .stored = {30}, .agents = facts.agents, .decided_commits = {}})->above,
-      EpochNumber{30});
+      EpochNumber{30 + kUnseenReigns});
 }
 
 // [T5] What the restored store does not know would be rolled back; it is named first.
