@@ -55,6 +55,11 @@ Answer already_committed(const store::StoredDecision& holder, const Digest& dige
                    {}};
 }
 
+Answer already_committed(const TransactionId& marked) {
+  return Committed{
+      marked, {}, true, marked.is_one_phase() ? Acknowledgement::kApplied : Acknowledgement::kDecided, {}};
+}
+
 Error request_id_reused(const RequestKey& key, const TransactionId& holder) {
   return refusal(
       ErrorCode::kRequestIdReused, Effect::kNone,

@@ -23,6 +23,8 @@ namespace troth::coordinator {
 [[nodiscard]] Answer outcome_unknown(const TransactionId& id, const std::string& what_runs);
 // Another transaction holds the request key with a commit.
 [[nodiscard]] Answer already_committed(const store::StoredDecision& holder, const Digest& digest);
+// The same where a resource's marker told it: one of several branches stands, the others may still be prepared.
+[[nodiscard]] Answer already_committed(const TransactionId& marked);
 [[nodiscard]] Error request_id_reused(const RequestKey& key, const TransactionId& holder);
 [[nodiscard]] Error request_barred(const RequestKey& key);
 // A request_id that is not yet due: kept by its own timestamp, it would be kept too long (attack 43).

@@ -122,8 +122,7 @@ void OnePhaseCommit::take_vote(const Vote& vote, std::vector<Effect>& effects) {
                  effects);
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           detail_ = fmt::format("its request was committed as {}", v.as.text());
-          finish(TransactionState::kNotCommitted, Committed{v.as, {}, true, Acknowledgement::kApplied, {}},
-                 effects);
+          finish(TransactionState::kNotCommitted, already_committed(v.as), effects);
         } else if constexpr (std::is_same_v<V, VotedUndecided>) {
           if (awaits_vote()) settle(v.reason.message, effects);
         } else {
@@ -160,7 +159,7 @@ void OnePhaseCommit::take_settled(Instant now, Random& random, const Settled& se
                          : settled.end == BranchEnd::kCommitted ? TransactionState::kCommitted
                                                                 : TransactionState::kHeuristicCommit;
       // Its rows went with the lost reply, as they do for a request that an earlier attempt committed.
-      return finish(state, Committed{as, {}, true, Acknowledgement::kApplied, {}}, effects);
+      return finish(state, already_committed(as), effects);
     }
     case BranchEnd::kRolledBack:
     case BranchEnd::kHeuristicRolledBack: {

@@ -120,7 +120,7 @@ void TwoPhaseCommit::take_vote(Instant now, const VoteReceived& received, std::v
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           branch->stage = Stage::kGone;
           abort(fmt::format("its request was committed as {}", vote.as.text()),
-                Committed{vote.as, {}, true, Acknowledgement::kApplied, {}}, effects);
+                already_committed(vote.as), effects);
         } else if constexpr (std::is_same_v<V, VotedUndecided>) {
           abort(vote.reason, effects);
         } else {

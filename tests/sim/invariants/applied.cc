@@ -10,8 +10,6 @@ void judge_applied(const Evidence& evidence, const Happening& happening, Broken&
   const auto asked = evidence.ledger->transfers().find(told->request);
   if (asked == evidence.ledger->transfers().end()) return;
   const auto& truth = evidence.truth(told->transaction);
-  // Of what a restored store lacks, a resource's marker is all that it can go by.
-  if (truth.decision_lost) return;
   for (const auto wanted : asked->second.databases()) {
     const DatabaseNumber database{wanted};
     const bool is_there = truth.committed.contains(database) || truth.read_only.contains(database);
