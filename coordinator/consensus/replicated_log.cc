@@ -160,7 +160,10 @@ Slot ReplicatedLog::accept_entries(Accept& accept) {
       const bool is_next = slot.value == chosen().value + 1;
       if (!unwritten_.has_room(size) || (!is_next && acceptor_.bytes() + size > limits.accepted_bytes)) break;
       Accepted accepted{.slot = slot, .ballot = accept.ballot, .entry = std::move(entry)};
-      append(accepted);
+      // To accept is to promise, and what goes out for the promise, a lease too, waits for it [L3].
+      const bool promises = accept.ballot > promised();
+      const auto written = append(accepted);
+      if (promises) promise_write_ = written;
       acceptor_.accept(accepted);
     }
     ++slot.value;

@@ -100,6 +100,8 @@ void ReplicatedLog::hear_promise(ReplicaId from, const Promise& promise) {
   note_position(from, promise.position);
   const auto asked = preparing->phase.voters(membership_, chosen());
   const bool goes_on = preparing->phase.hear(from, promise, chosen());
+  // There are only so many parts, and each takes a round trip: as long as they come, it is nobody's silence.
+  if (goes_on) preparing->ends = now_ + options_.timing.silence;
   Replicas also = preparing->phase.voters(membership_, chosen());
   std::erase_if(also, [&](ReplicaId each) { return asked.contains(each); });
   if (goes_on) also.insert(from);

@@ -289,6 +289,41 @@ TEST(Hostile, GrantLeavesWhenTheStartIsDurable) {
   EXPECT_EQ(sends.back().after.value, one.records().size());
 }
 
+// [L3] The ballot was promised by accepting in it, which is not durable yet: after a crash and a start it would not be
+// known, and nothing would be waited for.
+TEST(Hostile, GrantLeavesWhenTheAcceptanceThatPromisedIsDurable) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  one.hear(2, Accept{.ballot = {5, {2}}, .first = {1}, .entries = {command("early")}, .chosen = {}});
+  const auto accepted = one.records().size();
+  one.hear(2, Heartbeat{.ballot = {5, {2}}, .number = {1}});
+  const auto sends = one.done<Send>();
+  ASSERT_TRUE(std::holds_alternative<HeartbeatSeen>(sends.back().message));
+  EXPECT_TRUE(std::get<HeartbeatSeen>(sends.back().message).granted);
+  EXPECT_GE(sends.back().after.value, accepted);
+}
+
+// A promise of many parts, over a slow line, takes longer than anybody's silence: begun anew each time it would never end.
+TEST(Hostile, CandidateGoesOnWhilePartsOfAPromiseCome) {
+  OneReplica one(3);
+  one.be_allowed_to_vote();
+  const auto ballot = one.ask_and_prepare();
+  constexpr std::uint64_t kParts = 40;
+  for (std::uint64_t part = 1; part <= kParts; ++part) {
+    ASSERT_FALSE(one.log().is_leading());
+    Promise promise{.ballot = ballot,
+                    .chosen = {},
+                    .accepted = {{{part}, {0, {2}}, command("old")}},
+                    .position = {},
+                    .above = {part - 1}};
+    if (part < kParts) promise.through = Slot{part};
+    one.hear(2, promise);
+    one.pass(30ms);
+  }
+  EXPECT_TRUE(one.log().is_leading());
+  EXPECT_EQ(one.sent<Prepare>({2}).back().ballot, ballot);
+}
+
 // [L5] A snapshot came from another replica, with shorter terms, and the crash before anything was written of them: what was
 // granted by the first configuration is waited for.
 TEST(Hostile, StartWaitsByTheFirstTermsUntilItsLogSaysLess) {

@@ -89,6 +89,7 @@ TEST(ReplicatedLog, SilentSuccessorCostsAFractionOfASecond) {
     world.run_for(1s);
     const auto leader = *world.leader();
     const ReplicaId successor{leader == ReplicaId{1} ? 2U : 1U};
+    bool released = false;
     if (seed % 2 == 0) {
       world.isolate(successor);
       world.transfer(successor);
@@ -96,7 +97,6 @@ TEST(ReplicatedLog, SilentSuccessorCostsAFractionOfASecond) {
       EXPECT_EQ(world.leader(), leader);
       EXPECT_EQ(world.counts().elected, 1U);
     } else {
-      bool released = false;
       world.observe([&](ReplicaId, const ReplicaEffect& effect) {
         const auto* send = std::get_if<Send>(&effect);
         if (released || send == nullptr || !std::holds_alternative<TakeOver>(send->message)) return;
