@@ -193,7 +193,7 @@ def test_what_an_operator_committed_by_hand_is_not_told_as_the_groups_commit(clu
         assert [m.state for m in cluster.markers(resource, request)] == ["committed"]
         cluster.agent.start()
     else:
-        assert troth(cluster, *resolve)["state"] == "heuristic committed"
+        assert troth(cluster, *resolve)["state"] == "committed by hand"
     eventually(
         lambda: [m.state for m in cluster.markers(resource, request)] == ["resolved"], "it says who", 30
     )

@@ -172,7 +172,7 @@ def test_the_printed_statements_upgrade_as_well(cluster):
         assert "stop the resource's agent before" in script
         for _ in range(2):
             vault.server.sql(script, vault.database)
-            assert version(vault) == "2"
+            assert version(vault) == "3"
     cluster.agent.start()
     cluster.wait_serving()
     with cluster.client() as client:
