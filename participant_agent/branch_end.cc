@@ -325,7 +325,7 @@ void Branch::end_as(BranchEnd end, Context& context) {
     if (finishing->resolved_commit == false && end == BranchEnd::kRolledBack)
       ended.end = BranchEnd::kHeuristicRolledBack;
   }
-  if (journalled_ || ended.decided.value != 0 || end != BranchEnd::kRolledBack) {
+  if (journalled_ || resolution_ || ended.decided.value != 0 || end != BranchEnd::kRolledBack) {
     // [T6] A commit that proof told, not a decision: what was found must be durable before it is said.
     const bool is_proof = end == BranchEnd::kCommitted && ended.decided.value == 0;
     const JournalTicket written =

@@ -55,8 +55,9 @@ class ScriptedBranch final : public ScriptedMachine {
     } else if (words.find("from the journal, resolved") != std::string::npos) {
       const BranchBegun begun{work_, {}};
       const bool commit = words.find("commit") != std::string::npos;
-      branch_ = Branch::replayed_resolution({work_.id, work_.resource, commit, "ticket 12", "ann"}, &begun,
-                                            times_, now_);
+      const bool was_adopted = words.find("of an orphan") != std::string::npos;
+      branch_ = Branch::replayed_resolution({work_.id, work_.resource, commit, "ticket 12", "ann"},
+                                            was_adopted ? nullptr : &begun, times_, now_);
     } else if (words.find("from the journal") != std::string::npos) {
       branch_ = Branch::replayed({work_, {}}, times_, now_, true);
     } else if (words.find("adopted") != std::string::npos) {
