@@ -30,7 +30,13 @@ if(service_count GREATER 0)
       string(JSON method GET "${idl}" services ${s} functions ${m} name)
       string(JSON oneway GET "${idl}" services ${s} functions ${m} oneway)
       string(APPEND names "\"${method}\", ")
-      if(NOT oneway)
+      if(oneway)
+        string(APPEND method_types
+          "struct ${service}_${method} {\n"
+          "  static constexpr std::string_view kName = \"${method}\";\n"
+          "  using Arguments = ${service}_${method}_pargs;\n"
+          "};\n")
+      else()
         string(APPEND method_types
           "struct ${service}_${method} {\n"
           "  static constexpr std::string_view kName = \"${method}\";\n"

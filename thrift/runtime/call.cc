@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <thrift/TApplicationException.h>
 
-#include "thrift/runtime/connection.h"
 #include "thrift/runtime/server_state.h"
 
 namespace troth::rpc {
@@ -15,9 +14,9 @@ constexpr std::size_t kKeptWriters = 256;
 
 }  // namespace
 
-Call::Call(std::weak_ptr<Connection> connection, std::shared_ptr<GeneratedService> service,
+Call::Call(std::weak_ptr<CallEnd> end, std::shared_ptr<GeneratedService> service,
            std::shared_ptr<ServerState> server, Ticket ticket)
-    : connection_(std::move(connection)),
+    : end_(std::move(end)),
       service_(std::move(service)),
       server_(std::move(server)),
       writer_(server_->writers().take(ticket.encoding)),
@@ -37,12 +36,12 @@ Call::~Call() {
 
 void Call::answered() {
   if (!finish()) return;
-  if (const auto connection = connection_.lock()) connection->finish_call(ticket_, writer_->frame());
+  if (const auto end = end_.lock()) end->finish_call(ticket_, writer_->frame());
 }
 
 void Call::failed(int type, const std::string& message) {
   if (!finish()) return;
-  if (const auto connection = connection_.lock()) connection->fail_call(ticket_, type, message);
+  if (const auto end = end_.lock()) end->fail_call(ticket_, type, message);
 }
 
 void Call::unreadable(const std::string& why) {

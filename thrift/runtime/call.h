@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "thrift/message.h"
 #include "thrift/runtime/codec.h"
 #include "thrift/runtime/server.h"
 
 namespace troth::rpc {
 
-class Connection;
 class ServerState;
 
 // What is needed to answer a call when its message is gone.
@@ -27,9 +27,24 @@ struct Ticket {
   std::uint64_t turn = 0;  // of a call with seqid 0: its place in the order of answers
 };
 
+// Who sent a call, and gets its end: one of the three, once.
+class CallEnd {
+ public:
+  CallEnd() = default;
+  CallEnd(const CallEnd&) = delete;
+  CallEnd& operator=(const CallEnd&) = delete;
+  virtual ~CallEnd() = default;
+  // `frame` is copied.
+  virtual void finish_call(const Ticket& ticket, Bytes frame) = 0;
+  // No service saw it.
+  virtual void refuse_call(const Ticket& ticket, const Error& error) = 0;
+  // `type` as in write_application_exception.
+  virtual void fail_call(const Ticket& ticket, int type, const std::string& message) = 0;
+};
+
 class Call {
  public:
-  Call(std::weak_ptr<Connection> connection, std::shared_ptr<GeneratedService> service,
+  Call(std::weak_ptr<CallEnd> end, std::shared_ptr<GeneratedService> service,
        std::shared_ptr<ServerState> server, Ticket ticket);
   ~Call();  // unanswered: answers that the service dropped it
   Call(const Call&) = delete;
@@ -47,7 +62,7 @@ class Call {
  private:
   [[nodiscard]] bool finish();
 
-  std::weak_ptr<Connection> connection_;
+  std::weak_ptr<CallEnd> end_;
   // Thrift's answering functions point into it.
   std::shared_ptr<GeneratedService> service_;
   std::shared_ptr<ServerState> server_;  // counts this call until it is done, its client gone or not

@@ -128,6 +128,24 @@ void ChannelState::send(std::string_view method, const Channel::WriteArguments& 
     flush_soon();
 }
 
+bool ChannelState::tell(std::string_view method, const Channel::WriteArguments& arguments) {
+  if (phase_ != Phase::kOpen || unsent_bytes_ > options_.max_unsent_bytes) return false;
+  auto message = writers_.take(options_.encoding);
+  auto& out = *message->protocol();
+  out.writeMessageBegin(std::string(method), apache::thrift::protocol::T_ONEWAY, 0);
+  arguments(out);
+  out.writeMessageEnd();
+  const std::size_t bytes = message->frame().size();
+  if (bytes - kFrameLengthBytes > options_.frame.max_frame_bytes) {
+    writers_.give_back(std::move(message));
+    return false;
+  }
+  unsent_bytes_ += bytes;
+  told_.push_back(std::move(message));
+  flush_soon();
+  return true;
+}
+
 std::int32_t ChannelState::next_seqid() {
   do {
     last_seqid_ = last_seqid_ == std::numeric_limits<std::int32_t>::max() ? 1 : last_seqid_ + 1;
@@ -191,6 +209,7 @@ void ChannelState::fail_all(const Error& sent, const Error& unsent) {
   watch_deadlines();
   greeting_queue_.clear();
   queue_.clear();
+  told_.clear();
   unsent_bytes_ = 0;
   std::vector<std::int32_t> seqids;
   for (const auto& [seqid, call] : ended)
@@ -212,6 +231,12 @@ void ChannelState::connect_when_due() {
   backoff_timer_.async_wait([self = shared_from_this()](const asio::error_code& problem) {
     if (!problem && self->phase_ == Phase::kBackingOff) self->connect();
   });
+}
+
+void ChannelState::connect_now() {
+  if (phase_ != Phase::kIdle && phase_ != Phase::kBackingOff) return;
+  backoff_timer_.cancel();
+  connect();
 }
 
 void ChannelState::connect() {
@@ -263,6 +288,7 @@ void ChannelState::connect_to(const LinkPointer& link, const tcp::resolver::resu
 
 void ChannelState::on_reached(const LinkPointer& link) {
   link->stream.make_prompt();
+  if (options_.silence_timeout > Duration::zero()) link->stream.give_up_after(options_.silence_timeout);
   if (!options_.tls) return on_connected(link);
   link->stream.async_handshake(
       *options_.tls, Stream::Side::kClient, options_.judge_server,
@@ -485,15 +511,19 @@ std::vector<asio::const_buffer> ChannelState::take_queued() {
   std::vector<asio::const_buffer> buffers;
   auto& queue = phase_ == Phase::kGreeting ? greeting_queue_ : queue_;
   if (phase_ != Phase::kGreeting && phase_ != Phase::kOpen) return buffers;
-  while (!queue.empty() && buffers.size() < kMessagesPerWrite) {
-    const auto found = calls_.find(queue.front());
-    queue.pop_front();
-    if (found == calls_.end()) continue;  // its deadline has passed
-    auto message = std::move(found->second.message);
+  const auto take = [&](std::unique_ptr<MessageWriter> message) {
     const Bytes frame = message->frame();
     unsent_bytes_ -= frame.size();
     buffers.emplace_back(frame.data(), frame.size());
     link_->writing.push_back(std::move(message));
+  };
+  for (; !told_.empty() && buffers.size() < kMessagesPerWrite; told_.pop_front())
+    take(std::move(told_.front()));
+  while (!queue.empty() && buffers.size() < kMessagesPerWrite) {
+    const auto found = calls_.find(queue.front());
+    queue.pop_front();
+    if (found == calls_.end()) continue;  // its deadline has passed
+    take(std::move(found->second.message));
   }
   return buffers;
 }
@@ -505,6 +535,14 @@ Channel::Channel(asio::io_context& loop, Address server, ChannelOptions options)
 
 Channel::~Channel() {
   state_->abandon();
+}
+
+bool Channel::tell(std::string_view method, const WriteArguments& arguments) {
+  return state_->tell(method, arguments);
+}
+
+void Channel::connect_now() {
+  state_->connect_now();
 }
 
 bool Channel::is_open() const {

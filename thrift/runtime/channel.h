@@ -68,7 +68,10 @@ struct ChannelOptions {
   MessageLimits message;
   std::size_t max_calls = 4096;  // waiting or in flight
   std::size_t max_unsent_bytes = 64U << 20;
-  Duration connect_timeout = std::chrono::seconds(5);      // the TLS handshake included
+  Duration connect_timeout = std::chrono::seconds(5);  // the TLS handshake included
+  // A peer that acknowledges nothing of what was sent for so long is gone (TCP_USER_TIMEOUT); zero: as the system has it,
+  // which may be a quarter of an hour.
+  Duration silence_timeout{0};
   Duration first_backoff = std::chrono::milliseconds(50);  // doubles with each failure
   Duration longest_backoff = std::chrono::seconds(2);
 
@@ -147,6 +150,16 @@ class Channel {
     start<Method>(with(request, typename Method::Arguments()), timeout, Stage::kGreeting, std::move(done));
   }
 
+  // Sends a oneway method, if the channel is open and has room; false: it was not sent. True says no more than that it was
+  // handed over here. It goes out ahead of calls that wait. `Request` is the method's one argument.
+  template <typename Method, typename Request>
+  bool tell(const Request& request) {
+    const auto arguments = with(request, typename Method::Arguments());
+    return tell(Method::kName, [&arguments](ThriftProtocol& out) { arguments.write(&out); });
+  }
+  // When it is down: tries to connect now, and not when the back-off is over.
+  void connect_now();
+
   // Connected and greeted. A call may be made in any state.
   [[nodiscard]] bool is_open() const;
   [[nodiscard]] std::size_t calls_in_flight() const;  // waiting ones included
@@ -163,6 +176,8 @@ class Channel {
 
   void send(std::string_view method, const WriteArguments& arguments, Duration timeout, Stage stage,
             ReadReply reader);
+
+  bool tell(std::string_view method, const WriteArguments& arguments);
 
   // Thrift's "pargs" hold a pointer to each argument.
   template <typename Request, typename Arguments>

@@ -37,6 +37,8 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
 
   void send(std::string_view method, const Channel::WriteArguments& arguments, Duration timeout, Stage stage,
             ReadReply reader);
+  bool tell(std::string_view method, const Channel::WriteArguments& arguments);
+  void connect_now();
   void close();
   void abandon();  // the Channel is being destroyed
 
@@ -110,7 +112,8 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   Calls calls_;
   std::deque<std::int32_t> greeting_queue_;  // not yet sent; those no longer in calls_ are passed over
   std::deque<std::int32_t> queue_;
-  std::size_t unsent_bytes_ = 0;
+  std::deque<std::unique_ptr<MessageWriter>> told_;  // not yet sent; only while open
+  std::size_t unsent_bytes_ = 0;                     // of these and of calls
   std::int32_t last_seqid_ = 0;
   bool flush_posted_ = false;
 

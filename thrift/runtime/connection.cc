@@ -7,7 +7,6 @@
 #include <asio/post.hpp>
 #include <fmt/format.h>
 #include <thrift/TApplicationException.h>
-#include <thrift/protocol/TProtocol.h>
 
 #include "thrift/runtime/server_state.h"
 
@@ -28,22 +27,6 @@ constexpr std::size_t kTurnBytes = 64;
 constexpr auto kLingerTime = std::chrono::seconds(1);
 constexpr auto kTurnedAwayTime = std::chrono::seconds(5);
 
-// The exception that every method declares has this field in every result (see thrift/common.thrift).
-constexpr std::int16_t kErrorField = 1;
-
-thread_local const CallContext* dispatched_call = nullptr;
-
-class DispatchScope {
- public:
-  explicit DispatchScope(const CallContext& context) : outer_(std::exchange(dispatched_call, &context)) {}
-  ~DispatchScope() { dispatched_call = outer_; }
-  DispatchScope(const DispatchScope&) = delete;
-  DispatchScope& operator=(const DispatchScope&) = delete;
-
- private:
-  const CallContext* outer_;
-};
-
 std::string peer_of(const Stream::Socket& socket) {
   asio::error_code problem;
   const auto endpoint = socket.remote_endpoint(problem);
@@ -56,10 +39,6 @@ void clear(std::vector<std::uint8_t>& bytes) {
 }
 
 }  // namespace
-
-const CallContext* current_call() {
-  return dispatched_call;
-}
 
 Connection::Connection(std::shared_ptr<ServerState> server, std::uint64_t id, Stream::Socket socket)
     : server_(std::move(server)),
@@ -246,13 +225,7 @@ bool Connection::accept_call(const Ticket& ticket, Bytes content) {
     return false;
   }
   if (server_->is_draining()) {
-    Error error;
-    error.code = ErrorCode::kUnavailable;
-    error.effect = effect_of_refusal(ticket, content);
-    error.retryable = true;
-    error.retry_after = options.retry_after;
-    error.message = "the server is shutting down: call another one, or this one later";
-    refuse(ticket, error);
+    refuse(ticket, server_->closing(ticket, content));
     return false;
   }
   if (ticket.seqid != 0 && seqids_.contains(ticket.seqid)) {
@@ -267,57 +240,18 @@ bool Connection::accept_call(const Ticket& ticket, Bytes content) {
         fmt::format("{} calls are in flight on this connection (max_calls_per_connection)", calls_));
     return false;
   }
-  if (!server_->has_room_for_call()) {
-    refuse_overloaded(ticket, content, fmt::format("{} calls are in flight (max_calls)", options.max_calls));
-    return false;
-  }
-  if (server_->is_out_of_memory()) {
-    refuse_overloaded(ticket, content,
-                      "the server's memory for requests and replies is full (max_buffered_bytes)");
+  if (auto full = server_->what_is_full()) {
+    refuse_overloaded(ticket, content, *std::move(full));
     return false;
   }
   return true;
 }
 
 void Connection::dispatch(Ticket ticket, Bytes content) {
-  auto service = server_->find_service(ticket.method);
-  if (service == nullptr) {
-    return refuse_exception(
-        ticket, TApplicationException::UNKNOWN_METHOD,
-        fmt::format("no service here has a method '{}': is this the right address, and is the "
-                    "server as new as the client?",
-                    ticket.method));
-  }
-  const std::string method = ticket.method;
-  const CallContext context{method, peer_, id_, caller()};
-  if (const auto& authorize = server_->options().authorize) {
-    if (auto allowed = authorize(context); !allowed) {
-      ++server_->counts().denied;
-      allowed.error().effect = effect_of_refusal(ticket, content);
-      return refuse(ticket, allowed.error());
-    }
-  }
   ++calls_;
   if (ticket.seqid != 0) seqids_.insert(ticket.seqid);
-  auto& reader = server_->reader(ticket.encoding);
-  const auto call = std::make_shared<Call>(weak_from_this(), service, server_, std::move(ticket));
-  const DispatchScope scope(context);
-  try {
-    service->process(
-        [call, &reader](bool was_read) {
-          // Thrift says false only before the service was called.
-          if (was_read)
-            call->answered();
-          else
-            call->unreadable(reader.refusal());
-        },
-        reader.begin(content), call->answer_protocol());
-  } catch (const std::exception& problem) {
-    call->failed(TApplicationException::INTERNAL_ERROR,
-                 fmt::format("'{}' failed: {}", method, problem.what()));
-  } catch (...) {
-    call->failed(TApplicationException::INTERNAL_ERROR, fmt::format("'{}' failed", method));
-  }
+  const std::string method = ticket.method;
+  server_->take_call(shared_from_this(), std::move(ticket), {method, peer_, id_, caller()}, content);
 }
 
 // ---- what goes out
@@ -344,43 +278,23 @@ void Connection::fail_call(const Ticket& ticket, int type, const std::string& me
   refuse_exception(ticket, type, message);
 }
 
-Effect Connection::effect_of_refusal(const Ticket& ticket, Bytes content) const {
-  const auto& tell = server_->options().effect_of_refusal;
-  return tell ? tell(ticket.method, content) : Effect::kNone;
+void Connection::refuse_call(const Ticket& ticket, const Error& error) {
+  --calls_;
+  seqids_.erase(ticket.seqid);
+  refuse(ticket, error);
 }
 
 void Connection::refuse_overloaded(const Ticket& ticket, Bytes content, std::string what) {
   ++server_->counts().overloaded;
-  const auto retry_after = server_->options().retry_after;
-  Error error;
-  error.code = ErrorCode::kOverloaded;
-  error.effect = effect_of_refusal(ticket, content);
-  error.retryable = true;
-  error.retry_after = retry_after;
-  error.message = fmt::format("{}: retry '{}' in {} ms", what, ticket.method, retry_after.count());
-  refuse(ticket, error);
+  refuse(ticket, server_->overloaded(ticket, content, std::move(what)));
 }
 
 void Connection::refuse(const Ticket& ticket, const Error& error) {
-  const auto& write_error = server_->options().write_error;
-  if (!write_error) return refuse_exception(ticket, TApplicationException::INTERNAL_ERROR, error.message);
-  auto& writer = server_->refusal_writer(ticket.encoding);
-  auto& out = *writer.protocol();
-  out.writeMessageBegin(ticket.method, apache::thrift::protocol::T_REPLY, ticket.seqid);
-  out.writeStructBegin("result");
-  out.writeFieldBegin("error", apache::thrift::protocol::T_STRUCT, kErrorField);
-  write_error(out, error);
-  out.writeFieldEnd();
-  out.writeFieldStop();
-  out.writeStructEnd();
-  out.writeMessageEnd();
-  send_answer(ticket, writer.frame());
+  send_answer(ticket, server_->refusal_of(ticket, error));
 }
 
 void Connection::refuse_exception(const Ticket& ticket, int type, const std::string& message) {
-  auto& writer = server_->refusal_writer(ticket.encoding);
-  write_application_exception(writer, ticket.method, ticket.seqid, type, message);
-  send_answer(ticket, writer.frame());
+  send_answer(ticket, server_->exception_of(ticket, type, message));
 }
 
 void Connection::send_answer(const Ticket& ticket, Bytes frame) {

@@ -30,7 +30,7 @@ namespace troth::rpc {
 class ServerState;
 enum class Place : std::uint8_t;
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection final : public CallEnd, public std::enable_shared_from_this<Connection> {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -43,9 +43,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void give_up_handshake(const std::string& why);
 
-  // Ends of a dispatched call. `frame` is copied.
-  void finish_call(const Ticket& ticket, Bytes frame);
-  void fail_call(const Ticket& ticket, int type, const std::string& message);
+  void finish_call(const Ticket& ticket, Bytes frame) override;
+  void refuse_call(const Ticket& ticket, const Error& error) override;
+  void fail_call(const Ticket& ticket, int type, const std::string& message) override;
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] Place place() const { return place_; }
@@ -64,7 +64,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_skipped(const SkippedFrame& skipped);
   void dispatch(Ticket ticket, Bytes content);
   [[nodiscard]] bool accept_call(const Ticket& ticket, Bytes content);
-  [[nodiscard]] Effect effect_of_refusal(const Ticket& ticket, Bytes content) const;
   [[nodiscard]] Ticket open_ticket(const MessageHeader& header);
 
   void refuse(const Ticket& ticket, const Error& error);

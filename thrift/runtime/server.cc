@@ -264,6 +264,10 @@ Result<Address> Server::listen(const Address& address) {
   return state_->listen(address);
 }
 
+void Server::take_passed(const CallContext& context, Bytes content, Passed done) {
+  state_->take_passed(context, content, std::move(done));
+}
+
 void Server::stop_accepting() {
   state_->stop_accepting();
 }

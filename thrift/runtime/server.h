@@ -74,10 +74,19 @@ struct CallContext {
 // May this call be made? An error is the answer in its place; its effect is taken from effect_of_refusal.
 using Authorize = std::function<Status(const CallContext& call)>;
 
+class DivertedCall;
+
+// Calls that are not this server's to answer, for now: `wanted` says which, when they come, and `take` gets them.
+struct Divert {
+  std::function<bool(const CallContext& call)> wanted;  // empty: none
+  std::function<void(std::unique_ptr<DivertedCall> call)> take;
+};
+
 struct ServerOptions {
   // With it every connection is encrypted, and every client shows a certificate. Without it: loopback only.
   TlsPointer tls;
-  Authorize authorize;  // empty: everything
+  Authorize authorize;  // empty: everything; a diverted call is judged where it is served
+  Divert divert;
   std::size_t max_connections = 1024;
   std::size_t max_connections_per_caller = 1024;  // of one certificate's name
   std::size_t max_handshakes = 256;               // TLS handshakes under way; past it the oldest is closed
@@ -143,6 +152,13 @@ class Server {
 
   // Listens; port 0 takes any free one. Returns the real address. May be called for several addresses.
   [[nodiscard]] Result<Address> listen(const Address& address);
+
+  // Serves a call that another process took from its client: `context` is of that client, `content` the message as it came.
+  // `done` gets the answer as a frame, a refusal or an exception included, once, now or later; or an Error when nothing was done:
+  // it is no call, or this server is shutting down. Limits hold as for calls on connections. Nothing comes of it when the
+  // server is closed before.
+  using Passed = std::function<void(Result<Bytes> frame)>;
+  void take_passed(const CallContext& context, Bytes content, Passed done);
 
   // Connections stay, no new ones come.
   void stop_accepting();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -46,15 +47,10 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   [[nodiscard]] const ServerOptions& options() const { return options_; }
   [[nodiscard]] ServerCounts& counts() { return counts_; }
   [[nodiscard]] WriterPool& writers() { return writers_; }
-  [[nodiscard]] MessageReader& reader(Encoding encoding);
-  // For an answer that is not a service's; begins empty.
-  [[nodiscard]] MessageWriter& refusal_writer(Encoding encoding);
-  [[nodiscard]] std::shared_ptr<GeneratedService> find_service(std::string_view method) const;
   [[nodiscard]] bool is_draining() const { return draining_; }
   [[nodiscard]] bool is_out_of_memory() const {
     return held_bytes_ + unsent_bytes_ > options_.max_buffered_bytes;
   }
-  [[nodiscard]] bool has_room_for_call() const { return counts_.calls < options_.max_calls; }
   void change_buffered(std::ptrdiff_t held, std::ptrdiff_t unsent);
   void call_began() { ++counts_.calls; }
   void call_ended();
@@ -66,7 +62,27 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   void add_methods(std::span<const std::string_view> methods,
                    const std::shared_ptr<GeneratedService>& service);
 
+  // ---- server_calls.cc
+  // It is diverted, or served. `end` gets its end, now or later.
+  void take_call(const std::shared_ptr<CallEnd>& end, Ticket ticket, const CallContext& context,
+                 Bytes content);
+  void serve(const std::shared_ptr<CallEnd>& end, Ticket ticket, const CallContext& context, Bytes content);
+  void take_passed(const CallContext& context, Bytes content, Server::Passed done);
+  // Why no call is taken now, if so.
+  [[nodiscard]] std::optional<std::string> what_is_full() const;
+  [[nodiscard]] Effect effect_of_refusal(const Ticket& ticket, Bytes content) const;
+  [[nodiscard]] Error overloaded(const Ticket& ticket, Bytes content, std::string what) const;
+  [[nodiscard]] Error closing(const Ticket& ticket, Bytes content) const;
+  // Frames; valid until the next one is made.
+  [[nodiscard]] Bytes refusal_of(const Ticket& ticket, const Error& error);
+  [[nodiscard]] Bytes exception_of(const Ticket& ticket, int type, const std::string& message);
+
  private:
+  [[nodiscard]] MessageReader& reader(Encoding encoding);
+  // For an answer that is not a service's; begins empty.
+  [[nodiscard]] MessageWriter& refusal_writer(Encoding encoding);
+  [[nodiscard]] std::shared_ptr<GeneratedService> find_service(std::string_view method) const;
+  [[nodiscard]] bool has_room_for_call() const { return counts_.calls < options_.max_calls; }
   struct Listener;
   void accept(const std::shared_ptr<Listener>& listener);
   void on_accepted(Stream::Socket socket);

@@ -4,6 +4,7 @@
 
 #include <asio/buffer.hpp>
 #include <fmt/format.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 
 #include "thrift/runtime/certificate.h"
@@ -104,6 +105,13 @@ void Stream::tell_that_this_is_tls() {
 void Stream::make_prompt() {
   asio::error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+}
+
+void Stream::give_up_after(Duration silence) {
+  using UserTimeout = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>;
+  asio::error_code ignored;
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(silence).count();
+  socket_.set_option(UserTimeout(static_cast<int>(ms)), ignored);
 }
 
 void Stream::close() {

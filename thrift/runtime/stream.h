@@ -66,6 +66,8 @@ class Stream {
 
   // Small messages go out at once; failures do not matter, a stream without it is only slower.
   void make_prompt();
+  // What is sent and not acknowledged for so long breaks the connection.
+  void give_up_after(Duration silence);
   // Ends both directions and every pending operation.
   void close();
   // The peer reads to the end of what was written, then sees the end of the stream.
