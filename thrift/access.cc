@@ -29,6 +29,10 @@ constexpr std::array kTable = {
     MethodAccess{"register_agent", {kAgent}},
     MethodAccess{"inquire", {kAgent}},
     MethodAccess{"current_epoch", {kAgent, kCoordinator}},
+    // service Replicas
+    MethodAccess{"greet", {kCoordinator}},
+    MethodAccess{"deliver", {kCoordinator}},
+    MethodAccess{"pass_on", {kCoordinator}},
     // service Agent
     MethodAccess{"agent_hello", {kCoordinator, kOperator}},
     MethodAccess{"prepare", {kCoordinator}},

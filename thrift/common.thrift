@@ -102,7 +102,11 @@ struct Hello {
   1: i32 version,           // of this contract; 1
   2: list<string> features, // names; an unknown one is ignored
   3: string program,        // e.g. "troth-agent 0.1.0"
-  4: string cluster         // cluster id; empty when not yet known (services, tool)
+  4: string cluster,        // cluster id; empty when not yet known (services, tool)
+  // Of a coordinator that belongs to a group; each host:port, where services, agents and the tool call. Any of them takes every
+  // call, and passes it on; the leader saves that way.
+  5: list<string> coordinators,
+  6: optional string leader // as far as this one knows
 }
 
 struct Epoch {
