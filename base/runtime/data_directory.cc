@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <optional>
 
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/runtime/digest.h"
 #include "base/runtime/durable_file.h"
@@ -36,6 +38,7 @@ std::string body_of(const Identity& identity) {
   std::string body = fmt::format("{}\nkind {}\n", kFirstLine, name_of(identity.kind));
   if (identity.kind == OwnerKind::kAgent) body += fmt::format("agent {}\n", identity.agent.value);
   if (!identity.cluster.value.empty()) body += fmt::format("cluster {}\n", identity.cluster.value);
+  if (identity.replica != 0) body += fmt::format("replica {}\n", identity.replica);
   return body;
 }
 
@@ -58,6 +61,7 @@ std::optional<Identity> parse_identity(std::string_view text) {
     if (key == "kind") identity.kind = value == "agent" ? OwnerKind::kAgent : OwnerKind::kCoordinator;
     if (key == "agent") identity.agent.value = value;
     if (key == "cluster") identity.cluster.value = value;
+    if (key == "replica") std::from_chars(value.data(), value.data() + value.size(), identity.replica);
   }
   // Whatever was misread above is not what would have been written.
   if (text_of(identity) != text) return std::nullopt;
@@ -134,6 +138,22 @@ Result<Identity> read_identity(const std::string& path) {
 
 Result<Identity> DataDirectory::init(const std::string& path, OwnerKind kind, std::string_view name) {
   if (auto fits = check_name(name); !fits) return std::unexpected(fits.error());
+  const auto id = fmt::format("{}-{}", name, random_text(kRandomLength, kRandomLetters));
+  Identity identity{.kind = kind, .agent = {}, .cluster = {}};
+  if (kind == OwnerKind::kAgent) {
+    identity.agent.value = id;
+  } else {
+    identity.cluster.value = id;
+  }
+  return make(path, std::move(identity));
+}
+
+Result<Identity> DataDirectory::init_coordinator(const std::string& path, const ClusterId& cluster) {
+  if (auto valid = parse_cluster_id(cluster.value); !valid) return std::unexpected(std::move(valid.error()));
+  return make(path, {.kind = OwnerKind::kCoordinator, .agent = {}, .cluster = cluster});
+}
+
+Result<Identity> DataDirectory::make(const std::string& path, Identity identity) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return fail(ErrorCode::kIo, Effect::kNone,
                 fmt::format("cannot make the data directory {}: {}", path, std::strerror(errno)));
@@ -149,13 +169,6 @@ Result<Identity> DataDirectory::init(const std::string& path, OwnerKind kind, st
   if (::chmod(path.c_str(), 0700) != 0) {
     return fail(ErrorCode::kIo, Effect::kNone,
                 fmt::format("cannot make {} private to its owner: {}", path, std::strerror(errno)));
-  }
-  const auto id = fmt::format("{}-{}", name, random_text(kRandomLength, kRandomLetters));
-  Identity identity{.kind = kind, .agent = {}, .cluster = {}};
-  if (kind == OwnerKind::kAgent) {
-    identity.agent.value = id;
-  } else {
-    identity.cluster.value = id;
   }
   if (auto written = write_durably(identity_path(path), text_of(identity)); !written)
     return std::unexpected(written.error());
@@ -185,10 +198,42 @@ Status DataDirectory::record_cluster(const ClusterId& cluster) {
                     "init a new data directory for the other cluster",
                     path_, identity_.cluster.value, cluster.value));
   }
-  Identity joined = identity_;
-  joined.cluster = cluster;
-  if (auto written = write_durably(identity_path(path_), text_of(joined)); !written) return written;
-  identity_ = std::move(joined);
+  return replace_identity([&](Identity& identity) { identity.cluster = cluster; });
+}
+
+Status DataDirectory::record_replica(std::uint32_t replica) {
+  const auto refuse = [&](std::string why) {
+    return fail(ErrorCode::kNotOwner, Effect::kNone, std::move(why));
+  };
+  const auto known = identity_.replica;
+  if (known != 0 && replica == 0) {
+    return refuse(fmt::format(
+        "{} is the data directory of replica {} of a group, and the configuration has no group: set "
+        "group.replica, or configure another data_directory",
+        path_, known));
+  }
+  if (known != 0 && known != replica) {
+    return refuse(fmt::format(
+        "{} is the data directory of replica {}, and group.replica is {}: a replica's number is its "
+        "directory's for ever; check group.replica and data_directory",
+        path_, known, replica));
+  }
+  if (known == replica) return {};
+  if (::access(log_path().c_str(), F_OK) == 0) {
+    return refuse(fmt::format(
+        "{} holds the decision log of a coordinator that was alone, and group.replica is {}: make it "
+        "the first of a group by `troth cluster init --from-local`, or configure another "
+        "data_directory",
+        path_, replica));
+  }
+  return replace_identity([&](Identity& identity) { identity.replica = replica; });
+}
+
+Status DataDirectory::replace_identity(const std::function<void(Identity&)>& change) {
+  Identity changed = identity_;
+  change(changed);
+  if (auto written = write_durably(identity_path(path_), text_of(changed)); !written) return written;
+  identity_ = std::move(changed);
   return {};
 }
 

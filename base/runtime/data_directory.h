@@ -6,13 +6,14 @@
 //
 //   identity    who this is; text, with a checksum; replaced whole
 //   lock        locked while a process has the directory open
-//   log/        txlog segments
+//   log/        txlog segments; group/ and group-snapshots/ of a coordinator that belongs to a group
 //   audit.log   what operators changed by hand, and why
 //
-// Durability: init() and record_cluster() return after file and directory are synced.
+// Durability: init() and record_..() return after file and directory are synced.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -27,8 +28,9 @@ enum class OwnerKind : std::uint8_t { kCoordinator, kAgent };
 
 struct Identity {
   OwnerKind kind = OwnerKind::kCoordinator;
-  AgentId agent;      // agents only
-  ClusterId cluster;  // of an agent: empty until its first registration names it
+  AgentId agent;              // agents only
+  ClusterId cluster;          // of an agent: empty until its first registration names it
+  std::uint32_t replica = 0;  // of a coordinator in a group, from its first start there on
   bool operator==(const Identity&) const = default;
 };
 
@@ -39,6 +41,9 @@ class DataDirectory {
   // parent.
   [[nodiscard]] static Result<Identity> init(const std::string& path, OwnerKind kind, std::string_view name);
 
+  // The same for another coordinator of a cluster that has its name already.
+  [[nodiscard]] static Result<Identity> init_coordinator(const std::string& path, const ClusterId& cluster);
+
   // Refuses, naming path and remedy: not there or never initialised, unreadable, damaged, made for the other
   // kind of process, or in use (not_owner).
   [[nodiscard]] static Result<DataDirectory> open(const std::string& path, OwnerKind kind);
@@ -46,15 +51,23 @@ class DataDirectory {
   [[nodiscard]] const Identity& identity() const { return identity_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string log_path() const { return path_ + "/log"; }
+  [[nodiscard]] std::string group_log_path() const { return path_ + "/group"; }
   [[nodiscard]] std::string audit_path() const { return path_ + "/audit.log"; }
 
   // What an agent learns at its first registration, and then for ever: another cluster is refused
   // (not_owner).
   [[nodiscard]] Status record_cluster(const ClusterId& cluster);
 
+  // Which replica of its group a coordinator is, for ever; 0: it is alone. Refuses (not_owner) the directory of another
+  // replica, of one that is alone, and of one that is not. What is in the directory says it where identity does not.
+  [[nodiscard]] Status record_replica(std::uint32_t replica);
+
  private:
   DataDirectory(std::string path, Identity identity, FileDescriptor lock)
       : path_(std::move(path)), identity_(std::move(identity)), lock_(std::move(lock)) {}
+
+  [[nodiscard]] static Result<Identity> make(const std::string& path, Identity identity);
+  [[nodiscard]] Status replace_identity(const std::function<void(Identity&)>& change);
 
   std::string path_;
   Identity identity_;

@@ -45,11 +45,15 @@ int print_crash_points(const Program& program) {
 struct Wish {
   std::string config;
   bool check_config = false;
-  std::string init_name;  // not empty: init
+  bool init = false;
+  std::string init_name;     // of a new cluster, or an agent
+  std::string init_cluster;  // one that there is
 };
 
-int init(const Program& program, const ProcessSettings& settings, const std::string& name) {
-  const auto identity = DataDirectory::init(settings.data_directory, program.kind, name);
+int init(const Program& program, const ProcessSettings& settings, const Wish& wish) {
+  const auto identity = wish.init_cluster.empty()
+                            ? DataDirectory::init(settings.data_directory, program.kind, wish.init_name)
+                            : DataDirectory::init_coordinator(settings.data_directory, {wish.init_cluster});
   if (!identity) return complain(program, identity.error(), kFailed);
   const bool agent = program.kind == OwnerKind::kAgent;
   fmt::print("initialised {}={} data_directory={}\n", agent ? "agent" : "cluster",
@@ -85,7 +89,7 @@ int with_configuration(const Program& program, const Wish& wish) {
     fmt::print("{}", settings_in_force(schema));
     return kStopped;
   }
-  if (!wish.init_name.empty()) return init(program, settings, wish.init_name);
+  if (wish.init) return init(program, settings, wish);
   return serve(program, settings);
 }
 
@@ -104,9 +108,18 @@ int run_program(const Program& program, int argc, char** argv) {
   app.add_flag("--metrics-reference", metrics, "Print the page that describes every metric, and end");
   app.add_flag("--list-crash-points", list_points, "Print the names that testing.crash_point takes, and end");
   auto* init_command = app.add_subcommand("init", "Make the data directory, once");
-  init_command->add_option("--name", wish.init_name, "Short name; six random characters are added")
-      ->required()
-      ->type_name("NAME");
+  init_command->callback([&wish] { wish.init = true; });
+  auto* name =
+      init_command->add_option("--name", wish.init_name, "Short name; six random characters are added")
+          ->type_name("NAME");
+  if (program.kind == OwnerKind::kCoordinator) {
+    auto* cluster =
+        init_command->add_option("--cluster", wish.init_cluster,
+                                 "In place of a name: the cluster, as the first coordinator's init named it");
+    cluster->type_name("CLUSTER")->excludes(name);
+  } else {
+    name->required();
+  }
   init_command->fallthrough();
   app.footer(
       fmt::format("First: {0} init --config FILE --name NAME\nThen:  {0} --config FILE\n"
@@ -126,6 +139,12 @@ int run_program(const Program& program, int argc, char** argv) {
     return kStopped;
   }
   if (list_points) return print_crash_points(program);
+  if (wish.init && wish.init_name.empty() && wish.init_cluster.empty()) {
+    fmt::print(stderr,
+               "{}: init needs --name NAME, or --cluster CLUSTER for another coordinator of that cluster\n",
+               program.name);
+    return kUsage;
+  }
   if (wish.config.empty()) {
     fmt::print(stderr, "{}: --config FILE is missing; --help shows how to begin\n", program.name);
     return kUsage;
