@@ -74,18 +74,18 @@ wire::ResourceStatus status_of(const ResourceReport& resource, const AgentLink* 
 }  // namespace
 
 void AdministrationService::cluster_status(Answer<wire::ClusterStatus> answer, Refusal) {
-  const auto& table = coordinator_.table();
+  const auto& table = reigns_.serving().table();
   const auto counts = table.counts();
   const auto floors = table.floors();
   wire::ClusterStatus status;
-  status.cluster = coordinator_.cluster().value;
-  status.epoch = coordinator_.header(AgentId{}).epoch;
+  status.cluster = reigns_.cluster().value;
+  status.epoch = reigns_.serving().header(AgentId{}).epoch;
   status.open_transactions = static_cast<std::int64_t>(counts.open);
   status.floor_epoch = floors.transactions.epoch.value;
   status.floor_sequence = static_cast<std::int64_t>(floors.transactions.sequence.value);
   status.request_floor_ms = static_cast<std::int64_t>(floors.request_ms);
   for (const auto& resource : table.resources()) {
-    status.resources.push_back(status_of(resource, coordinator_.link(resource.record.agent)));
+    status.resources.push_back(status_of(resource, reigns_.serving().link(resource.record.agent)));
   }
   status.committed = static_cast<std::int64_t>(counts.committed);
   status.aborted = static_cast<std::int64_t>(counts.aborted);
@@ -98,7 +98,7 @@ void AdministrationService::cluster_status(Answer<wire::ClusterStatus> answer, R
 
 std::vector<wire::OpenTransaction> AdministrationService::open_transactions() const {
   std::vector<wire::OpenTransaction> open;
-  for (const auto& report : coordinator_.open_transactions(kReportedTransactions)) {
+  for (const auto& report : reigns_.serving().open_transactions(kReportedTransactions)) {
     wire::OpenTransaction transaction;
     transaction.transaction_id = report.transaction.text();
     transaction.state = state_of(report.state);
@@ -115,7 +115,7 @@ void AdministrationService::in_doubt(Answer<wire::InDoubtReport> answer, Refusal
   const auto gathering = std::make_shared<Gathering>();
   gathering->answer = std::move(answer);
   gathering->report.transactions = open_transactions();
-  for (const auto& [agent, link] : coordinator_.links()) {
+  for (const auto& [agent, link] : reigns_.serving().links()) {
     if (!link->is_connected()) {
       gathering->report.unreachable_agents.push_back(agent.value);
       continue;
@@ -136,7 +136,7 @@ void AdministrationService::in_doubt(Answer<wire::InDoubtReport> answer, Refusal
 
 // What this coordinator knew of the branch when it was told to end it.
 std::string AdministrationService::before_resolve(const ResolveRequested& resolution) const {
-  for (const auto& report : coordinator_.open_transactions(kReportedTransactions)) {
+  for (const auto& report : reigns_.serving().open_transactions(kReportedTransactions)) {
     if (report.transaction != resolution.transaction) continue;
     for (const auto& branch : report.branches) {
       if (branch.branch == resolution.branch)
@@ -178,7 +178,7 @@ void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal r
   if (const auto written = audit("resolve", "before", before_resolve(resolution)); !written) {
     return rpc::refuse_with(refuse, written.error());
   }
-  coordinator_.resolve(
+  reigns_.serving().resolve(
       resolution, [audit, answer = std::move(answer), refuse = std::move(refuse)](const auto& report) {
         const auto written = audit("resolve-done", "after",
                                    report ? fmt::format("{}: {}", name_of(report->state), report->detail)

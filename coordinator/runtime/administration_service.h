@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "coordinator/runtime/coordinator.h"
+#include "coordinator/runtime/reigns.h"
 #include "thrift/gen/Administration.h"
 #include "thrift/runtime/gate.h"
 
@@ -14,12 +14,9 @@ namespace troth::coordinator {
 
 class AdministrationService : public wire::AdministrationCobSvIf {
  public:
-  AdministrationService(Coordinator& coordinator, rpc::Gate& gate, std::string audit_path,
+  AdministrationService(Reigns& reigns, rpc::Gate& gate, std::string audit_path,
                         std::function<std::uint64_t()> log_syncs)
-      : coordinator_(coordinator),
-        gate_(gate),
-        audit_path_(std::move(audit_path)),
-        log_syncs_(std::move(log_syncs)) {}
+      : reigns_(reigns), gate_(gate), audit_path_(std::move(audit_path)), log_syncs_(std::move(log_syncs)) {}
 
   template <typename Reply>
   using Answer = std::function<void(const Reply&)>;
@@ -34,7 +31,7 @@ class AdministrationService : public wire::AdministrationCobSvIf {
   [[nodiscard]] std::vector<wire::OpenTransaction> open_transactions() const;
   [[nodiscard]] std::string before_resolve(const ResolveRequested& resolution) const;
 
-  Coordinator& coordinator_;
+  Reigns& reigns_;
   rpc::Gate& gate_;
   std::string audit_path_;
   std::function<std::uint64_t()> log_syncs_;

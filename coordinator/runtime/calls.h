@@ -35,6 +35,11 @@ class WaitingCalls {
     answer(std::move(reply));
   }
 
+  void answer_all(const std::function<Reply()>& reply) {
+    for (auto& [call, answer] : std::exchange(waiting_, {}))
+      answer(reply());
+  }
+
  private:
   std::unordered_map<std::uint64_t, Answer> waiting_;
 };

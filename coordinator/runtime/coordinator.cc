@@ -87,6 +87,19 @@ void Coordinator::shut_down(Duration grace) {
   step(ShutdownRequested{grace});
 }
 
+void Coordinator::abandon(const Error& why) {
+  CHECK(!stepping_, "a reign is abandoned in the middle of a step");
+  if (table_) {
+    step(ShutdownRequested{Duration::zero()});
+    step(TimePassed{});
+  }
+  alarm_.stop();
+  const auto refused = [&why] { return std::unexpected(why); };
+  statuses_.answer_all(refused);
+  registrations_.answer_all(refused);
+  resolves_.answer_all(refused);
+}
+
 void Coordinator::execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
                           std::function<void(Answer)> answer) {
   const auto call = next_call();

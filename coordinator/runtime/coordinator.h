@@ -45,6 +45,9 @@ class Coordinator {
   void start(store::DecisionStore& store, Nonce nonce);
   void store_answered(store::Answered answered);
   void shut_down(Duration grace);
+  // The reign is over, whatever runs: every call is answered with what is known of it. Not inside one of its events; nothing
+  // but its end may follow.
+  void abandon(const Error& why);
 
   void execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
                std::function<void(Answer)> answer);

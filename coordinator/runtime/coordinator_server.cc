@@ -5,8 +5,9 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <fmt/format.h>
 
-#include "base/runtime/entropy.h"
+#include "base/runtime/clock.h"
 #include "base/runtime/log.h"
 #include "coordinator/runtime/administration_service.h"
 #include "coordinator/runtime/directory_service.h"
@@ -15,6 +16,7 @@
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
 #include "thrift/gen/transactions_methods.h"
+#include "thrift/runtime/contract.h"
 #include "thrift/runtime/tls.h"
 #include "thrift/runtime/wire_error.h"
 
@@ -22,6 +24,12 @@ namespace troth::coordinator {
 namespace {
 
 constexpr Duration kLastAnswers = std::chrono::seconds(2);  // to reach their clients at a clean stop
+constexpr Duration kAroundCalls = std::chrono::seconds(10);
+constexpr Duration kFirstReignWait = std::chrono::milliseconds(50);
+constexpr Duration kLongestReignWait = std::chrono::seconds(2);
+// How long a leader that stops looks for another one: four attempts, each with another replica.
+constexpr Duration kHandOver = std::chrono::seconds(2);
+constexpr Duration kLookForLeader = std::chrono::milliseconds(10);
 
 }  // namespace
 
@@ -31,39 +39,34 @@ CoordinatorServer::CoordinatorServer(asio::io_context& loop, Options options)
       metrics_(std::make_shared<Metrics>(coordinator_metrics())),
       log_meter_(*metrics_),
       view_(*metrics_, options_.settings),
-      gate_(options_.audit_path) {}
+      gate_(options_.audit_path),
+      timer_(loop) {}
 
 CoordinatorServer::~CoordinatorServer() = default;
 
 Status CoordinatorServer::start() {
-  auto address = rpc::Address::parse(options_.settings.listen);
+  const auto& settings = options_.settings;
+  auto address = rpc::Address::parse(settings.listen);
   if (!address) return std::unexpected(std::move(address.error()));
   address_ = *std::move(address);
 
-  if (options_.settings.tls.is_set()) {
-    auto tls = rpc::Tls::load(options_.settings.tls, rpc::Role::kCoordinator);
+  if (settings.tls.is_set()) {
+    auto tls = rpc::Tls::load(settings.tls, rpc::Role::kCoordinator);
     if (!tls) return std::unexpected(std::move(tls.error()));
     tls_ = *std::move(tls);
   }
-  grants_.emplace(options_.settings, gate_);
+  grants_.emplace(settings, gate_);
 
-  Coordinator::Events events;
-  events.on_serving = [this] { serve(); };
-  events.on_stop = [this](const Error& error) { end(std::unexpected(error)); };
-  events.on_drained = [this] { drain(); };
-  coordinator_ = std::make_unique<Coordinator>(loop_, options_.cluster, options_.settings, std::move(events),
-                                               metrics_, tls_);
+  Reigns::Owner owner;
+  owner.on_serving = [this] { reign_serves(); };
+  owner.on_over = [this](const Error& why) { reign_over(why); };
+  owner.on_drained = [this] {
+    if (replica_) return hand_over();
+    drain(kLastAnswers);
+  };
+  reigns_ = std::make_unique<Reigns>(loop_, options_.cluster, settings, metrics_, tls_, std::move(owner));
   if (auto open = open_monitor(); !open) return open;
-
-  auto store = open_store();
-  if (!store) return std::unexpected(std::move(store.error()));
-  store_ = *std::move(store);
-  if (const auto& cut = store_->cut_tail()) {
-    log_warning("the decision log's last batch was cut",
-                {{"segment", cut->segment}, {"offset", cut->offset}, {"what", cut->what}});
-  }
-  coordinator_->start(*store_, Nonce{random_nonce()});
-  return {};
+  return settings.group.is_set() ? open_replica() : open_local();
 }
 
 // Before the log is opened, which may take long: until then /healthz and /readyz say that it starts.
@@ -75,7 +78,7 @@ Status CoordinatorServer::open_monitor() {
   options.host = address->host;
   options.port = address->port;
   options.refresh = [this] { refresh_metrics(); };
-  options.readiness = [this] { return view_.readiness(*coordinator_); };
+  options.readiness = [this] { return view_.readiness(*reigns_, replica_.get()); };
   auto monitor = Monitor::open(loop_, *metrics_, std::move(options));
   if (!monitor) return std::unexpected(std::move(monitor.error()));
   monitor_ = *std::move(monitor);
@@ -83,10 +86,16 @@ Status CoordinatorServer::open_monitor() {
 }
 
 void CoordinatorServer::refresh_metrics() {
-  if (store_) {
-    view_.refresh(*coordinator_, *store_);
-    log_meter_.refresh(store_->counters(), store_->segments());
+  if (local_) {
+    view_.refresh_store(local_->record_counts());
+    log_meter_.refresh(local_->counters(), local_->segments());
   }
+  if (replica_) {
+    view_.refresh_store(replica_->store().record_counts());
+    log_meter_.refresh(replica_->store().counters(), replica_->store().segments());
+    view_.refresh_replica(*replica_, *router_);
+  }
+  view_.refresh_reign(*reigns_);
   if (server_) rpc::refresh_server_metrics(*metrics_, server_->counts(), server_options_);
 }
 
@@ -94,7 +103,9 @@ std::string CoordinatorServer::http_address() const {
   return monitor_ ? monitor_->address() : std::string();
 }
 
-Result<std::unique_ptr<store::LocalStore>> CoordinatorServer::open_store() {
+// ---- the store
+
+Status CoordinatorServer::open_local() {
   const auto& settings = options_.settings;
   store::LocalStoreOptions options;
   options.directory = options_.log_directory;
@@ -104,20 +115,83 @@ Result<std::unique_ptr<store::LocalStore>> CoordinatorServer::open_store() {
   options.segments_kept = std::max<std::size_t>(2, settings.log_bytes / settings.segment_bytes);
   options.post = [this](std::function<void()> action) { asio::post(loop_, std::move(action)); };
   options.on_answers = [this](std::vector<store::Answered> answers) {
-    for (auto& answer : answers)
-      coordinator_->store_answered(std::move(answer));
+    reigns_->store_answered(std::move(answers));
   };
   options.on_failure = [this](const Error& error) { end(std::unexpected(error)); };
   options.on_synced = [this](const txlog::SyncedBatch& batch) { log_meter_.synced(batch); };
   options.on_warning = [](const Error& error) { log_warning("decision log", {{"why", error.message}}); };
-  return store::LocalStore::open(std::move(options));
+  auto opened = store::LocalStore::open(std::move(options));
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  local_ = *std::move(opened);
+  if (const auto& cut = local_->cut_tail()) {
+    log_warning("the decision log's last batch was cut",
+                {{"segment", cut->segment}, {"offset", cut->offset}, {"what", cut->what}});
+  }
+  reigns_->begin(*local_);
+  return {};
 }
 
-void CoordinatorServer::serve() {
+Status CoordinatorServer::open_replica() {
   const auto& settings = options_.settings;
-  auto& options = server_options_;
+  Replica::Options options;
+  options.settings = settings;
+  options.cluster = options_.cluster;
+  options.log_directory = options_.log_directory;
+  options.files = options_.files;
+  options.tls = tls_;
+  Replica::Owner owner;
+  owner.on_answers = [this](std::vector<store::Answered> answers) {
+    reigns_->store_answered(std::move(answers));
+  };
+  owner.on_lead = [this](bool leads) { lead_changed(leads); };
+  owner.on_change = [this] {
+    if (router_) router_->look_again();
+  };
+  owner.on_failure = [this](const Error& error) { end(std::unexpected(error)); };
+  owner.on_synced = [this](const txlog::SyncedBatch& batch) { log_meter_.synced(batch); };
+  owner.take_passed = [this](const rpc::CallContext& context, rpc::Bytes content, rpc::Server::Passed done) {
+    if (takes_calls()) return server_->take_passed(context, content, std::move(done));
+    auto refused = fail(ErrorCode::kUnavailable, Effect::kNone,
+                        fmt::format("replica {} does not lead, or not yet, or hands the lead over",
+                                    options_.settings.group.replica));
+    refused.error().retryable = true;
+    done(std::move(refused));
+  };
+  auto opened = Replica::open(loop_, std::move(options), gate_, std::move(owner));
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  replica_ = *std::move(opened);
+  const auto longest = std::max(settings.table.longest_timeout, settings.table.longest_idle) + kAroundCalls;
+  router_ = std::make_unique<CallRouter>(
+      loop_, *replica_, [this] { return takes_calls(); }, settings.group.patience, longest);
+  if (auto listening = replica_->listen(); !listening) return std::unexpected(std::move(listening.error()));
+  // Not before start() has returned.
+  asio::post(loop_, [this] {
+    if (auto listening = listen(); !listening) end(std::move(listening));
+  });
+  return {};
+}
+
+store::DecisionStore& CoordinatorServer::store() {
+  if (replica_) return replica_->store();
+  return *local_;
+}
+
+Epoch CoordinatorServer::newest_epoch() const {
+  if (replica_) return replica_->store().epoch();
+  return reigns_->serves() ? reigns_->serving().table().epoch() : Epoch{};
+}
+
+// ---- the server
+
+rpc::ServerOptions CoordinatorServer::server_options() {
+  const auto& settings = options_.settings;
+  rpc::ServerOptions options;
   options.tls = tls_;
   options.authorize = [this](const rpc::CallContext& call) { return gate_.authorize(call); };
+  if (router_) {
+    options.divert.wanted = [this](const rpc::CallContext& call) { return router_->wants(call); };
+    options.divert.take = [this](std::unique_ptr<rpc::DivertedCall> call) { router_->take(std::move(call)); };
+  }
   options.max_connections = settings.max_connections;
   options.max_connections_per_caller = settings.max_connections_per_caller;
   options.max_handshakes = settings.max_handshakes;
@@ -133,20 +207,103 @@ void CoordinatorServer::serve() {
     static LogLimit limit;
     log_limited(limit, LogLevel::kWarning, "client trouble", {{"what", line}});
   };
-  server_ = std::make_unique<rpc::Server>(loop_, options);
-  server_->add_service<wire::TransactionsAsyncProcessor>(
-      std::make_shared<TransactionsService>(*coordinator_, *grants_));
-  server_->add_service<wire::DirectoryAsyncProcessor>(
-      std::make_shared<DirectoryService>(*coordinator_, gate_));
-  server_->add_service<wire::AdministrationAsyncProcessor>(std::make_shared<AdministrationService>(
-      *coordinator_, gate_, options_.audit_path, [this] { return store_->counters().syncs; }));
-  const auto bound = server_->listen(address_);
-  if (!bound) return end(std::unexpected(bound.error()));
-  options_.on_ready(*bound, coordinator_->table().epoch());
+  return options;
 }
 
+wire::Hello CoordinatorServer::own_hello() const {
+  auto hello = rpc::hello_of("troth-coordinator", options_.cluster);
+  if (!replica_) return hello;
+  for (const auto& replica : options_.settings.group.replicas)
+    hello.coordinators.push_back(replica.address);
+  if (const auto leader = replica_->leader_address()) hello.__set_leader(*leader);
+  return hello;
+}
+
+Status CoordinatorServer::listen() {
+  server_options_ = server_options();
+  server_ = std::make_unique<rpc::Server>(loop_, server_options_);
+  server_->add_service<wire::TransactionsAsyncProcessor>(
+      std::make_shared<TransactionsService>(*reigns_, *grants_, [this] { return own_hello(); }));
+  server_->add_service<wire::DirectoryAsyncProcessor>(
+      std::make_shared<DirectoryService>(*reigns_, gate_, [this] { return newest_epoch(); }));
+  server_->add_service<wire::AdministrationAsyncProcessor>(std::make_shared<AdministrationService>(
+      *reigns_, gate_, options_.audit_path,
+      [this] { return replica_ ? replica_->store().counters().syncs : local_->counters().syncs; }));
+  const auto bound = server_->listen(address_);
+  if (!bound) return std::unexpected(bound.error());
+  options_.on_ready(*bound, newest_epoch());
+  return {};
+}
+
+bool CoordinatorServer::takes_calls() const {
+  return reigns_->serves() && !stopping_ && server_ != nullptr;
+}
+
+// ---- reigns
+
+void CoordinatorServer::reign_serves() {
+  reign_wait_ = Duration::zero();
+  if (router_) return router_->look_again();
+  if (auto listening = listen(); !listening) end(std::move(listening));
+}
+
+// By itself: a newer epoch rules, or it was given none.
+void CoordinatorServer::reign_over(const Error& why) {
+  if (!replica_) return end(std::unexpected(why));
+  if (stopping_) return hand_over();
+  begin_reign_later();
+}
+
+void CoordinatorServer::lead_changed(bool leads) {
+  if (!leads) {
+    timer_.cancel();
+    Error why;
+    why.code = ErrorCode::kUnavailable;
+    why.effect = Effect::kUnknown;
+    why.retryable = true;
+    why.message = "this coordinator leads its group no longer; ask again, and the next leader answers";
+    reigns_->end(why);
+    if (stopping_) hand_over();
+    return;
+  }
+  if (stopping_) return hand_over();
+  reign_wait_ = Duration::zero();
+  if (reigns_->current() == nullptr) reigns_->begin(store());
+}
+
+void CoordinatorServer::begin_reign_later() {
+  reign_wait_ = std::clamp<Duration>(reign_wait_ * 2, kFirstReignWait, kLongestReignWait);
+  timer_.expires_after(reign_wait_);
+  timer_.async_wait([this](const asio::error_code& stopped) {
+    if (stopped || !replica_->leads() || stopping_ || reigns_->current() != nullptr) return;
+    reigns_->begin(store());
+  });
+}
+
+// ---- the end
+
 void CoordinatorServer::stop() {
-  coordinator_->shut_down(options_.settings.shutdown_grace);
+  if (std::exchange(stopping_, true)) return;
+  hand_over_until_ = boot_now() + options_.settings.shutdown_grace + kHandOver;
+  reigns_->shut_down(options_.settings.shutdown_grace);
+}
+
+// What ran here has its answer, or runs elsewhere; what came meanwhile waits in the router. It leaves once another one leads.
+void CoordinatorServer::hand_over() {
+  if (draining_ || ended_) return;
+  reigns_->end(fail(ErrorCode::kUnavailable, Effect::kUnknown, "this coordinator shuts down").error());
+  const bool led_elsewhere = replica_->link_to_leader() != nullptr && !replica_->leads();
+  if (led_elsewhere || boot_now() >= hand_over_until_) {
+    router_->look_again();
+    if (!led_elsewhere) router_->refuse_waiting("this coordinator shuts down, and no other one leads");
+    return drain(options_.settings.shutdown_grace);
+  }
+  // Nothing happens where it does not lead, or is handing over.
+  if (replica_->leads() && !replica_->hand_over()) hand_over_until_ = boot_now();
+  timer_.expires_after(replica_->leads() ? kHandOver / 4 : kLookForLeader);
+  timer_.async_wait([this](const asio::error_code& stopped) {
+    if (!stopped) hand_over();
+  });
 }
 
 void CoordinatorServer::reread() {
@@ -154,9 +311,10 @@ void CoordinatorServer::reread() {
 }
 
 // Every call of the table is answered; the answers get a moment to leave.
-void CoordinatorServer::drain() {
+void CoordinatorServer::drain(Duration limit) {
+  if (std::exchange(draining_, true)) return;
   if (!server_) return end({});
-  server_->drain(kLastAnswers, [this](bool) {
+  server_->drain(std::max(limit, kLastAnswers), [this](bool) {
     server_->close();
     end({});
   });
@@ -164,9 +322,11 @@ void CoordinatorServer::drain() {
 
 void CoordinatorServer::end(Status outcome) {
   if (std::exchange(ended_, true)) return;
+  timer_.cancel();
   // Not inside a call that the server may be dispatching.
   asio::post(loop_, [this] {
     if (server_) server_->close();
+    if (replica_) replica_->close();
   });
   options_.on_end(std::move(outcome));
 }

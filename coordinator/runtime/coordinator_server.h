@@ -6,6 +6,12 @@
 //   opening the log --epoch durable--> serving --stop()--> draining --> ended
 //          '-------------- log lost, reign over ---------------'------> ended, with why
 //
+// As a replica of a group (settings.group) it serves at once, with a reign while it leads and by passing calls on while it
+// does not, and stop() hands the lead over first:
+//
+//   opening the log --> serving --stop()--> finishing what runs --> handing over --> draining --> ended
+//          '------- log lost -------'-----------------'------------------'---------------'-----> ended, with why
+//
 // Everything runs on the loop's thread. The loop must have stopped, or run on this thread, when it is
 // destroyed.
 #pragma once
@@ -15,12 +21,16 @@
 #include <optional>
 #include <string>
 
+#include <asio/steady_timer.hpp>
+
 #include "base/ids.h"
 #include "base/result.h"
 #include "coordinator/decision_store/runtime/local_store.h"
-#include "coordinator/runtime/coordinator.h"
+#include "coordinator/runtime/call_router.h"
 #include "coordinator/runtime/coordinator_view.h"
 #include "coordinator/runtime/grants.h"
+#include "coordinator/runtime/reigns.h"
+#include "coordinator/runtime/replica.h"
 #include "coordinator/runtime/settings.h"
 #include "thrift/address.h"
 #include "thrift/runtime/gate.h"
@@ -57,9 +67,20 @@ class CoordinatorServer {
   void reread();
 
  private:
-  [[nodiscard]] Result<std::unique_ptr<store::LocalStore>> open_store();
-  void serve();
-  void drain();
+  [[nodiscard]] Status open_local();
+  [[nodiscard]] Status open_replica();
+  [[nodiscard]] Status listen();
+  [[nodiscard]] rpc::ServerOptions server_options();
+  [[nodiscard]] wire::Hello own_hello() const;
+  [[nodiscard]] Epoch newest_epoch() const;
+  [[nodiscard]] store::DecisionStore& store();
+  [[nodiscard]] bool takes_calls() const;
+  void reign_serves();
+  void reign_over(const Error& why);
+  void lead_changed(bool leads);
+  void begin_reign_later();
+  void hand_over();
+  void drain(Duration limit);
   void end(Status outcome);
 
   [[nodiscard]] Status open_monitor();
@@ -76,9 +97,16 @@ class CoordinatorServer {
   rpc::Gate gate_;
   std::shared_ptr<rpc::Tls> tls_;  // null: plain
   std::optional<Grants> grants_;
-  std::unique_ptr<Coordinator> coordinator_;
-  std::unique_ptr<store::LocalStore> store_;
-  std::unique_ptr<rpc::Server> server_;  // goes before the coordinator that its services call
+  std::unique_ptr<Reigns> reigns_;
+  std::unique_ptr<store::LocalStore> local_;  // one of these two
+  std::unique_ptr<Replica> replica_;
+  std::unique_ptr<CallRouter> router_;  // of a replica
+  bool stopping_ = false;
+  bool draining_ = false;
+  Duration reign_wait_{0};
+  Instant hand_over_until_;
+  asio::steady_timer timer_;             // of the next reign, of handing over
+  std::unique_ptr<rpc::Server> server_;  // goes before the reigns that its services call
   std::unique_ptr<Monitor> monitor_;     // goes first: it looks at all of them
 };
 

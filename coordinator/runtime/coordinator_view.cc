@@ -50,22 +50,54 @@ CoordinatorView::ResourceGauges& CoordinatorView::gauges_of(const ResourceName& 
   return gauges;
 }
 
-void CoordinatorView::refresh(const Coordinator& coordinator, const store::LocalStore& store) {
-  const auto& watch = coordinator.watch();
-  metrics_.gauge("troth_coordinator_store_waiting").Set(number(watch.store_waits()));
-  metrics_.gauge("troth_coordinator_store_oldest_wait_seconds").Set(seconds_of(watch.longest_store_wait()));
-  const auto records = store.record_counts();
+void CoordinatorView::refresh_store(const store::Counts& records) {
   metrics_.gauge("troth_coordinator_store_records", {{"state", "open"}}).Set(number(records.open));
   metrics_.gauge("troth_coordinator_store_records", {{"state", "ended"}}).Set(number(records.ended));
   metrics_.gauge("troth_coordinator_store_records", {{"state", "barred"}}).Set(number(records.barred));
+}
+
+void CoordinatorView::refresh_replica(const Replica& replica, const CallRouter& router) {
+  const auto& log = replica.store().log();
+  metrics_.gauge("troth_coordinator_leads").Set(replica.leads() ? 1 : 0);
+  metrics_.gauge("troth_coordinator_leader").Set(replica.leader() ? number(replica.leader()->value) : 0);
+  metrics_.gauge("troth_coordinator_chosen_slot").Set(number(log.chosen().value));
+  metrics_.gauge("troth_coordinator_ballot_round").Set(number(log.promised().round));
+  metrics_.gauge("troth_coordinator_calls_waiting_for_leader").Set(number(router.waiting()));
+  metrics_.gauge("troth_coordinator_calls_passed_on").Set(number(router.passed_on()));
+  for (const auto& [id, link] : replica.links()) {
+    metrics_.gauge("troth_coordinator_replica_reached", {{"replica", std::to_string(id.value)}})
+        .Set(link->is_up() ? 1 : 0);
+  }
+  const auto& snapshots = replica.store().snapshot_counters();
+  advance(metrics_.counter("troth_coordinator_snapshots_total", {{"how", "taken"}}), snapshots.taken);
+  advance(metrics_.counter("troth_coordinator_snapshots_total", {{"how", "received"}}), snapshots.received);
+  advance(metrics_.counter("troth_coordinator_snapshots_total", {{"how", "failed"}}), snapshots.failed);
+}
+
+void CoordinatorView::refresh_reign(const Reigns& reigns) {
+  metrics_.gauge("troth_coordinator_serves").Set(reigns.serves() ? 1 : 0);
+  if (reigns.current() == nullptr) return;
+  const auto& coordinator = *reigns.current();
+  const auto& watch = coordinator.watch();
+  metrics_.gauge("troth_coordinator_store_waiting").Set(number(watch.store_waits()));
+  metrics_.gauge("troth_coordinator_store_oldest_wait_seconds").Set(seconds_of(watch.longest_store_wait()));
   metrics_.gauge("troth_coordinator_waiting_calls").Set(number(coordinator.waiting_calls()));
   if (!coordinator.rules()) return;
+  refresh_transactions(coordinator.table());
+  refresh_resources(coordinator);
+  refresh_agents(coordinator, coordinator.table().counts().last_sequence);
+}
 
-  const auto& table = coordinator.table();
+void CoordinatorView::refresh_transactions(const TransactionTable& table) {
   const auto counts = table.counts();
-  advance(metrics_.counter("troth_coordinator_transactions_total", {{"outcome", "committed"}}),
-          counts.committed);
-  advance(metrics_.counter("troth_coordinator_transactions_total", {{"outcome", "aborted"}}), counts.aborted);
+  // Each reign counts its own.
+  if (table.epoch() != counted_) last_ = {};
+  counted_ = table.epoch();
+  metrics_.counter("troth_coordinator_transactions_total", {{"outcome", "committed"}})
+      .Increment(number(counts.committed - last_.committed));
+  metrics_.counter("troth_coordinator_transactions_total", {{"outcome", "aborted"}})
+      .Increment(number(counts.aborted - last_.aborted));
+  last_ = counts;
   metrics_.gauge("troth_coordinator_undecided").Set(number(counts.undecided));
   metrics_.gauge("troth_coordinator_open").Set(number(counts.open));
   const auto oldest = counts.oldest_open ? wall_now() - *counts.oldest_open : Duration{};
@@ -76,9 +108,6 @@ void CoordinatorView::refresh(const Coordinator& coordinator, const store::Local
   metrics_.gauge("troth_coordinator_floor_epoch").Set(number(floors.transactions.epoch.value));
   metrics_.gauge("troth_coordinator_floor_sequence").Set(number(floors.transactions.sequence.value));
   metrics_.gauge("troth_coordinator_request_floor_seconds").Set(number(floors.request_ms) / 1000);
-
-  refresh_resources(coordinator);
-  refresh_agents(coordinator, counts.last_sequence);
 }
 
 void CoordinatorView::refresh_resources(const Coordinator& coordinator) {
@@ -108,11 +137,23 @@ void CoordinatorView::refresh_agents(const Coordinator& coordinator, Sequence la
   }
 }
 
-Readiness CoordinatorView::readiness(const Coordinator& coordinator) const {
-  if (!coordinator.rules()) {
+Readiness CoordinatorView::readiness(const Reigns& reigns, const Replica* replica) const {
+  if (replica != nullptr && !reigns.serves()) {
+    if (replica->leader() && *replica->leader() != replica->self()) {
+      const auto link = replica->links().find(*replica->leader());
+      if (link != replica->links().end() && link->second->is_up()) return {true, {}, {}};
+      return {false,
+              fmt::format("the leader, replica {}, cannot be reached from here", replica->leader()->value),
+              "mend the network between the two; clients may call another coordinator meanwhile"};
+    }
+    return {false, "the group has no leader that this coordinator knows of",
+            "start its other coordinators, or mend the network between them: a majority elects one"};
+  }
+  if (reigns.current() == nullptr || !reigns.current()->rules()) {
     return {false, "this coordinator has no epoch yet",
             "wait: the decision log is being opened; its thread's disk is what it waits for"};
   }
+  const auto& coordinator = *reigns.current();
   if (coordinator.table().counts().draining)
     return {false, "this coordinator shuts down", "ask another one, or this one after its next start"};
   if (const auto wait = coordinator.watch().longest_store_wait(); wait > kStoreSilence) {

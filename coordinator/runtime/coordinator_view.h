@@ -8,8 +8,10 @@
 #include <map>
 
 #include "base/runtime/monitor.h"
-#include "coordinator/decision_store/runtime/local_store.h"
-#include "coordinator/runtime/coordinator.h"
+#include "coordinator/decision_store/decision_store.h"
+#include "coordinator/runtime/call_router.h"
+#include "coordinator/runtime/reigns.h"
+#include "coordinator/runtime/replica.h"
 
 namespace troth::coordinator {
 
@@ -17,8 +19,11 @@ class CoordinatorView {
  public:
   CoordinatorView(Metrics& metrics, const CoordinatorSettings& settings);
 
-  void refresh(const Coordinator& coordinator, const store::LocalStore& store);
-  [[nodiscard]] Readiness readiness(const Coordinator& coordinator) const;
+  void refresh_store(const store::Counts& records);
+  void refresh_reign(const Reigns& reigns);
+  void refresh_replica(const Replica& replica, const CallRouter& router);
+  // `replica`: null when it is alone.
+  [[nodiscard]] Readiness readiness(const Reigns& reigns, const Replica* replica) const;
 
   // In the order of the table's help.
   static constexpr std::array kStates{"starting",    "serving",  "unreachable", "waiting",
@@ -31,10 +36,13 @@ class CoordinatorView {
     Gauge* oldest_waiting = nullptr;
   };
   ResourceGauges& gauges_of(const ResourceName& resource);
+  void refresh_transactions(const TransactionTable& table);
   void refresh_resources(const Coordinator& coordinator);
   void refresh_agents(const Coordinator& coordinator, Sequence last);
 
   Metrics& metrics_;
+  Epoch counted_;  // the reign whose transactions these are
+  TableCounts last_;
   std::map<ResourceName, ResourceGauges> resources_;
 };
 

@@ -11,7 +11,7 @@
 namespace troth::coordinator {
 
 Status DirectoryService::check_cluster(const std::string& cluster) const {
-  const auto& own = coordinator_.cluster().value;
+  const auto& own = reigns_.cluster().value;
   if (cluster.empty() || cluster == own) return {};
   return fail(ErrorCode::kNotOwner, Effect::kNone,
               fmt::format("the agent belongs to cluster {}, this coordinator to {}: check the agent's "
@@ -35,18 +35,18 @@ void DirectoryService::register_agent(Answer<wire::RegisterReply> answer, Refusa
   auto registration = registration_of(request);
   if (!registration) return rpc::refuse_with(refuse, registration.error());
   const auto agent = registration->agent;
-  coordinator_.register_agent(*std::move(registration), [this, agent, answer = std::move(answer),
-                                                         refuse = std::move(refuse)](auto numbers) {
+  reigns_.serving().register_agent(*std::move(registration), [this, agent, answer = std::move(answer),
+                                                              refuse = std::move(refuse)](auto numbers) {
     if (!numbers) {
       log_warning("registration refused", {{"agent", agent}, {"why", numbers.error().message}});
       return rpc::refuse_with(refuse, numbers.error());
     }
     wire::RegisterReply reply;
-    reply.cluster = coordinator_.cluster().value;
+    reply.cluster = reigns_.cluster().value;
     for (const auto& [name, number] : *numbers) {
       reply.resource_numbers[name.value] = static_cast<std::int32_t>(number.value);
     }
-    reply.epoch = coordinator_.header(agent).epoch;
+    reply.epoch = reigns_.serving().header(agent).epoch;
     log_info("agent registered", {{"agent", agent}, {"resources", numbers->size()}});
     answer(reply);
   });
@@ -58,21 +58,25 @@ void DirectoryService::inquire(Answer<wire::InquireReply> answer, Refusal refuse
   if (const auto own = check_agent(request.agent_id); !own) return rpc::refuse_with(refuse, own.error());
   auto id = TransactionId::parse(request.transaction_id);
   if (!id) return rpc::refuse_with(refuse, id.error());
-  if (id->cluster != coordinator_.cluster()) {
+  if (id->cluster != reigns_.cluster()) {
     return rpc::refuse_with(refuse, check_cluster(id->cluster.value).error());
   }
   const BranchId branch{*std::move(id), BranchNumber{static_cast<std::uint32_t>(request.branch)}};
-  coordinator_.inquire(branch,
-                       [this, agent = AgentId{request.agent_id}, answer = std::move(answer)](auto decision) {
-                         wire::InquireReply reply;
-                         reply.decision = decision_of(decision);
-                         reply.header = coordinator_.header(agent);
-                         answer(reply);
-                       });
+  reigns_.serving().inquire(
+      branch, [this, agent = AgentId{request.agent_id}, answer = std::move(answer)](auto decision) {
+        wire::InquireReply reply;
+        reply.decision = decision_of(decision);
+        reply.header = reigns_.serving().header(agent);
+        answer(reply);
+      });
 }
 
 void DirectoryService::current_epoch(Answer<wire::Epoch> answer, Refusal) {
-  answer(coordinator_.header(AgentId{}).epoch);
+  const auto newest = newest_epoch_();
+  wire::Epoch epoch;
+  epoch.number = newest.number.value;
+  epoch.nonce = static_cast<std::int64_t>(newest.nonce.value);
+  answer(epoch);
 }
 
 }  // namespace troth::coordinator

@@ -3,7 +3,7 @@
 // What agents call (thrift/agents.thrift): they register, and ask how a branch in doubt ended.
 #pragma once
 
-#include "coordinator/runtime/coordinator.h"
+#include "coordinator/runtime/reigns.h"
 #include "thrift/gen/Directory.h"
 #include "thrift/runtime/gate.h"
 
@@ -11,7 +11,8 @@ namespace troth::coordinator {
 
 class DirectoryService : public wire::DirectoryCobSvIf {
  public:
-  DirectoryService(Coordinator& coordinator, rpc::Gate& gate) : coordinator_(coordinator), gate_(gate) {}
+  DirectoryService(Reigns& reigns, rpc::Gate& gate, std::function<Epoch()> newest_epoch)
+      : reigns_(reigns), gate_(gate), newest_epoch_(std::move(newest_epoch)) {}
 
   template <typename Reply>
   using Answer = std::function<void(const Reply&)>;
@@ -28,8 +29,9 @@ class DirectoryService : public wire::DirectoryCobSvIf {
   // With TLS an agent speaks for itself only.
   [[nodiscard]] Status check_agent(const std::string& agent_id) const;
 
-  Coordinator& coordinator_;
+  Reigns& reigns_;
   rpc::Gate& gate_;
+  std::function<Epoch()> newest_epoch_;  // that this coordinator knows of
 };
 
 }  // namespace troth::coordinator

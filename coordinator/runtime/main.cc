@@ -1,5 +1,6 @@
 // troth-coordinator: decides transactions, and drives their branches to the end that was decided.
 
+#include <string>
 #include <utility>
 
 #include "base/runtime/process.h"
@@ -11,16 +12,21 @@ namespace troth::coordinator {
 namespace {
 
 Status serve(Process& process, const CoordinatorSettings& settings) {
+  if (auto own = process.data().record_replica(settings.group.replica); !own) return own;
   const auto& cluster = process.data().identity().cluster;
   CoordinatorServer::Options options;
   options.settings = settings;
   options.cluster = cluster;
-  options.log_directory = process.data().log_path();
+  options.log_directory =
+      settings.group.is_set() ? process.data().group_log_path() : process.data().log_path();
   options.audit_path = process.data().audit_path();
   CoordinatorServer* running = nullptr;
   options.on_ready = [&](const rpc::Address& address, const Epoch& epoch) {
     process.ready(address.text(),
-                  {{"cluster", cluster}, {"epoch", epoch.number}, {"http", running->http_address()}});
+                  {{"cluster", cluster},
+                   {"epoch", epoch.number},
+                   {"replica", settings.group.is_set() ? std::to_string(settings.group.replica) : ""},
+                   {"http", running->http_address()}});
   };
   options.on_end = [&](Status outcome) { process.finish(std::move(outcome)); };
   CoordinatorServer server(process.loop(), std::move(options));

@@ -1,6 +1,10 @@
 #include "coordinator/runtime/settings.h"
 
+#include <algorithm>
 #include <limits>
+#include <map>
+
+#include <fmt/format.h>
 
 #include "thrift/address.h"
 
@@ -75,6 +79,80 @@ void describe_times(Schema& schema, CoordinatorSettings& settings) {
                      "A call that takes longer gets a line with the time of each step; 0: none does.");
 }
 
+// ---- the group
+
+void describe_replica(Schema& schema, ReplicaSettings& replica) {
+  schema.integer("number", replica.number, {.min = 1, .max = 1'000'000},
+                 "Given once, and never to another one, not even when this replica is gone for ever.");
+  schema.text("address", replica.address, {.mandatory = true, .max_bytes = 280},
+              "host:port where services, agents and the tool call it.");
+  schema.text("peer_address", replica.peer_address, {.mandatory = true, .max_bytes = 280},
+              "host:port where the other replicas call it.");
+  schema.boolean("joins", replica.joins,
+                 "It was not among the first: it learns what the group knows, and votes when it is added.");
+}
+
+// What is wrong with the list of replicas, or nothing.
+std::string trouble_of(const GroupSettings& group) {
+  std::map<std::uint32_t, std::size_t> numbers;
+  std::map<std::string, std::uint32_t> addresses;
+  for (const auto& replica : group.replicas) {
+    if (++numbers[replica.number] > 1)
+      return fmt::format("there are two replicas with the number {}", replica.number);
+    for (const auto& text : {replica.address, replica.peer_address}) {
+      const auto address = rpc::Address::parse(text);
+      if (!address) return fmt::format("replica {}: {}", replica.number, address.error().message);
+      if (address->port == 0)
+        return fmt::format("replica {}: {} names no port: others have to know it", replica.number, text);
+      const auto [at, is_new] = addresses.emplace(address->text(), replica.number);
+      if (!is_new)
+        return fmt::format("{} is an address of replica {} and of replica {}", text, at->second,
+                           replica.number);
+    }
+  }
+  return {};
+}
+
+void describe_group(Schema& schema, CoordinatorSettings& settings) {
+  auto& group = settings.group;
+  schema.section("group", "Several coordinators that decide together; without it this one is alone.", [&] {
+    schema.integer("replica", group.replica, {.min = 0, .max = 1'000'000},
+                   "Which of [[replicas]] this process is; 0: none, it has its decision store for itself.");
+    schema.text("listen", group.listen, {.max_bytes = 280},
+                "host:port where the other replicas call; its own peer_address, when empty.");
+    schema.integer("write_quorum", group.quorums.write, {.min = 0, .max = consensus::kMostVoters},
+                   "Of a group that begins: how many replicas make a decision durable; 0: a majority.");
+    schema.integer(
+        "elect_quorum", group.quorums.elect, {.min = 0, .max = consensus::kMostVoters},
+        "How many it takes to elect a leader: with write_quorum more than there are; 0: a majority.");
+    schema.integer("read_quorum", group.quorums.read, {.min = 0, .max = consensus::kMostVoters},
+                   "How many a quorum read asks: with write_quorum more than there are; 0: a majority.");
+    schema.duration_ms(
+        "lease_ms", group.lease, {.min = 20, .max = 10'000},
+        "Of a group that begins: for how long a leader may answer reads from its own memory, and "
+        "nobody else can be elected.");
+    schema.duration_ms("patience_ms", group.patience, {.min = 0, .max = 60'000},
+                       "How long a call waits for a leader, while there is none.");
+  });
+  schema.tables<ReplicaSettings>("replicas", group.replicas, {.min = 0, .max = 16},
+                                 "The coordinators of the group, this one included; the same list at each.",
+                                 [&](ReplicaSettings& replica) { describe_replica(schema, replica); });
+  const auto trouble = trouble_of(group);
+  schema.require(trouble.empty(), "replicas", trouble);
+  schema.require(group.is_set() || group.replicas.empty(), "replicas",
+                 "are listed, and group.replica does not say which of them this process is");
+  if (!group.is_set()) return;
+  const auto* own = group.find(group.replica);
+  schema.require(
+      own != nullptr, "replicas",
+      fmt::format("none has the number {}, which group.replica says this process is", group.replica));
+  if (const auto possible = consensus::check(group.configuration()); !possible)
+    schema.require(false, "group", possible.error().message);
+  const bool all_here = std::ranges::none_of(
+      group.replicas, [](const auto& replica) { return is_elsewhere(replica.peer_address); });
+  schema.require(settings.tls.is_set() || all_here, "replicas", rpc::kNeedsTls);
+}
+
 void describe_retention(Schema& schema, CoordinatorSettings& settings) {
   auto& table = settings.table;
   schema.duration_ms("keep_ms", table.retention, {.min = 1000, .max = 3650 * kDayMs},
@@ -87,6 +165,23 @@ void describe_retention(Schema& schema, CoordinatorSettings& settings) {
 }
 
 }  // namespace
+
+const ReplicaSettings* GroupSettings::find(std::uint32_t number) const {
+  const auto found = std::ranges::find(replicas, number, &ReplicaSettings::number);
+  return found == replicas.end() ? nullptr : &*found;
+}
+
+consensus::Configuration GroupSettings::configuration() const {
+  consensus::Replicas voters;
+  for (const auto& each : replicas)
+    if (!each.joins) voters.insert({each.number});
+  auto configuration = consensus::with_majorities(std::move(voters));
+  if (quorums.write != 0) configuration.quorums.write = quorums.write;
+  if (quorums.elect != 0) configuration.quorums.elect = quorums.elect;
+  if (quorums.read != 0) configuration.quorums.read = quorums.read;
+  configuration.lease_terms.length = lease;
+  return configuration;
+}
 
 void describe(Schema& schema, CoordinatorSettings& settings) {
   schema.text("listen", settings.listen, {.max_bytes = 280},
@@ -113,6 +208,7 @@ void describe(Schema& schema, CoordinatorSettings& settings) {
                  "without TLS no service can prove its name: set tls.ca, tls.certificate and tls.key");
   schema.require(settings.tls.is_set() || settings.operator_resources.empty(), "operator_resources",
                  "without TLS nobody can prove to be an operator: set tls.ca, tls.certificate and tls.key");
+  describe_group(schema, settings);
   schema.section("limits", "What the coordinator refuses to exceed.",
                  [&] { describe_limits(schema, settings); });
   schema.section("times", "How long it waits.", [&] { describe_times(schema, settings); });

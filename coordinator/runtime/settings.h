@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/settings.h"
+#include "coordinator/consensus/quorum.h"
 #include "coordinator/table_limits.h"
 #include "thrift/runtime/tls_files.h"
 
@@ -19,6 +20,28 @@ struct ServiceGrant {
   std::vector<std::string> resources;  // "*": all
 };
 
+// One coordinator of a group, as every other one's file has it, too.
+struct ReplicaSettings {
+  std::uint32_t number = 0;
+  std::string address;       // where services, agents and the tool call it
+  std::string peer_address;  // where the other replicas call it
+  bool joins = false;        // a group that was there before it
+};
+
+struct GroupSettings {
+  std::uint32_t replica = 0;  // which of them this process is; 0: no group
+  std::string listen;         // empty: its own peer_address
+  std::vector<ReplicaSettings> replicas;
+  consensus::Quorums quorums;  // of the group's beginning; 0: the smallest majority
+  std::chrono::milliseconds lease{150};
+  std::chrono::milliseconds patience{3000};
+
+  [[nodiscard]] bool is_set() const { return replica != 0; }
+  [[nodiscard]] const ReplicaSettings* find(std::uint32_t number) const;
+  // Of a group that begins: whoever does not join it votes.
+  [[nodiscard]] consensus::Configuration configuration() const;
+};
+
 struct CoordinatorSettings {
   std::string listen = "127.0.0.1:7710";
   std::string http_listen;  // empty: nothing is shown over HTTP
@@ -26,6 +49,8 @@ struct CoordinatorSettings {
   std::vector<ServiceGrant> services;
   std::vector<std::string> operator_resources;
   TableLimits table;
+
+  GroupSettings group;
 
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
   std::uint64_t log_bytes = std::uint64_t{1} << 30;  // past it the oldest segment is cleaned

@@ -23,10 +23,10 @@ std::shared_ptr<const wire::ExecuteRequest> names_of(const wire::BeginRequest& r
 }  // namespace
 
 void TransactionsService::hello(Answer<wire::Hello> answer, Refusal refuse, const wire::Hello& hello) {
-  if (const auto fits = rpc::check_hello(hello, coordinator_.cluster()); !fits) {
+  if (const auto fits = rpc::check_hello(hello, reigns_.cluster()); !fits) {
     return rpc::refuse_with(refuse, fits.error());
   }
-  answer(rpc::hello_of("troth-coordinator", coordinator_.cluster()));
+  answer(own_hello_());
 }
 
 void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal refuse,
@@ -34,10 +34,10 @@ void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal re
   if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto work = work_of(request);
   if (!work) {
-    coordinator_.refused(request, work.error());
+    reigns_.serving().refused(request, work.error());
     return rpc::refuse_with(refuse, work.error());
   }
-  coordinator_.execute(
+  reigns_.serving().execute(
       std::make_shared<wire::ExecuteRequest>(request), *std::move(work),
       [answer = std::move(answer), refuse = std::move(refuse)](const coordinator::Answer& outcome) {
         if (const auto* committed = std::get_if<Committed>(&outcome)) {
@@ -54,10 +54,10 @@ void TransactionsService::begin_transaction(Answer<wire::BeginResult> answer, Re
   const auto names = names_of(request);
   auto work = work_of(request);
   if (!work) {
-    coordinator_.refused(*names, work.error());
+    reigns_.serving().refused(*names, work.error());
     return rpc::refuse_with(refuse, work.error());
   }
-  coordinator_.begin(
+  reigns_.serving().begin(
       names, *std::move(work),
       [answer = std::move(answer), refuse = std::move(refuse)](const coordinator::Answer& outcome) {
         wire::BeginResult result;
@@ -90,7 +90,7 @@ void TransactionsService::fetch(Answer<wire::QueryResult> answer, Refusal refuse
 void TransactionsService::run_statement(Answer<wire::QueryResult> answer, Refusal refuse,
                                         Result<StatementRequested> asked, StatementPart part) {
   if (!asked) return rpc::refuse_with(refuse, asked.error());
-  coordinator_.run_statement(
+  reigns_.serving().run_statement(
       *std::move(asked), std::move(part),
       [answer = std::move(answer), refuse = std::move(refuse)](const AnswerStatement& outcome) {
         if (outcome.result) return answer(result_of(*outcome.result));
@@ -103,8 +103,8 @@ void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refu
   if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto commit = commit_of(request);
   if (!commit) return rpc::refuse_with(refuse, commit.error());
-  coordinator_.commit(*std::move(commit), [answer = std::move(answer),
-                                           refuse = std::move(refuse)](const coordinator::Answer& outcome) {
+  reigns_.serving().commit(*std::move(commit), [answer = std::move(answer), refuse = std::move(refuse)](
+                                                   const coordinator::Answer& outcome) {
     if (const auto* committed = std::get_if<Committed>(&outcome)) return answer(commit_result_of(*committed));
     rpc::refuse_with(refuse, error_of(std::get<Failed>(outcome)));
   });
@@ -115,8 +115,8 @@ void TransactionsService::rollback(Answer<wire::RollbackResult> answer, Refusal 
   if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto rollback = rollback_of(request);
   if (!rollback) return rpc::refuse_with(refuse, rollback.error());
-  coordinator_.roll_back(*std::move(rollback), [answer = std::move(answer), refuse = std::move(refuse)](
-                                                   const coordinator::Answer& outcome) {
+  reigns_.serving().roll_back(*std::move(rollback), [answer = std::move(answer), refuse = std::move(refuse)](
+                                                        const coordinator::Answer& outcome) {
     if (const auto* failed = std::get_if<Failed>(&outcome))
       return rpc::refuse_with(refuse, error_of(*failed));
     wire::RollbackResult result;
@@ -130,14 +130,14 @@ void TransactionsService::status(Answer<wire::StatusReply> answer, Refusal refus
   if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto status = status_of(request);
   if (!status) return rpc::refuse_with(refuse, status.error());
-  coordinator_.status(*std::move(status),
-                      [answer = std::move(answer), refuse = std::move(refuse)](const auto& report) {
-                        if (report) {
-                          answer(reply_of(*report));
-                        } else {
-                          rpc::refuse_with(refuse, report.error());
-                        }
-                      });
+  reigns_.serving().status(*std::move(status),
+                           [answer = std::move(answer), refuse = std::move(refuse)](const auto& report) {
+                             if (report) {
+                               answer(reply_of(*report));
+                             } else {
+                               rpc::refuse_with(refuse, report.error());
+                             }
+                           });
 }
 
 }  // namespace troth::coordinator

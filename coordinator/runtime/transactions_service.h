@@ -3,16 +3,16 @@
 // What services call (thrift/transactions.thrift), on a running coordinator.
 #pragma once
 
-#include "coordinator/runtime/coordinator.h"
 #include "coordinator/runtime/grants.h"
+#include "coordinator/runtime/reigns.h"
 #include "thrift/gen/Transactions.h"
 
 namespace troth::coordinator {
 
 class TransactionsService : public wire::TransactionsCobSvIf {
  public:
-  TransactionsService(Coordinator& coordinator, const Grants& grants)
-      : coordinator_(coordinator), grants_(grants) {}
+  TransactionsService(Reigns& reigns, const Grants& grants, std::function<wire::Hello()> own_hello)
+      : reigns_(reigns), grants_(grants), own_hello_(std::move(own_hello)) {}
 
   template <typename Reply>
   using Answer = std::function<void(const Reply&)>;
@@ -34,8 +34,9 @@ class TransactionsService : public wire::TransactionsCobSvIf {
   void run_statement(Answer<wire::QueryResult> answer, Refusal refuse, Result<StatementRequested> asked,
                      StatementPart part);
 
-  Coordinator& coordinator_;
+  Reigns& reigns_;
   const Grants& grants_;
+  std::function<wire::Hello()> own_hello_;
 };
 
 }  // namespace troth::coordinator

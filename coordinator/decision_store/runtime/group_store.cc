@@ -170,6 +170,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
 
   [[nodiscard]] const consensus::ReplicatedLog& replica() const { return *replica_; }
   [[nodiscard]] Counts record_counts() const { return engine_.records().counts(); }
+  [[nodiscard]] const Epoch& epoch() const { return engine_.records().epoch(); }
   [[nodiscard]] txlog::LogCounters counters() const { return log_->counters(); }
   [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const { return log_->segments(); }
   [[nodiscard]] const GroupSnapshots& snapshots() const { return *snapshots_; }
@@ -219,7 +220,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
                        proposed_.clear();
                        tell_lead(false);
                      },
-                     [&](consensus::ShowLeader&) {},
+                     [&](consensus::ShowLeader& in) { tell_leader(in.leader); },
                      [&](consensus::SendSnapshot& in) { snapshots_->offer(in.to, in.least); },
                      [&](consensus::ReadAt& in) {
                        carry_out(engine_.step(GroupEngine::ReadConfirmed{{in.ticket.value}}));
@@ -269,6 +270,12 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   void tell_lead(bool leads) {
     post([leads](Core& c) {
       if (c.options_.on_lead) c.options_.on_lead(leads);
+    });
+  }
+
+  void tell_leader(std::optional<consensus::ReplicaId> leader) {
+    post([leader](Core& c) {
+      if (c.options_.on_leader) c.options_.on_leader(leader);
     });
   }
 
@@ -492,6 +499,10 @@ const consensus::ReplicatedLog& GroupStore::log() const {
 
 Counts GroupStore::record_counts() const {
   return core_->record_counts();
+}
+
+const Epoch& GroupStore::epoch() const {
+  return core_->epoch();
 }
 
 txlog::LogCounters GroupStore::counters() const {

@@ -60,6 +60,8 @@ struct GroupStoreOptions {
   std::function<void(std::vector<Answered>)> on_answers;
   // It leads from here (true), or no longer.
   std::function<void(bool leads)> on_lead;
+  // Who leads, as far as this replica knows.
+  std::function<void(std::optional<consensus::ReplicaId>)> on_leader;
   // Once: the log can no longer be written, or what was chosen cannot be read. Stop.
   std::function<void(const Error&)> on_failure;
   std::function<void(const txlog::SyncedBatch&)> on_synced;
@@ -85,6 +87,8 @@ class GroupStore final : public DecisionStore {
 
   [[nodiscard]] const consensus::ReplicatedLog& log() const;
   [[nodiscard]] Counts record_counts() const;
+  // The newest that is applied here; others may have chosen a newer one.
+  [[nodiscard]] const Epoch& epoch() const;
   [[nodiscard]] txlog::LogCounters counters() const;
   [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const;
   [[nodiscard]] const SnapshotCounters& snapshot_counters() const;

@@ -11,6 +11,7 @@
 #include "thrift/access.h"
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
+#include "thrift/gen/group_methods.h"
 #include "thrift/gen/transactions_methods.h"
 
 namespace troth::rpc {
@@ -27,8 +28,9 @@ std::set<std::string> methods_of() {
 }
 
 TEST(AccessTable, EveryMethodOfTheContractStandsInIt) {
-  const auto contract = methods_of<wire::TransactionsAsyncProcessor, wire::AdministrationAsyncProcessor,
-                                   wire::DirectoryAsyncProcessor, wire::AgentAsyncProcessor>();
+  const auto contract =
+      methods_of<wire::TransactionsAsyncProcessor, wire::AdministrationAsyncProcessor,
+                 wire::DirectoryAsyncProcessor, wire::ReplicasAsyncProcessor, wire::AgentAsyncProcessor>();
   std::set<std::string> table;
   for (const auto& entry : access_table()) {
     EXPECT_TRUE(table.insert(std::string(entry.method)).second) << entry.method << " stands twice";
