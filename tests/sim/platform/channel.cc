@@ -92,6 +92,23 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
       flush_soon();
   }
 
+  bool tell(std::string_view method, const Channel::WriteArguments& arguments) {
+    if (phase_ != Phase::kOpen) return false;
+    writer_.reset();
+    auto& out = *writer_.protocol();
+    out.writeMessageBegin(std::string(method), apache::thrift::protocol::T_ONEWAY, 0);
+    arguments(out);
+    out.writeMessageEnd();
+    const auto frame = writer_.frame();
+    told_.emplace_back(frame.begin(), frame.end());
+    flush_soon();
+    return true;
+  }
+
+  void connect_now() {
+    if (phase_ == Phase::kIdle || phase_ == Phase::kBackingOff) connect();
+  }
+
   void close() {
     if (std::exchange(phase_, Phase::kClosed) == Phase::kClosed) return;
     drop_wire();
@@ -169,6 +186,7 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
     deadlines_.clear();
     greeting_queue_.clear();
     queue_.clear();
+    told_.clear();
     for (auto& [seqid, call] : ended) {
       if (channel_ == nullptr) return;
       call.reader(std::unexpected(call.was_sent ? sent : unsent));
@@ -271,6 +289,8 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
 
   void flush() {
     if (wire_ == nullptr || (phase_ != Phase::kGreeting && phase_ != Phase::kOpen)) return;
+    for (; !told_.empty(); told_.pop_front())
+      wire_->send(std::move(told_.front()));
     auto& queue = phase_ == Phase::kGreeting ? greeting_queue_ : queue_;
     while (!queue.empty()) {
       const auto found = calls_.find(queue.front());
@@ -308,7 +328,7 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   Channel* channel_;
   asio::steady_timer deadline_timer_;
   asio::steady_timer connect_timer_;
-  MessageReader reader_;
+  MessageReader reader_;  // of the answers, which are in the calls' encoding
   MessageWriter writer_;
   Phase phase_ = Phase::kIdle;
   std::uint64_t link_ = 0;
@@ -321,6 +341,7 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   Instant watched_ = Instant::max();
   std::deque<std::int32_t> greeting_queue_;
   std::deque<std::int32_t> queue_;
+  std::deque<sim::Frame> told_;
   bool flush_posted_ = false;
 };
 
@@ -350,6 +371,14 @@ void Channel::close() {
 void Channel::send(std::string_view method, const WriteArguments& arguments, Duration timeout, Stage stage,
                    ReadReply reader) {
   state_->send(method, arguments, timeout, stage, std::move(reader));
+}
+
+bool Channel::tell(std::string_view method, const WriteArguments& arguments) {
+  return state_->tell(method, arguments);
+}
+
+void Channel::connect_now() {
+  state_->connect_now();
 }
 
 // ---- nothing is encrypted
