@@ -144,14 +144,22 @@ class Cluster:
             create_account(vault.server, vault.database, role, self.password_file(vault))
             if vault.server.kind == "postgres":
                 vault.server.sql(f"GRANT ALL ON account, transfer_line TO {role}", vault.database)
-        self.coordinator.init("bank")
         self.agent.init("agent")
         for vault in self.vaults:
             install(vault, self.agent.configuration)
-        self.coordinator.start()
+        self.start_coordinators()
         self.agent.start()
         self.wait_serving()
         return self
+
+    def start_coordinators(self) -> None:
+        """For the first time."""
+        self.coordinator.init("bank")
+        self.coordinator.start()
+
+    @property
+    def coordinators(self) -> list[Program]:
+        return [self.coordinator]
 
     def keep_steps_apart(self, apart: bool) -> None:
         """From the agent's next start: a branch goes step by step, also where one trip would do."""
@@ -160,7 +168,8 @@ class Cluster:
 
     def close(self) -> None:
         self.agent.kill()
-        self.coordinator.kill()
+        for coordinator in self.coordinators:
+            coordinator.kill()
         self.proxy.close()
         for relay in self.relays.values():
             relay.close()
@@ -181,7 +190,11 @@ class Cluster:
         return int(self.coordinator.settings["listen"].rsplit(":", 1)[1])
 
     def client(self, name: str = "harness", **options) -> Client:
-        return Client(self.coordinator_port, name, certificate=self.certificate("service", name), **options)
+        return Client(self.port_to_call(), name, certificate=self.certificate("service", name), **options)
+
+    def port_to_call(self) -> int:
+        """Of a coordinator, by whoever has no reason to prefer one."""
+        return self.coordinator_port
 
     def certificate(self, role: str, name: str) -> Certificate | None:
         return self.authority.of(role, name) if self.authority else None
@@ -192,7 +205,7 @@ class Cluster:
         for relay in self.relays.values():
             relay.bury()
         self.restart_servers()
-        for program in (self.coordinator, self.agent):
+        for program in (*self.coordinators, self.agent):
             program.disarm()
             if not program.runs() or program.is_paused():
                 program.restart()
@@ -231,7 +244,7 @@ class Cluster:
         try:
             alice = self.certificate("operator", "alice")
             with Remote(
-                self.coordinator_port, "Administration", timeout_s=5, certificate=alice
+                self.port_to_call(), "Administration", timeout_s=5, certificate=alice
             ) as administration:
                 return administration.cluster_status()
         except (TException, OSError, EOFError) as not_yet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -43,9 +44,17 @@ class Program(Process):
         )
 
     def init(self, name: str) -> str:
-        """Makes the data directory; returns what `init` printed."""
+        """Makes the data directory; returns the id that `init` gave."""
+        return self._init("--name", name)
+
+    def join(self, cluster: str) -> str:
+        """The same, for another coordinator of a cluster."""
+        return self._init("--cluster", cluster)
+
+    def _init(self, *arguments: str) -> str:
         self._write_configuration()
-        return self.run("init", "--name", name)
+        printed = self.run("init", *arguments)
+        return re.match(r"initialised (?:cluster|agent)=(\S+)", printed)[1]
 
     def launch(self) -> None:
         self._write_configuration()

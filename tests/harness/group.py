@@ -1,0 +1,138 @@
+"""A whole Troth whose coordinators are a group."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from pathlib import Path
+
+from thrift.Thrift import TException
+from throwaway import Server
+from throwaway.ports import free_port
+
+from harness.cluster import Cluster
+from harness.programs import Program
+from harness.thrift_api import Remote, api
+from harness.waiting import eventually
+
+# The smallest segments that take the group's largest entry.
+_SEGMENT_BYTES = 8 << 20
+
+
+class Group(Cluster):
+    """
+    with Group(workspace, servers, replicas=3) as group:
+        leader = group.leader()
+        group.replicas[leader].kill()
+        group.await_leader(other_than=leader)
+        with group.client() as client:            # at any coordinator that runs
+            client.run(...)
+    """
+
+    def __init__(self, directory: Path, servers: dict[str, Server], replicas: int = 3, **options) -> None:
+        super().__init__(directory, servers, **options)
+        self.listed = [self._listed(number) for number in range(1, replicas + 1)]
+        alone = self.coordinator.settings
+        self.replicas = {each["number"]: self._replica(each["number"], alone) for each in self.listed}
+        self.coordinator = self.replicas[1]
+        self.agent.settings["coordinators"] = [each["address"] for each in self.listed]
+        self.cluster_id = ""
+        self._turn = itertools.count()
+
+    @staticmethod
+    def _listed(number: int) -> dict:
+        address, peer_address = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        return {"number": number, "address": address, "peer_address": peer_address}
+
+    def _replica(self, number: int, alone: dict) -> Program:
+        own = next(each for each in self.listed if each["number"] == number)
+        settings = {key: value for key, value in alone.items() if key != "data_directory"}
+        settings |= {
+            "listen": own["address"],
+            "group": {"replica": number},
+            "replicas": self.listed,
+            "decision_log": {"segment_bytes": _SEGMENT_BYTES, "log_bytes": 8 * _SEGMENT_BYTES},
+        }
+        return Program("troth-coordinator", self.directory / f"coordinator{number}", settings)
+
+    @property
+    def coordinators(self) -> list[Program]:
+        return list(self.replicas.values())
+
+    def start_coordinators(self) -> None:
+        first, *others = self.coordinators
+        self.cluster_id = first.init("bank")
+        for other in others:
+            other.join(self.cluster_id)
+        for coordinator in self.coordinators:
+            coordinator.launch()
+        for coordinator in self.coordinators:
+            coordinator.wait_ready()
+        self.await_leader()
+
+    def port_of(self, number: int) -> int:
+        """Where clients call it, also while it does not run."""
+        return int(self.replicas[number].settings["listen"].rsplit(":", 1)[1])
+
+    def port_to_call(self) -> int:
+        running = [n for n, each in self.replicas.items() if each.runs() and not each.is_paused()]
+        running = running or list(self.replicas)
+        return self.port_of(running[next(self._turn) % len(running)])
+
+    def leader(self) -> int | None:
+        """Whom most of the running coordinators take for the leader; None where they do not agree."""
+        seen = [view.leader for view in self.views().values() if view.leader is not None]
+        leaders = set(seen)
+        return leaders.pop() if len(leaders) == 1 and 2 * len(seen) > len(self.replicas) else None
+
+    def await_leader(self, other_than: int | None = None, within_s: float = 20) -> int:
+        def found() -> int | None:
+            leader = self.leader()
+            assert leader is not None and leader != other_than, f"the leader is {leader}: {self.views()}"
+            return leader
+
+        return eventually(found, "the group has a leader", within_s)
+
+    def followers(self) -> list[int]:
+        leader = self.leader()
+        return [number for number in self.replicas if number != leader]
+
+    @dataclasses.dataclass(frozen=True)
+    class View:
+        leader: int | None
+
+    def views(self) -> dict[int, View]:
+        """What each coordinator that runs says of the group."""
+        found = {}
+        for number, coordinator in self.replicas.items():
+            if not coordinator.runs() or coordinator.is_paused():
+                continue
+            try:
+                found[number] = self._view(number)
+            except (TException, OSError, EOFError):
+                pass
+        return found
+
+    def _view(self, number: int) -> View:
+        hello = api("common").Hello(version=1, features=[], program="harness", cluster="")
+        certificate = self.certificate("service", "harness")
+        with Remote(self.port_of(number), "Transactions", timeout_s=2, certificate=certificate) as service:
+            said = service.hello(hello)
+        by_address = {each["address"]: each["number"] for each in self.listed}
+        return self.View(by_address.get(said.leader))
+
+    def first_commit(self, since: float, transfer: str, within_s: float = 20) -> float:
+        """Seconds from `since` (time.monotonic()) until a transfer commits that is asked for again and again."""
+        names = list(self.bank.vaults)
+        ends = since + within_s
+        for attempt in itertools.count():
+            assert time.monotonic() < ends, f"no transfer has committed within {within_s} s"
+            try:
+                with self.client(timeout_s=5) as client:
+                    work = self.bank.transfer(f"{transfer}-{attempt}", names[0], 1, names[-1], 2, amount=1)
+                    client.run(work, timeout_ms=3000)
+                return time.monotonic() - since
+            except (TException, OSError, EOFError):
+                time.sleep(0.005)
+        raise AssertionError("not reached")
