@@ -29,6 +29,43 @@ StatusReport report_of(const store::StoredDecision& decision) {
   return report;
 }
 
+namespace {
+
+bool is_too_old(const StatusSubject& subject, const store::Prefix& prefix) {
+  const auto* key = std::get_if<RequestKey>(&subject);
+  return key != nullptr && key->id.unix_ms() < prefix.floors.request_ms;
+}
+
+}  // namespace
+
+StatusReport report_of(const StatusSubject& subject, const store::Found& found, bool over_here) {
+  if (found.decision) return report_of(*found.decision);
+  StatusReport report;
+  const auto say = [&](TransactionState state, const char* detail) {
+    report.state = state;
+    report.detail = detail;
+    return report;
+  };
+  if (const auto* id = std::get_if<TransactionId>(&subject)) {
+    report.transaction = *id;
+    switch (read_absence(*id, found.prefix, over_here)) {
+      case Absence::kAborted:
+        // Attack 31: an abort leaves no record, so neither of the two can be told from the other.
+        return say(TransactionState::kNotCommitted, "aborted, or never begun");
+      case Absence::kTooOld:
+        return say(TransactionState::kTooOld, "below the floor: what was known of it is forgotten");
+      case Absence::kCannotTell:
+        return say(TransactionState::kUnknown, "no transaction of this id was begun here yet");
+    }
+  }
+  if (found.barred) return say(TransactionState::kNotCommitted, "barred: it never commits");
+  if (is_too_old(subject, found.prefix))
+    return say(TransactionState::kTooOld, "below the request floor: what was known of it is forgotten");
+  return say(
+      TransactionState::kUnknown,
+      "no record: send the same request_id again, or ask with `bar` to make sure that it never commits");
+}
+
 std::vector<StatusQuery::Effect> StatusQuery::step(Instant now, Random& random, const Input& input) {
   std::vector<Effect> effects;
   if (over_) return effects;
@@ -55,28 +92,10 @@ void StatusQuery::take_record(const store::StoreAnswer& looked_up, std::vector<E
   const auto* found = std::get_if<store::Found>(&looked_up);
   if (found == nullptr)
     return answer(TransactionState::kUnknown, "the decision store did not answer; ask again", effects);
-  if (found->decision) return answer(report_of(*found->decision), effects);
-  if (const auto* id = std::get_if<TransactionId>(&options_.subject)) {
-    switch (read_absence(*id, found->prefix, options_.over_here)) {
-      case Absence::kAborted:
-        // Attack 31: an abort leaves no record, so neither of the two can be told from the other.
-        return answer(TransactionState::kNotCommitted, "aborted, or never begun", effects);
-      case Absence::kTooOld:
-        return answer(TransactionState::kTooOld, "below the floor: what was known of it is forgotten",
-                      effects);
-      case Absence::kCannotTell:
-        return answer(TransactionState::kUnknown, "no transaction of this id was begun here yet", effects);
-    }
-  }
-  if (found->barred && !options_.bar)
-    return answer(TransactionState::kNotCommitted, "barred: it never commits", effects);
-  if (std::get<RequestKey>(options_.subject).id.unix_ms() < found->prefix.floors.request_ms)
-    return answer(TransactionState::kTooOld, "below the request floor: what was known of it is forgotten",
-                  effects);
-  if (options_.bar) return settle_all_or_go_on(effects);
-  answer(TransactionState::kUnknown,
-         "no record: send the same request_id again, or ask with `bar` to make sure that it never commits",
-         effects);
+  // What was barred before is barred again, so that its resources are settled, too.
+  const bool may_bar = options_.bar && !found->decision && !is_too_old(options_.subject, found->prefix);
+  if (may_bar) return settle_all_or_go_on(effects);
+  answer(report_of(options_.subject, *found, options_.over_here), effects);
 }
 
 void StatusQuery::settle_all_or_go_on(std::vector<Effect>& effects) {

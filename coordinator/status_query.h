@@ -28,11 +28,13 @@
 
 namespace troth::coordinator {
 
+using StatusSubject = std::variant<TransactionId, RequestKey>;
+
 class StatusQuery {
  public:
   struct Options {
     CallId call;
-    std::variant<TransactionId, RequestKey> subject;
+    StatusSubject subject;
     bool bar = false;
     bool over_here = false;               // begun in this reign and no longer in its table
     std::vector<ResourceName> resources;  // to settle: the one-phase id's own, or those that a bar names
@@ -104,5 +106,9 @@ class StatusQuery {
 
 // What a record says of its transaction.
 [[nodiscard]] StatusReport report_of(const store::StoredDecision& decision);
+
+// What a prefix of the history says [T5]. `over_here`: see Options. Of a transaction in one phase it can tell nothing, and of a
+// request that was one neither.
+[[nodiscard]] StatusReport report_of(const StatusSubject& subject, const store::Found& found, bool over_here);
 
 }  // namespace troth::coordinator

@@ -56,8 +56,8 @@ Repeated describe(agent::DatabaseKind kind, std::vector<MarkerRow> rows) {
 
 }  // namespace
 
-Error repeated_requests(agent::DatabaseKind kind, const std::string& resource,
-                        const std::vector<MarkerRow>& rows) {
+Error unread_calls(agent::DatabaseKind kind, const std::string& resource,
+                   const std::vector<MarkerRow>& rows) {
   std::map<RequestKey, std::vector<MarkerRow>> by_request;
   for (const auto& row : rows)
     if (row.request) by_request[*row.request].push_back(row);

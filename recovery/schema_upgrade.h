@@ -14,9 +14,9 @@
 namespace troth::recovery {
 
 // A request that stands in several rows committed several times, before the tables kept it from that. Which of the
-// commits is to stand is for people to say; each row goes on proving its branch. `rows`: Dialect::read_repeated_requests.
-[[nodiscard]] Error repeated_requests(agent::DatabaseKind kind, const std::string& resource,
-                                      const std::vector<agent::MarkerRow>& rows);
+// commits is to stand is for people to say; each row goes on proving its branch. `rows`: Dialect::read_unread_calls.
+[[nodiscard]] Error unread_calls(agent::DatabaseKind kind, const std::string& resource,
+                                 const std::vector<agent::MarkerRow>& rows);
 
 // Somebody else holds the tables.
 [[nodiscard]] Error tables_in_use(const std::string& resource, const std::string& reason);

@@ -85,7 +85,8 @@ struct ExecuteResult {
   2: list<BranchResult> branches,        // empty when `already_committed`
   3: bool already_committed,             // an earlier attempt with this request_id did it; its rows are not kept
   4: Acknowledgement acknowledged,       // what is true at this moment
-  5: list<string> pending_resources      // decided, but not yet applied there
+  5: list<string> pending_resources,     // decided, but not yet applied there
+  6: optional string session_token       // of a group: `status` for this session, at any coordinator, sees this commit
 }
 
 enum TransactionState {
@@ -101,13 +102,27 @@ enum TransactionState {
   HEURISTIC_ROLLBACK = 10
 }
 
+/** In a group of coordinators: from which state `status` is answered. One that is alone answers all alike. */
+enum Consistency {
+  LINEARIZABLE = 1,  // everything that was decided when it was asked, and what runs: by the leader. With `bar`, always
+  QUORUM = 2,        // everything that was decided when it was asked: by any coordinator that reaches a read quorum
+  SESSION = 3,       // what this session has seen, and perhaps more: by any coordinator to which that has come
+  EVENTUAL = 4       // what has come to the coordinator that is asked
+}
+
+/**
+ * The last three say nothing of what still runs (UNKNOWN), nor of what only a resource knows: a transaction in one phase, and
+ * a request that was one.
+ */
 struct StatusRequest {
   1: optional string transaction_id,   // exactly one of transaction_id and request_id
   2: optional string request_id,
   3: string client_name,               // with request_id
   4: bool bar,                         // with request_id: make sure that it never commits, then say so
   5: list<string> bar_resources,       // resources the request may have touched in one phase
-  6: optional i64 timeout_ms
+  6: optional i64 timeout_ms,
+  7: optional Consistency consistency, // LINEARIZABLE when missing
+  8: optional string session_token     // with SESSION: the newest that this session was given
 }
 
 struct BranchStatus {
@@ -121,7 +136,8 @@ struct StatusReply {
   2: optional string transaction_id,
   3: list<BranchStatus> branches,
   4: optional string detail,        // in words, for people
-  5: optional string label
+  5: optional string label,
+  6: optional string session_token  // of a group
 }
 
 /**
@@ -193,7 +209,8 @@ struct CommitResult {
   1: string transaction_id,
   2: bool already_committed,             // an earlier call did it
   3: Acknowledgement acknowledged,       // what is true at this moment
-  4: list<string> pending_resources      // decided, but not yet applied there
+  4: list<string> pending_resources,     // decided, but not yet applied there
+  5: optional string session_token       // see ExecuteResult
 }
 
 struct RollbackRequest {

@@ -29,6 +29,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "coordinator/decision_store/records.h"
 
 namespace troth::coordinator::store {
@@ -40,6 +41,7 @@ struct Prefix {
   Epoch epoch;  // the newest epoch record inside the prefix
   WriteNumber position;
   Floors floors;
+  EpochNumber new_reign{};  // the newest epoch in it that an operator began; 0: none
   bool operator==(const Prefix&) const = default;
 };
 
@@ -62,10 +64,17 @@ struct Choose {
   EpochNumber epoch;
   Choosable record;
 };
-enum class Consistency : std::uint8_t { kLinearizable, kEventual };
+// From which prefix a lookup is answered. Where there is one coordinator, all four are the first. In a group:
+//   linearizable  from one that has everything that was chosen when it was asked; by the leader
+//   quorum        the same, by any replica that reaches a read quorum
+//   session       from one that ends at `seen` or later, by any replica: what its session has seen is in it
+//   eventual      from whatever has come here
+enum class Consistency : std::uint8_t { kLinearizable, kQuorum, kSession, kEventual };
 struct Lookup {
   std::variant<TransactionId, RequestKey> key;
   Consistency consistency = Consistency::kLinearizable;
+  WriteNumber seen{};  // of a session
+  Instant until{};     // for so long that prefix is waited for, by the store's clock
 };
 // Lists decisions and undecided pre-commits in the order of their transactions, `limit` at a time, from
 // `cursor` on (a position; nullopt: from the first).

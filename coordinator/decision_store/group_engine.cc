@@ -20,9 +20,9 @@ bool is_read(const Request& request) {
   return std::holds_alternative<Lookup>(request) || std::holds_alternative<List>(request);
 }
 
-bool is_eventual(const Request& request) {
+Consistency consistency_of(const Request& request) {
   const auto* lookup = std::get_if<Lookup>(&request);
-  return lookup != nullptr && lookup->consistency == Consistency::kEventual;
+  return lookup == nullptr ? Consistency::kLinearizable : lookup->consistency;
 }
 
 Unknown not_the_leader() {
@@ -32,6 +32,12 @@ Unknown not_the_leader() {
   error.message = "this coordinator does not lead its group, or stopped while it asked; ask the leader";
   error.retryable = true;
   return {std::move(error)};
+}
+
+Unknown not_confirmed(const char* why) {
+  auto unknown = not_the_leader();
+  unknown.reason.message = why;
+  return unknown;
 }
 
 Refused too_large(std::size_t bytes, std::size_t limit) {
@@ -57,7 +63,7 @@ Status AppliedState::restored(consensus::Slot through) {
 }
 
 AppliedState GroupEngine::install(AppliedState state) {
-  CHECK(!leads_ && proposed_.empty() && reads_.empty(), "a state is installed under what was asked");
+  CHECK(!leads_ && proposed_.empty() && unproposed_.empty(), "a state is installed under what was asked");
   return std::exchange(state_, std::move(state));
 }
 
@@ -86,7 +92,8 @@ std::vector<GroupEngine::Effect> GroupEngine::step(Input input) {
                  [&](ReadConfirmed& in) { confirm(in.ticket, effects); },
                  [&](ReadRefused& in) {
                    if (reads_.erase(in.ticket) > 0)
-                     effects.emplace_back(Answered{in.ticket, not_the_leader()});
+                     effects.emplace_back(
+                         Answered{in.ticket, in.why == nullptr ? not_the_leader() : not_confirmed(in.why)});
                  },
              },
              input);
@@ -94,8 +101,13 @@ std::vector<GroupEngine::Effect> GroupEngine::step(Input input) {
 }
 
 void GroupEngine::ask(Asked asked, std::vector<Effect>& effects) {
-  if (is_eventual(asked.request)) {
+  const auto consistency = consistency_of(asked.request);
+  if (consistency == Consistency::kEventual) {
     effects.emplace_back(Answered{asked.ticket, read(asked.request)});
+  } else if (consistency != Consistency::kLinearizable) {
+    const auto& lookup = std::get<Lookup>(asked.request);
+    effects.emplace_back(ConfirmRead{asked.ticket, consistency, {lookup.seen.value}, lookup.until});
+    reads_.emplace(asked.ticket, std::move(asked.request));
   } else if (!leads_) {
     effects.emplace_back(Answered{asked.ticket, not_the_leader()});
   } else if (is_read(asked.request)) {
@@ -146,7 +158,7 @@ void GroupEngine::deliver(BatchDelivered delivered, std::vector<Effect>& effects
 
 void GroupEngine::confirm_reads(std::vector<Effect>& effects) {
   for (; !unconfirmed_.empty() && unconfirmed_.front().writes <= writes_applied_; unconfirmed_.pop_front())
-    effects.emplace_back(ConfirmRead{unconfirmed_.front().ticket});
+    effects.emplace_back(ConfirmRead{.ticket = unconfirmed_.front().ticket});
 }
 
 void GroupEngine::refuse(RequestUnwritable unwritable, std::vector<Effect>& effects) {
@@ -163,11 +175,14 @@ void GroupEngine::end_lead(std::vector<Effect>& effects) {
     effects.emplace_back(Answered{ticket, not_the_leader()});
   for (const auto& each : unproposed_)
     effects.emplace_back(Answered{each.asked.ticket, not_the_leader()});
-  for (const auto& [ticket, request] : reads_)
-    effects.emplace_back(Answered{ticket, not_the_leader()});
+  // The other reads need no leader.
+  std::erase_if(reads_, [&](const auto& read) {
+    if (consistency_of(read.second) != Consistency::kLinearizable) return false;
+    effects.emplace_back(Answered{read.first, not_the_leader()});
+    return true;
+  });
   proposed_.clear();
   unproposed_.clear();
-  reads_.clear();
   unconfirmed_.clear();
   writes_applied_ = writes_asked_;
 }
@@ -177,6 +192,10 @@ void GroupEngine::confirm(Ticket ticket, std::vector<Effect>& effects) {
   if (asked == reads_.end()) return;
   effects.emplace_back(Answered{ticket, read(asked->second)});
   reads_.erase(asked);
+}
+
+Prefix GroupEngine::prefix() const {
+  return {state_.records.epoch(), {state_.slot.value}, state_.records.floors(), state_.records.new_reign()};
 }
 
 StoreAnswer GroupEngine::read(const Request& request) {

@@ -84,6 +84,7 @@ class GroupEngine {
   };
   struct ReadRefused {
     Ticket ticket;
+    const char* why = nullptr;  // null: this replica does not lead
   };
   using Input = std::variant<Asked, LeadBegun, LeadEnded, TurnEnded, BatchDelivered, RequestUnwritable,
                              SlotPassed, ReadConfirmed, ReadRefused>;
@@ -92,9 +93,12 @@ class GroupEngine {
   struct Propose {
     Batch batch;
   };
-  // A linearizable one; what it confirms is delivered before.
+  // What it confirms is delivered before. `seen` and `until`: of a session's.
   struct ConfirmRead {
     Ticket ticket;
+    Consistency consistency = Consistency::kLinearizable;
+    consensus::Slot seen;
+    Instant until;
   };
   // What the table took, in its order: for a snapshot that is being written.
   struct Applied {
@@ -115,6 +119,8 @@ class GroupEngine {
 
   [[nodiscard]] const RecordTable& records() const { return state_.records; }
   [[nodiscard]] consensus::Slot applied() const { return state_.slot; }
+  // What is applied here.
+  [[nodiscard]] Prefix prefix() const;
   [[nodiscard]] bool has_unproposed() const { return !unproposed_.empty(); }
 
  private:

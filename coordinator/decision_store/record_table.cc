@@ -65,8 +65,8 @@ RecordTable::Reply RecordTable::acquire(const AcquireEpoch& request, WriteNumber
   EpochRecord record{{{least + 1}, request.nonce}, request.now, {}};
   if (request.above.value > 0) {
     record.new_reign = record.epoch.number;
-  } else if (!reigns_.empty()) {
-    record.new_reign = reigns_.rbegin()->second.record.new_reign;
+  } else {
+    record.new_reign = new_reign();
   }
   put_epoch(record, next);
   EpochAcquired acquired{record.epoch, floors_, {}, {}, counts_, record.new_reign};
@@ -75,6 +75,10 @@ RecordTable::Reply RecordTable::acquire(const AcquireEpoch& request, WriteNumber
   for (const auto& [name, resource] : resources_)
     acquired.resources.push_back(resource.record);
   return {std::move(acquired), {record}, next};
+}
+
+EpochNumber RecordTable::new_reign() const {
+  return reigns_.empty() ? EpochNumber{} : reigns_.rbegin()->second.record.new_reign;
 }
 
 // [S1] "Not by this call" is all that a fenced answer says.
@@ -180,7 +184,7 @@ const RecordTable::Transaction* RecordTable::find(const TransactionId& id) const
 }
 
 RecordTable::Reply RecordTable::lookup(const Lookup& request) const {
-  Found found{std::nullopt, std::nullopt, std::nullopt, {epoch_, newest_, floors_}};
+  Found found{std::nullopt, std::nullopt, std::nullopt, {epoch_, newest_, floors_, new_reign()}};
   WriteNumber depends_on;
   const Transaction* held = nullptr;
   if (const auto* id = std::get_if<TransactionId>(&request.key)) {

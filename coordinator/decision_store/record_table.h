@@ -50,6 +50,8 @@ class RecordTable {
                                                     std::size_t visits);
 
   [[nodiscard]] const Epoch& epoch() const { return epoch_; }
+  // EpochRecord::new_reign of the newest one.
+  [[nodiscard]] EpochNumber new_reign() const;
   [[nodiscard]] const Floors& floors() const { return floors_; }
   [[nodiscard]] const Counts& counts() const { return counts_; }
 

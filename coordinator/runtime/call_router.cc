@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/runtime/clock.h"
+#include "coordinator/runtime/unread_calls.h"
 
 namespace troth::coordinator {
 namespace {
@@ -44,8 +45,9 @@ CallRouter::CallRouter(asio::io_context& loop, Replica& replica, std::function<b
 
 CallRouter::~CallRouter() = default;
 
-bool CallRouter::wants(const rpc::CallContext& call) const {
-  return !serves_here_() && std::ranges::find(kOwn, call.method) == kOwn.end();
+bool CallRouter::wants(const rpc::CallContext& call, rpc::Bytes content) const {
+  return !serves_here_() && std::ranges::find(kOwn, call.method) == kOwn.end() &&
+         !is_for_any_coordinator(call.method, content);
 }
 
 void CallRouter::take(std::unique_ptr<rpc::DivertedCall> call) {

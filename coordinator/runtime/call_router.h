@@ -39,7 +39,7 @@ class CallRouter {
   CallRouter& operator=(const CallRouter&) = delete;
 
   // For rpc::Divert.
-  [[nodiscard]] bool wants(const rpc::CallContext& call) const;
+  [[nodiscard]] bool wants(const rpc::CallContext& call, rpc::Bytes content) const;
   void take(std::unique_ptr<rpc::DivertedCall> call);
 
   // Who leads, or who can be reached, has changed.

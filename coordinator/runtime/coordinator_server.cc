@@ -11,8 +11,8 @@
 #include "base/runtime/log.h"
 #include "coordinator/runtime/administration_service.h"
 #include "coordinator/runtime/directory_service.h"
-#include "coordinator/runtime/repeated_requests.h"
 #include "coordinator/runtime/transactions_service.h"
+#include "coordinator/runtime/unread_calls.h"
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
 #include "thrift/gen/transactions_methods.h"
@@ -141,6 +141,7 @@ Status CoordinatorServer::open_replica() {
   options.tls = tls_;
   Replica::Owner owner;
   owner.on_answers = [this](std::vector<store::Answered> answers) {
+    reads_->store_answered(answers);
     reigns_->store_answered(std::move(answers));
   };
   owner.on_lead = [this](bool leads) { lead_changed(leads); };
@@ -160,6 +161,7 @@ Status CoordinatorServer::open_replica() {
   auto opened = Replica::open(loop_, std::move(options), gate_, std::move(owner));
   if (!opened) return std::unexpected(std::move(opened.error()));
   replica_ = *std::move(opened);
+  reads_ = std::make_unique<ReplicaReads>(loop_, replica_->store(), options_.cluster);
   const auto longest = std::max(settings.table.longest_timeout, settings.table.longest_idle) + kAroundCalls;
   router_ = std::make_unique<CallRouter>(
       loop_, *replica_, [this] { return takes_calls(); }, settings.group.patience, longest);
@@ -177,7 +179,7 @@ store::DecisionStore& CoordinatorServer::store() {
 }
 
 Epoch CoordinatorServer::newest_epoch() const {
-  if (replica_) return replica_->store().epoch();
+  if (replica_) return replica_->store().prefix().epoch;
   return reigns_->serves() ? reigns_->serving().table().epoch() : Epoch{};
 }
 
@@ -189,7 +191,9 @@ rpc::ServerOptions CoordinatorServer::server_options() {
   options.tls = tls_;
   options.authorize = [this](const rpc::CallContext& call) { return gate_.authorize(call); };
   if (router_) {
-    options.divert.wanted = [this](const rpc::CallContext& call) { return router_->wants(call); };
+    options.divert.wanted = [this](const rpc::CallContext& call, rpc::Bytes content) {
+      return router_->wants(call, content);
+    };
     options.divert.take = [this](std::unique_ptr<rpc::DivertedCall> call) { router_->take(std::move(call)); };
   }
   options.max_connections = settings.max_connections;
@@ -222,8 +226,8 @@ wire::Hello CoordinatorServer::own_hello() const {
 Status CoordinatorServer::listen() {
   server_options_ = server_options();
   server_ = std::make_unique<rpc::Server>(loop_, server_options_);
-  server_->add_service<wire::TransactionsAsyncProcessor>(
-      std::make_shared<TransactionsService>(*reigns_, *grants_, [this] { return own_hello(); }));
+  server_->add_service<wire::TransactionsAsyncProcessor>(std::make_shared<TransactionsService>(
+      *reigns_, *grants_, reads_.get(), [this] { return own_hello(); }));
   server_->add_service<wire::DirectoryAsyncProcessor>(
       std::make_shared<DirectoryService>(*reigns_, gate_, [this] { return newest_epoch(); }));
   server_->add_service<wire::AdministrationAsyncProcessor>(std::make_shared<AdministrationService>(

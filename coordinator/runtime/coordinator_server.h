@@ -31,6 +31,7 @@
 #include "coordinator/runtime/grants.h"
 #include "coordinator/runtime/reigns.h"
 #include "coordinator/runtime/replica.h"
+#include "coordinator/runtime/replica_reads.h"
 #include "coordinator/runtime/settings.h"
 #include "thrift/address.h"
 #include "thrift/runtime/gate.h"
@@ -100,7 +101,8 @@ class CoordinatorServer {
   std::unique_ptr<Reigns> reigns_;
   std::unique_ptr<store::LocalStore> local_;  // one of these two
   std::unique_ptr<Replica> replica_;
-  std::unique_ptr<CallRouter> router_;  // of a replica
+  std::unique_ptr<ReplicaReads> reads_;  // of a replica, like the router
+  std::unique_ptr<CallRouter> router_;
   bool stopping_ = false;
   bool draining_ = false;
   Duration reign_wait_{0};

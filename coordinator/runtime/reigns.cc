@@ -94,6 +94,11 @@ void Reigns::store_answered(std::vector<store::Answered> answers) {
   }
 }
 
+// The first reign's number is 1.
+bool Reigns::is_of_no_reign(store::Ticket ticket) {
+  return ticket.value >> kTicketBits == 0;
+}
+
 void Reigns::shut_down(Duration grace) {
   if (current_ == nullptr) return owner_.on_drained();
   current_->shut_down(grace);

@@ -41,6 +41,9 @@ class Reigns {
   // Without a reign, on_drained comes at once.
   void shut_down(Duration grace);
 
+  // A ticket that no reign gives: of whoever else asks the same store.
+  [[nodiscard]] static bool is_of_no_reign(store::Ticket ticket);
+
   [[nodiscard]] const ClusterId& cluster() const { return cluster_; }
   [[nodiscard]] bool serves() const { return serves_; }
   // Only while it serves.

@@ -11,6 +11,18 @@
 namespace troth::coordinator {
 namespace {
 
+constexpr Duration kReadTimeout = std::chrono::seconds(5);
+
+store::Consistency consistency_of(wire::Consistency::type consistency) {
+  switch (consistency) {
+    case wire::Consistency::QUORUM: return store::Consistency::kQuorum;
+    case wire::Consistency::SESSION: return store::Consistency::kSession;
+    case wire::Consistency::EVENTUAL: return store::Consistency::kEventual;
+    case wire::Consistency::LINEARIZABLE: break;
+  }
+  return store::Consistency::kLinearizable;
+}
+
 std::shared_ptr<const wire::ExecuteRequest> names_of(const wire::BeginRequest& request) {
   auto names = std::make_shared<wire::ExecuteRequest>();
   names->client_name = request.client_name;
@@ -39,9 +51,11 @@ void TransactionsService::execute(Answer<wire::ExecuteResult> answer, Refusal re
   }
   reigns_.serving().execute(
       std::make_shared<wire::ExecuteRequest>(request), *std::move(work),
-      [answer = std::move(answer), refuse = std::move(refuse)](const coordinator::Answer& outcome) {
+      [this, answer = std::move(answer), refuse = std::move(refuse)](const coordinator::Answer& outcome) {
         if (const auto* committed = std::get_if<Committed>(&outcome)) {
-          answer(result_of(*committed));
+          auto result = result_of(*committed);
+          if (auto token = session_token()) result.__set_session_token(*std::move(token));
+          answer(result);
         } else {
           rpc::refuse_with(refuse, error_of(std::get<Failed>(outcome)));
         }
@@ -103,9 +117,13 @@ void TransactionsService::commit(Answer<wire::CommitResult> answer, Refusal refu
   if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto commit = commit_of(request);
   if (!commit) return rpc::refuse_with(refuse, commit.error());
-  reigns_.serving().commit(*std::move(commit), [answer = std::move(answer), refuse = std::move(refuse)](
+  reigns_.serving().commit(*std::move(commit), [this, answer = std::move(answer), refuse = std::move(refuse)](
                                                    const coordinator::Answer& outcome) {
-    if (const auto* committed = std::get_if<Committed>(&outcome)) return answer(commit_result_of(*committed));
+    if (const auto* committed = std::get_if<Committed>(&outcome)) {
+      auto result = commit_result_of(*committed);
+      if (auto token = session_token()) result.__set_session_token(*std::move(token));
+      return answer(result);
+    }
     rpc::refuse_with(refuse, error_of(std::get<Failed>(outcome)));
   });
 }
@@ -130,14 +148,44 @@ void TransactionsService::status(Answer<wire::StatusReply> answer, Refusal refus
   if (const auto granted = grants_.check(request); !granted) return rpc::refuse_with(refuse, granted.error());
   auto status = status_of(request);
   if (!status) return rpc::refuse_with(refuse, status.error());
-  reigns_.serving().status(*std::move(status),
-                           [answer = std::move(answer), refuse = std::move(refuse)](const auto& report) {
-                             if (report) {
-                               answer(reply_of(*report));
-                             } else {
-                               rpc::refuse_with(refuse, report.error());
-                             }
-                           });
+  const bool is_read = request.__isset.consistency &&
+                       request.consistency != wire::Consistency::LINEARIZABLE && reads_ != nullptr;
+  if (is_read) return read_status(std::move(answer), std::move(refuse), request, *std::move(status));
+  reigns_.serving().status(
+      *std::move(status), [this, answer = std::move(answer), refuse = std::move(refuse)](const auto& report) {
+        if (report) {
+          auto reply = reply_of(*report);
+          if (auto token = session_token()) reply.__set_session_token(*std::move(token));
+          answer(reply);
+        } else {
+          rpc::refuse_with(refuse, report.error());
+        }
+      });
+}
+
+void TransactionsService::read_status(Answer<wire::StatusReply> answer, Refusal refuse,
+                                      const wire::StatusRequest& request, StatusRequested asked) {
+  const auto consistency = consistency_of(request.consistency);
+  std::optional<ReadToken> token;
+  if (consistency == store::Consistency::kSession) {
+    auto parsed = ReadToken::parse(request.session_token);
+    if (!parsed) return rpc::refuse_with(refuse, parsed.error());
+    token = *parsed;
+  }
+  const auto timeout = asked.timeout > Duration::zero() ? asked.timeout : kReadTimeout;
+  reads_->status(
+      std::move(asked.subject), consistency, token, timeout,
+      [answer = std::move(answer), refuse = std::move(refuse)](const Result<ReplicaReads::Answer>& read) {
+        if (!read) return rpc::refuse_with(refuse, read.error());
+        auto reply = reply_of(read->report);
+        reply.__set_session_token(read->token.text());
+        answer(reply);
+      });
+}
+
+std::optional<std::string> TransactionsService::session_token() const {
+  if (reads_ == nullptr) return std::nullopt;
+  return reads_->newest().text();
 }
 
 }  // namespace troth::coordinator

@@ -5,14 +5,17 @@
 
 #include "coordinator/runtime/grants.h"
 #include "coordinator/runtime/reigns.h"
+#include "coordinator/runtime/replica_reads.h"
 #include "thrift/gen/Transactions.h"
 
 namespace troth::coordinator {
 
 class TransactionsService : public wire::TransactionsCobSvIf {
  public:
-  TransactionsService(Reigns& reigns, const Grants& grants, std::function<wire::Hello()> own_hello)
-      : reigns_(reigns), grants_(grants), own_hello_(std::move(own_hello)) {}
+  // `reads`: of a group; null where there is one coordinator.
+  TransactionsService(Reigns& reigns, const Grants& grants, ReplicaReads* reads,
+                      std::function<wire::Hello()> own_hello)
+      : reigns_(reigns), grants_(grants), reads_(reads), own_hello_(std::move(own_hello)) {}
 
   template <typename Reply>
   using Answer = std::function<void(const Reply&)>;
@@ -35,7 +38,13 @@ class TransactionsService : public wire::TransactionsCobSvIf {
                      StatementPart part);
 
   Reigns& reigns_;
+  void read_status(Answer<wire::StatusReply> answer, Refusal refuse, const wire::StatusRequest& request,
+                   StatusRequested asked);
+  // For a commit that is answered just now; empty: there is no group.
+  [[nodiscard]] std::optional<std::string> session_token() const;
+
   const Grants& grants_;
+  ReplicaReads* reads_;
   std::function<wire::Hello()> own_hello_;
 };
 

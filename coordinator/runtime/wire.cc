@@ -148,6 +148,8 @@ Result<StatusRequested> status_of(const wire::StatusRequest& request) {
     if (!key) return std::unexpected(std::move(key.error()));
     status.subject = *std::move(key);
     status.bar = request.bar;
+    if (request.bar && request.__isset.consistency && request.consistency != wire::Consistency::LINEARIZABLE)
+      return refuse("bar goes with consistency LINEARIZABLE: only the leader can make sure of anything");
   }
   if (request.bar_resources.size() > kMaxBarResources) {
     return refuse(fmt::format("bar_resources names {} resources, at most {} are taken",

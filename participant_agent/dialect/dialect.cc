@@ -17,7 +17,7 @@ const Dialect& dialect_of(DatabaseKind kind) {
   return postgres_dialect();
 }
 
-std::string repeated_requests(std::string_view table) {
+std::string unread_calls(std::string_view table) {
   return fmt::format(
       "SELECT client, request_id FROM {} WHERE request_id IS NOT NULL GROUP BY client, request_id "
       "HAVING COUNT(*) > 1 ORDER BY client, request_id LIMIT {}",

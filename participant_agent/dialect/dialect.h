@@ -127,7 +127,7 @@ class Dialect {
                                                      std::chrono::milliseconds wait) const = 0;
   // Answer: rows for `parse_marker`, of requests that stand in more than one row, the first kRepeatedRequestsShown
   // of them: only tables of version 1 let that be.
-  [[nodiscard]] virtual Texts read_repeated_requests() const = 0;
+  [[nodiscard]] virtual Texts read_unread_calls() const = 0;
   // Answer: rows for `parse_prepared`; strangers' rows parse to nothing.
   [[nodiscard]] virtual Texts list_prepared() const = 0;
   // Nothing: a stranger's, never touched.

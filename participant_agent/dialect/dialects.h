@@ -14,7 +14,7 @@ namespace troth::agent {
 inline constexpr std::size_t kMaxKnownGtidBytes = 4096;
 
 // A subquery: the keys of requests that stand in more than one row of the table.
-[[nodiscard]] std::string repeated_requests(std::string_view table);
+[[nodiscard]] std::string unread_calls(std::string_view table);
 
 const Dialect& postgres_dialect();
 const Dialect& mysql_dialect();

@@ -216,11 +216,11 @@ Texts InnodbDialect::mark_resolved(const BranchId& branch) const {
       plain_literal(branch.transaction.text()))};
 }
 
-Texts InnodbDialect::read_repeated_requests() const {
+Texts InnodbDialect::read_unread_calls() const {
   return {
       fmt::format("SELECT {} FROM troth_branch JOIN ({}) repeated USING (client, request_id) "
                   "ORDER BY client, request_id, epoch, sequence, branch",
-                  kMarkerColumns, repeated_requests("troth_branch"))};
+                  kMarkerColumns, unread_calls("troth_branch"))};
 }
 
 Texts InnodbDialect::insert_barrier(const BranchId& branch, EpochNumber epoch,

@@ -43,7 +43,7 @@ class InnodbDialect : public Dialect {
   [[nodiscard]] Texts mark_resolved(const BranchId& branch) const override;
   [[nodiscard]] Texts read_markers(const BranchId& branch,
                                    const std::optional<RequestKey>& request) const override;
-  [[nodiscard]] Texts read_repeated_requests() const override;
+  [[nodiscard]] Texts read_unread_calls() const override;
   [[nodiscard]] Texts insert_barrier(const BranchId& branch, EpochNumber epoch,
                                      std::chrono::milliseconds wait) const override;
   [[nodiscard]] Texts insert_request_barrier(const RequestKey& request, EpochNumber epoch,

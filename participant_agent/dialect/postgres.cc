@@ -205,11 +205,11 @@ class PostgresDialect final : public Dialect {
         plain_literal(branch.transaction.text()))};
   }
 
-  Texts read_repeated_requests() const override {
+  Texts read_unread_calls() const override {
     return {
         fmt::format("SELECT {} FROM troth.troth_branch JOIN ({}) repeated USING (client, request_id) "
                     "ORDER BY client, request_id, epoch, sequence, branch",
-                    kMarkerColumns, repeated_requests("troth.troth_branch"))};
+                    kMarkerColumns, unread_calls("troth.troth_branch"))};
   }
 
   Texts insert_barrier(const BranchId& branch, EpochNumber epoch,

@@ -232,7 +232,7 @@ std::string install_script(DatabaseKind kind, const InstallOptions& options) {
       "-- request_id stands in two rows; `troth install` without --print says what to do, and the keys are "
       "those of:\n"
       "--   {};\n",
-      repeated_requests(postgres ? "troth.troth_branch" : quoted(options.database, '`') + ".troth_branch"));
+      unread_calls(postgres ? "troth.troth_branch" : quoted(options.database, '`') + ".troth_branch"));
   for (const auto& text : install_texts(kind, options))
     script += text + ";\n";
   return script;

@@ -140,7 +140,7 @@ Status may_upgrade(const ConfiguredResource& configured, agent::DatabaseConnecti
   if (!serving) return std::unexpected(serving.error());
   if (!serving->value.empty())
     return std::unexpected(tables_in_use(resource.name, fmt::format("agent {} serves it", serving->value)));
-  auto found = database.ask_texts(agent::dialect_of(resource.kind).read_repeated_requests());
+  auto found = database.ask_texts(agent::dialect_of(resource.kind).read_unread_calls());
   if (!found) return from_database(std::move(found.error()), resource.name);
   std::vector<agent::MarkerRow> rows;
   for (const auto& row : *found) {
@@ -148,7 +148,7 @@ Status may_upgrade(const ConfiguredResource& configured, agent::DatabaseConnecti
     if (!marker) return std::unexpected(std::move(marker.error()));
     rows.push_back(std::move(*marker));
   }
-  if (!rows.empty()) return std::unexpected(repeated_requests(resource.kind, resource.name, rows));
+  if (!rows.empty()) return std::unexpected(unread_calls(resource.kind, resource.name, rows));
   return {};
 }
 

@@ -13,7 +13,7 @@ from throwaway.ports import free_port
 
 from harness.cluster import Cluster
 from harness.programs import Program
-from harness.thrift_api import Remote, api
+from harness.thrift_api import Client, Remote, api
 from harness.waiting import eventually
 
 # The smallest segments that take the group's largest entry.
@@ -79,6 +79,9 @@ class Group(Cluster):
         running = [n for n, each in self.replicas.items() if each.runs() and not each.is_paused()]
         running = running or list(self.replicas)
         return self.port_of(running[next(self._turn) % len(running)])
+
+    def client_of(self, number: int, name: str = "harness", **options) -> Client:
+        return Client(self.port_of(number), name, certificate=self.certificate("service", name), **options)
 
     def leader(self) -> int | None:
         """Whom most of the running coordinators take for the leader; None where they do not agree."""

@@ -78,7 +78,8 @@ class DivertedCall;
 
 // Calls that are not this server's to answer, for now: `wanted` says which, when they come, and `take` gets them.
 struct Divert {
-  std::function<bool(const CallContext& call)> wanted;  // empty: none
+  std::function<bool(const CallContext& call, Bytes content)>
+      wanted;  // empty: none; `content` is the message
   std::function<void(std::unique_ptr<DivertedCall> call)> take;
 };
 

@@ -42,7 +42,8 @@ const CallContext* current_call() {
 void ServerState::take_call(const std::shared_ptr<CallEnd>& end, Ticket ticket, const CallContext& context,
                             Bytes content) {
   const auto& divert = options_.divert;
-  if (!divert.wanted || !divert.wanted(context)) return serve(end, std::move(ticket), context, content);
+  if (!divert.wanted || !divert.wanted(context, content))
+    return serve(end, std::move(ticket), context, content);
   divert.take(std::make_unique<DivertedCall>(shared_from_this(), end, std::move(ticket), context, content));
 }
 

@@ -49,6 +49,26 @@ SnapshotOptions options_of(const GroupStoreOptions& options) {
   return snapshots;
 }
 
+consensus::ReplicaInput question_of(const GroupEngine::ConfirmRead& read) {
+  const consensus::ReadTicket ticket{read.ticket.value};
+  if (read.consistency == Consistency::kQuorum) return consensus::QuorumReadAsked{ticket};
+  if (read.consistency == Consistency::kSession)
+    return consensus::SessionReadAsked{
+        .ticket = ticket, .token = {.incarnation = {}, .slot = read.seen}, .until = read.until};
+  return consensus::ReadAsked{ticket};
+}
+
+const char* text_of(consensus::ReadRefusal refusal) {
+  switch (refusal) {
+    case consensus::ReadRefusal::kNotLeading: return nullptr;
+    case consensus::ReadRefusal::kLate:
+      return "what the session has seen did not come to this coordinator in time";
+    case consensus::ReadRefusal::kOtherIncarnation:
+      return "the session's token is of another life of the group";
+  }
+  return nullptr;
+}
+
 template <typename... Arms>
 struct Overloaded : Arms... {
   using Arms::operator()...;
@@ -161,6 +181,11 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     step(consensus::TimePassed{});
   }
 
+  void give_up(Ticket lookup) {
+    carry_out(engine_.step(GroupEngine::ReadRefused{lookup, "it was given up"}));
+    step(consensus::ReadGivenUp{{lookup.value}});
+  }
+
   // What was asked before goes out first.
   void transfer_to(consensus::ReplicaId successor) {
     successor_ = successor;
@@ -170,7 +195,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
 
   [[nodiscard]] const consensus::ReplicatedLog& replica() const { return *replica_; }
   [[nodiscard]] Counts record_counts() const { return engine_.records().counts(); }
-  [[nodiscard]] const Epoch& epoch() const { return engine_.records().epoch(); }
+  [[nodiscard]] Prefix prefix() const { return engine_.prefix(); }
   [[nodiscard]] txlog::LogCounters counters() const { return log_->counters(); }
   [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const { return log_->segments(); }
   [[nodiscard]] const GroupSnapshots& snapshots() const { return *snapshots_; }
@@ -207,30 +232,31 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
 
   void carry_out(consensus::ReplicaEffects effects) {
     for (auto& effect : effects) {
-      std::visit(Overloaded{
-                     [&](consensus::Append& in) { write(in); },
-                     [&](consensus::Send& in) { send(in); },
-                     [&](consensus::Deliver& in) { deliver(in); },
-                     [&](consensus::Lead&) {
-                       carry_out(engine_.step(GroupEngine::LeadBegun{}));
-                       tell_lead(true);
-                     },
-                     [&](consensus::StopLeading&) {
-                       carry_out(engine_.step(GroupEngine::LeadEnded{}));
-                       proposed_.clear();
-                       tell_lead(false);
-                     },
-                     [&](consensus::ShowLeader& in) { tell_leader(in.leader); },
-                     [&](consensus::SendSnapshot& in) { snapshots_->offer(in.to, in.least); },
-                     [&](consensus::ReadAt& in) {
-                       carry_out(engine_.step(GroupEngine::ReadConfirmed{{in.ticket.value}}));
-                     },
-                     [&](consensus::RefuseRead& in) {
-                       carry_out(engine_.step(GroupEngine::ReadRefused{{in.ticket.value}}));
-                     },
-                     [&](consensus::SettleCutTail&) { log_->settle_cut_tail(); },
-                 },
-                 effect);
+      std::visit(
+          Overloaded{
+              [&](consensus::Append& in) { write(in); },
+              [&](consensus::Send& in) { send(in); },
+              [&](consensus::Deliver& in) { deliver(in); },
+              [&](consensus::Lead&) {
+                carry_out(engine_.step(GroupEngine::LeadBegun{}));
+                tell_lead(true);
+              },
+              [&](consensus::StopLeading&) {
+                carry_out(engine_.step(GroupEngine::LeadEnded{}));
+                proposed_.clear();
+                tell_lead(false);
+              },
+              [&](consensus::ShowLeader& in) { tell_leader(in.leader); },
+              [&](consensus::SendSnapshot& in) { snapshots_->offer(in.to, in.least); },
+              [&](consensus::ReadAt& in) {
+                carry_out(engine_.step(GroupEngine::ReadConfirmed{{in.ticket.value}}));
+              },
+              [&](consensus::RefuseRead& in) {
+                carry_out(engine_.step(GroupEngine::ReadRefused{{in.ticket.value}, text_of(in.reason)}));
+              },
+              [&](consensus::SettleCutTail&) { log_->settle_cut_tail(); },
+          },
+          effect);
     }
   }
 
@@ -239,7 +265,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
       if (auto* propose = std::get_if<GroupEngine::Propose>(&effect)) {
         propose_batch(std::move(propose->batch));
       } else if (const auto* read = std::get_if<GroupEngine::ConfirmRead>(&effect)) {
-        inputs_.push_back(consensus::ReadAsked{{read->ticket.value}});
+        inputs_.push_back(question_of(*read));
       } else if (auto* answered = std::get_if<Answered>(&effect)) {
         answer(std::move(*answered));
       } else {
@@ -501,8 +527,12 @@ Counts GroupStore::record_counts() const {
   return core_->record_counts();
 }
 
-const Epoch& GroupStore::epoch() const {
-  return core_->epoch();
+Prefix GroupStore::prefix() const {
+  return core_->prefix();
+}
+
+void GroupStore::give_up(Ticket lookup) {
+  core_->give_up(lookup);
 }
 
 txlog::LogCounters GroupStore::counters() const {

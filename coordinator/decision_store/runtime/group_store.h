@@ -87,8 +87,10 @@ class GroupStore final : public DecisionStore {
 
   [[nodiscard]] const consensus::ReplicatedLog& log() const;
   [[nodiscard]] Counts record_counts() const;
-  // The newest that is applied here; others may have chosen a newer one.
-  [[nodiscard]] const Epoch& epoch() const;
+  // What is applied here; others may have chosen more.
+  [[nodiscard]] Prefix prefix() const;
+  // Nobody waits for this lookup any more: it is answered `Unknown`.
+  void give_up(Ticket lookup);
   [[nodiscard]] txlog::LogCounters counters() const;
   [[nodiscard]] std::vector<txlog::SegmentInfo> segments() const;
   [[nodiscard]] const SnapshotCounters& snapshot_counters() const;

@@ -65,7 +65,7 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
     const std::string method = ticket.method;
     const CallContext context{method, "a client", 0, nullptr};
     const auto& divert = options_.divert;
-    if (!divert.wanted || !divert.wanted(context)) return serve(end, std::move(ticket), content);
+    if (!divert.wanted || !divert.wanted(context, content)) return serve(end, std::move(ticket), content);
     divert.take(std::make_unique<DivertedCall>(shared_from_this(), end, std::move(ticket), context, content));
   }
 

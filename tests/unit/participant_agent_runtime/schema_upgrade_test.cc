@@ -279,7 +279,7 @@ TEST_P(SchemaUpgradeTest, ARequestInTwoRowsStopsIt) {
   EXPECT_EQ(rows(), "3");
 
   const auto session = resource().connect();
-  const auto found = session->ask_texts(dialect_of(GetParam()).read_repeated_requests());
+  const auto found = session->ask_texts(dialect_of(GetParam()).read_unread_calls());
   ASSERT_TRUE(found) << found.error().error.message;
   std::vector<std::string> transactions;
   for (const auto& each : *found) {
@@ -296,7 +296,7 @@ TEST_P(SchemaUpgradeTest, ARequestInTwoRowsStopsIt) {
   EXPECT_EQ(install(), "");
   EXPECT_EQ(version(), newest());
   EXPECT_EQ(rows(), "3");
-  EXPECT_TRUE(session->ask_texts(dialect_of(GetParam()).read_repeated_requests())->empty());
+  EXPECT_TRUE(session->ask_texts(dialect_of(GetParam()).read_unread_calls())->empty());
 }
 
 // A branch in doubt keeps its marker's row, which no other session sees, and the key is not made without it.

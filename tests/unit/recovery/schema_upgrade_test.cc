@@ -27,11 +27,10 @@ MarkerRow row(const std::string& transaction, std::uint32_t branch, const Reques
 }
 
 TEST(SchemaUpgrade, NamesEveryRowOfARepeatedRequestAndTheWayOut) {
-  const auto error =
-      repeated_requests(DatabaseKind::kPostgres, "pg",
-                        {row("bank-x7k2p9.1.8", 2, rent()), row("bank-x7k2p9.1.5.s2", 1, rent()),
-                         row("bank-x7k2p9.1.9.s2", 1, wages()), row("bank-x7k2p9.2.4", 3, wages()),
-                         row("bank-x7k2p9.2.6", 2, wages())});
+  const auto error = unread_calls(DatabaseKind::kPostgres, "pg",
+                                  {row("bank-x7k2p9.1.8", 2, rent()), row("bank-x7k2p9.1.5.s2", 1, rent()),
+                                   row("bank-x7k2p9.1.9.s2", 1, wages()), row("bank-x7k2p9.2.4", 3, wages()),
+                                   row("bank-x7k2p9.2.6", 2, wages())});
   EXPECT_EQ(error.code, ErrorCode::kRequestIdReused);
   EXPECT_EQ(error.effect, Effect::kNone);
   EXPECT_EQ(error.resource, "pg");
@@ -54,10 +53,10 @@ TEST(SchemaUpgrade, NamesEveryRowOfARepeatedRequestAndTheWayOut) {
 
 // A barrier of the request that another number's branch went past: what it was to keep from happening happened.
 TEST(SchemaUpgrade, ABarrierGivesWayToACommit) {
-  const auto error = repeated_requests(
-      DatabaseKind::kMariadb, "ma",
-      {row("r01890a5dac96774bbcceb302099a8057.0123456789abcd", 1, rent(), MarkerState::kBarred),
-       row("bank-x7k2p9.1.8", 2, rent())});
+  const auto error =
+      unread_calls(DatabaseKind::kMariadb, "ma",
+                   {row("r01890a5dac96774bbcceb302099a8057.0123456789abcd", 1, rent(), MarkerState::kBarred),
+                    row("bank-x7k2p9.1.8", 2, rent())});
   EXPECT_THAT(error.message,
               HasSubstr("UPDATE troth_branch SET client = NULL, request_id = NULL WHERE transaction = "
                         "'r01890a5dac96774bbcceb302099a8057.0123456789abcd' AND branch = 1;"));
@@ -71,7 +70,7 @@ TEST(SchemaUpgrade, SaysThatThereMayBeMore) {
     rows.push_back(row("bank-x7k2p9.1.5.s2", 1, key));
     rows.push_back(row("bank-x7k2p9.1.8", 2, key));
   }
-  EXPECT_THAT(repeated_requests(DatabaseKind::kMysql, "my", rows).message, HasSubstr("; and perhaps more"));
+  EXPECT_THAT(unread_calls(DatabaseKind::kMysql, "my", rows).message, HasSubstr("; and perhaps more"));
 }
 
 TEST(SchemaUpgrade, TellsWhoIsToStop) {

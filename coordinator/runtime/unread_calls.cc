@@ -1,10 +1,11 @@
-#include "coordinator/runtime/repeated_requests.h"
+#include "coordinator/runtime/unread_calls.h"
 
 #include <string>
 
 #include <thrift/Thrift.h>
 #include <thrift/protocol/TProtocol.h>
 
+#include "thrift/gen/transactions_types.h"
 #include "thrift/message.h"
 #include "thrift/runtime/codec.h"
 
@@ -18,6 +19,8 @@ constexpr std::int16_t kRequestField = 1;
 constexpr std::int16_t kRequestIdField = 4;
 // begin_transaction(1: BeginRequest request), and there 3: request_id.
 constexpr std::int16_t kBegunRequestIdField = 3;
+// status(1: StatusRequest request), and there 7: consistency.
+constexpr std::int16_t kConsistencyField = 7;
 
 // Stands inside a struct afterwards, behind the header of that field; or at the struct's end, and says false.
 bool find_field(TProtocol& in, std::int16_t wanted, TType wanted_type) {
@@ -34,14 +37,13 @@ bool find_field(TProtocol& in, std::int16_t wanted, TType wanted_type) {
   }
 }
 
-bool names_a_request(rpc::Encoding encoding, rpc::Bytes message, std::int16_t request_id) {
-  rpc::MessageReader reader(encoding, {});
-  auto& in = *reader.begin(message);
+// Stands at the field's value afterwards; or says false.
+bool find_field_of_request(TProtocol& in, std::int16_t field, TType type) {
   std::string method;
-  TMessageType type{};
+  TMessageType kind{};
   std::int32_t seqid = 0;
-  in.readMessageBegin(method, type, seqid);
-  return find_field(in, kRequestField, T_STRUCT) && find_field(in, request_id, T_STRING);
+  in.readMessageBegin(method, kind, seqid);
+  return find_field(in, kRequestField, T_STRUCT) && find_field(in, field, type);
 }
 
 }  // namespace
@@ -55,9 +57,27 @@ Effect effect_of_refused_call(std::string_view method, rpc::Bytes message) {
   if (!header) return Effect::kNone;
   try {
     const auto field = method == "begin_transaction" ? kBegunRequestIdField : kRequestIdField;
-    return names_a_request(header->encoding, message, field) ? Effect::kUnknown : Effect::kNone;
+    rpc::MessageReader reader(header->encoding, {});
+    return find_field_of_request(*reader.begin(message), field, T_STRING) ? Effect::kUnknown : Effect::kNone;
   } catch (const apache::thrift::TException&) {
     return Effect::kNone;
+  }
+}
+
+bool is_for_any_coordinator(std::string_view method, rpc::Bytes message) {
+  if (method != "status") return false;
+  const auto header = rpc::read_message_header(message);
+  if (!header) return false;
+  try {
+    rpc::MessageReader reader(header->encoding, {});
+    auto& in = *reader.begin(message);
+    if (!find_field_of_request(in, kConsistencyField, T_I32)) return false;
+    std::int32_t consistency = 0;
+    in.readI32(consistency);
+    return consistency == wire::Consistency::QUORUM || consistency == wire::Consistency::SESSION ||
+           consistency == wire::Consistency::EVENTUAL;
+  } catch (const apache::thrift::TException&) {
+    return false;
   }
 }
 

@@ -1,5 +1,5 @@
 // What is said of the effect of a call that was refused unseen.
-#include "coordinator/runtime/repeated_requests.h"
+#include "coordinator/runtime/unread_calls.h"
 
 #include <gtest/gtest.h>
 #include <thrift/protocol/TProtocol.h>

@@ -1,0 +1,143 @@
+"""A group of three coordinators at rest: every one of them takes every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import harness
+from harness import Group, api, eventually, new_request_id
+
+TrothError = api("common").TrothError
+Code, Effect = api("common").ErrorCode, api("common").Effect
+State = api("transactions").TransactionState
+Consistency = api("transactions").Consistency
+_READS = (Consistency.QUORUM, Consistency.SESSION, Consistency.EVENTUAL)
+
+
+@pytest.fixture(scope="module")
+def group(fleet: harness.Fleet, tmp_path_factory) -> Iterator[Group]:
+    servers = {server.kind: server for server in fleet.servers}
+    with Group(tmp_path_factory.mktemp("group"), servers) as started:
+        yield started
+        started.bank.check()
+
+
+def _status(client, **fields):
+    return client.status(api("transactions").StatusRequest(client_name="harness", bar_resources=[], **fields))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_every_coordinator_takes_every_call(group: Group, number: int) -> None:
+    request = new_request_id()
+    with group.client_of(number) as client:
+        work = group.bank.transfer(f"every-{number}", "pg", 1, "my", 2, amount=1)
+        done = client.run(work, request_id=request)
+        assert not done.already_committed
+        assert client.run(work, request_id=request).transaction_id == done.transaction_id
+        status = _status(client, transaction_id=done.transaction_id)
+        assert status.state == State.COMMITTED
+        with pytest.raises(TrothError) as refused:
+            client.run([harness.branch("nobody", "SELECT 1")])
+        assert (refused.value.code, refused.value.effect) == (Code.UNKNOWN_RESOURCE, Effect.NONE)
+    assert set(group.bank.stands_in(f"every-{number}")) == {"pg", "my"}
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_interactive_work_goes_through_any_coordinator(group: Group, number: int) -> None:
+    with group.client_of(number) as client:
+        talk = harness.Conversation(client)
+        talk.query("pg", "SELECT balance FROM account WHERE id = 5")
+        talk.query("my", "SELECT balance FROM account WHERE id = 5")
+        talk.rollback()
+
+
+def test_a_commit_is_known_to_its_session_at_every_coordinator(group: Group) -> None:
+    with group.client_of(group.leader()) as client:
+        for turn in range(20):
+            request = new_request_id()
+            done = client.run(
+                group.bank.transfer(f"session-{turn}", "pg", 3, "ma", 4, amount=1), request_id=request
+            )
+            assert done.session_token
+            for number in group.replicas:
+                with group.client_of(number) as elsewhere:
+                    for subject in ({"transaction_id": done.transaction_id}, {"request_id": request}):
+                        found = _status(
+                            elsewhere,
+                            consistency=Consistency.SESSION,
+                            session_token=done.session_token,
+                            **subject,
+                        )
+                        assert found.state == State.COMMITTED, (number, subject, found)
+                        assert found.transaction_id == done.transaction_id
+
+
+def test_a_quorum_read_sees_every_commit_and_an_eventual_one_sooner_or_later(group: Group) -> None:
+    with group.client_of(group.leader()) as client:
+        done = client.run(group.bank.transfer("quorum", "ma", 3, "my", 4, amount=1))
+    for number in group.replicas:
+        with group.client_of(number) as elsewhere:
+            found = _status(
+                elsewhere,
+                transaction_id=done.transaction_id,
+                consistency=Consistency.QUORUM,
+                timeout_ms=10_000,
+            )
+            assert found.state == State.COMMITTED, (number, found)
+            eventually(
+                lambda: _status(
+                    elsewhere, transaction_id=done.transaction_id, consistency=Consistency.EVENTUAL
+                ).state
+                == State.COMMITTED,
+                "it has come to everybody",
+            )
+
+
+@pytest.mark.parametrize("consistency", _READS)
+def test_what_runs_and_what_was_never_begun_is_told_apart_from_what_failed(group: Group, consistency) -> None:
+    token = {"session_token": "0.1"} if consistency == Consistency.SESSION else {}
+    with group.client_of(group.followers()[0]) as follower:
+        found = _status(follower, request_id=new_request_id(), consistency=consistency, **token)
+        assert found.state == State.UNKNOWN
+
+
+def test_a_session_that_nobody_had_is_refused(group: Group) -> None:
+    with group.client_of(group.followers()[0]) as follower:
+        for wrong in ("", "nonsense", "1", "1.x", "0.1.2"):
+            with pytest.raises(TrothError) as refused:
+                _status(
+                    follower,
+                    request_id=new_request_id(),
+                    consistency=Consistency.SESSION,
+                    session_token=wrong,
+                )
+            assert refused.value.code == Code.INVALID_ARGUMENT
+        with pytest.raises(TrothError) as late:
+            _status(
+                follower,
+                request_id=new_request_id(),
+                consistency=Consistency.SESSION,
+                session_token="0.99999999",
+                timeout_ms=100,
+            )
+        assert (late.value.code, late.value.effect) == (Code.UNAVAILABLE, Effect.NONE)
+
+
+def test_only_the_leader_can_bar(group: Group) -> None:
+    with group.client_of(group.followers()[0]) as follower:
+        request = new_request_id()
+        with pytest.raises(TrothError) as refused:
+            _status(follower, request_id=request, bar=True, consistency=Consistency.EVENTUAL)
+        assert refused.value.code == Code.INVALID_ARGUMENT
+        assert _status(follower, request_id=request, bar=True).state == State.NOT_COMMITTED
+        with pytest.raises(TrothError) as barred:
+            follower.run(group.bank.transfer("barred", "pg", 1, "my", 1, amount=1), request_id=request)
+        assert barred.value.code == Code.BARRED
+
+
+def test_clients_learn_who_leads(group: Group) -> None:
+    leaders = {view.leader for view in group.views().values()}
+    assert len(group.views()) == 3
+    assert leaders == {group.leader()}
