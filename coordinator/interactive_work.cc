@@ -153,7 +153,8 @@ void InteractiveWork::on(Instant /*now*/, const BranchLost& lost, std::vector<Ef
 // ---- its end
 
 void InteractiveWork::on(Instant /*now*/, const DrainEnded& /*ended*/, std::vector<Effect>& effects) {
-  end(refusal(ErrorCode::kUnavailable, troth::Effect::kNone, "the coordinator shuts down", true), effects);
+  end(refusal(ErrorCode::kUnavailable, troth::Effect::kNone, "this coordinator stops serving", true),
+      effects);
 }
 
 void InteractiveWork::on(Instant now, const TimePassed& /*passed*/, std::vector<Effect>& effects) {

@@ -60,7 +60,7 @@ void TransactionTable::Reign::take(ExecuteRequested& requested) {
 Status TransactionTable::Reign::check_room(const Work& work) const {
   if (stopped_) return std::unexpected(refusal(stopped_->code, Effect::kNone, stopped_->message, true));
   if (draining_)
-    return fail(ErrorCode::kUnavailable, Effect::kNone, "the coordinator shuts down; ask the next one");
+    return fail(ErrorCode::kUnavailable, Effect::kNone, "this coordinator stops serving; ask the next one");
   if (work.request && barring_.contains(*work.request))
     return fail(ErrorCode::kBusy, Effect::kNone, "a status call is barring this request_id; ask again");
   return admission_.check_room(work, open_.size());

@@ -273,9 +273,11 @@ void TransactionTable::Reign::keep_up(Upkeep upkeep) {
 // ---- shutdown
 
 void TransactionTable::Reign::take(const ShutdownRequested& requested) {
-  if (draining_) return;
+  if (drained_) return;
   draining_ = true;
-  set_timer(Upkeep::kDrain, upkeep_timers_[Upkeep::kDrain], clocks_.now + requested.grace);
+  auto& due = upkeep_timers_[Upkeep::kDrain];
+  const auto asked = clocks_.now + requested.grace;
+  set_timer(Upkeep::kDrain, due, due ? std::min(*due, asked) : asked);
 }
 
 // The time for an orderly end is up: everybody hears what is known. Decided commits are the next start's to
@@ -285,7 +287,7 @@ void TransactionTable::Reign::end_drain() {
     const auto asking = take_asking(asking_.begin()->first);
     answer_asking(*asking,
                   Failed{std::nullopt, refusal(ErrorCode::kUnavailable, Effect::kUnknown,
-                                               "the coordinator shuts down; nothing was begun", true)});
+                                               "this coordinator stops serving; nothing was begun", true)});
   }
   std::vector<Position> positions;
   for (const auto& [position, open] : open_)
@@ -297,7 +299,7 @@ void TransactionTable::Reign::end_drain() {
   }
   for (const auto& [call, query] : queries_) {
     StatusReport report;
-    report.detail = "the coordinator shuts down; ask the next one";
+    report.detail = "this coordinator stops serving; ask the next one";
     effects_.emplace_back(AnswerStatus{call, std::move(report)});
     set_timer(call, call_timers_[call], std::nullopt);
   }

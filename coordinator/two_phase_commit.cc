@@ -119,8 +119,8 @@ void TwoPhaseCommit::take_vote(Instant now, const VoteReceived& received, std::v
           abort(vote.refusal.message, answer, effects);
         } else if constexpr (std::is_same_v<V, VotedAlreadyCommitted>) {
           branch->stage = Stage::kGone;
-          abort(fmt::format("its request was committed as {}", vote.as.text()),
-                already_committed(vote.as), effects);
+          abort(fmt::format("its request was committed as {}", vote.as.text()), already_committed(vote.as),
+                effects);
         } else if constexpr (std::is_same_v<V, VotedUndecided>) {
           abort(vote.reason, effects);
         } else {
@@ -343,7 +343,8 @@ void TwoPhaseCommit::join(Instant now, const Caller& caller, std::vector<Effect>
 
 void TwoPhaseCommit::end_drain(std::vector<Effect>& effects) {
   if (!std::holds_alternative<Preparing>(phase_)) return answer_overdue(Instant::max(), effects);
-  abort(refusal(ErrorCode::kUnavailable, troth::Effect::kNone, "the coordinator shuts down", true), effects);
+  abort(refusal(ErrorCode::kUnavailable, troth::Effect::kNone, "this coordinator stops serving", true),
+        effects);
 }
 
 void TwoPhaseCommit::pass_time(Instant now, Random& random, std::vector<Effect>& effects) {

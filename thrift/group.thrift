@@ -10,7 +10,8 @@ struct ReplicaHello {
   1: common.Hello hello,
   2: i32 replica,        // its sender's number
   3: i32 to,             // whom its sender believes to speak to
-  4: i64 start           // random, of this start of its sender; never 0
+  4: i64 start,          // random, of this start of its sender; never 0
+  5: string group        // by what the group began, as its sender has it: compared as it is
 }
 
 /** thrift/replicas.thrift: a Message or a SnapshotMessage. May be lost, doubled, delayed or reordered [T10]. */

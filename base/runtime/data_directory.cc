@@ -38,7 +38,8 @@ std::string body_of(const Identity& identity) {
   std::string body = fmt::format("{}\nkind {}\n", kFirstLine, name_of(identity.kind));
   if (identity.kind == OwnerKind::kAgent) body += fmt::format("agent {}\n", identity.agent.value);
   if (!identity.cluster.value.empty()) body += fmt::format("cluster {}\n", identity.cluster.value);
-  if (identity.replica != 0) body += fmt::format("replica {}\n", identity.replica);
+  if (!identity.group.empty())
+    body += fmt::format("replica {}\ngroup {}\n", identity.replica, identity.group);
   return body;
 }
 
@@ -62,6 +63,7 @@ std::optional<Identity> parse_identity(std::string_view text) {
     if (key == "agent") identity.agent.value = value;
     if (key == "cluster") identity.cluster.value = value;
     if (key == "replica") std::from_chars(value.data(), value.data() + value.size(), identity.replica);
+    if (key == "group") identity.group = value;
   }
   // Whatever was misread above is not what would have been written.
   if (text_of(identity) != text) return std::nullopt;
@@ -150,7 +152,9 @@ Result<Identity> DataDirectory::init(const std::string& path, OwnerKind kind, st
 
 Result<Identity> DataDirectory::init_coordinator(const std::string& path, const ClusterId& cluster) {
   if (auto valid = parse_cluster_id(cluster.value); !valid) return std::unexpected(std::move(valid.error()));
-  return make(path, {.kind = OwnerKind::kCoordinator, .agent = {}, .cluster = cluster});
+  return make(
+      path,
+      {.kind = OwnerKind::kCoordinator, .agent = {}, .cluster = cluster, .group = std::string(kToJoin)});
 }
 
 Result<Identity> DataDirectory::make(const std::string& path, Identity identity) {
@@ -201,24 +205,32 @@ Status DataDirectory::record_cluster(const ClusterId& cluster) {
   return replace_identity([&](Identity& identity) { identity.cluster = cluster; });
 }
 
-Status DataDirectory::record_replica(std::uint32_t replica) {
+Status DataDirectory::record_member(std::uint32_t replica, const std::string& group) {
   const auto refuse = [&](std::string why) {
     return fail(ErrorCode::kNotOwner, Effect::kNone, std::move(why));
   };
-  const auto known = identity_.replica;
-  if (known != 0 && replica == 0) {
+  const auto& known = identity_;
+  const bool is_member = known.replica != 0;
+  if (replica == 0 && known.group.empty()) return {};
+  if (replica == 0) {
     return refuse(fmt::format(
-        "{} is the data directory of replica {} of a group, and the configuration has no group: set "
-        "group.replica, or configure another data_directory",
-        path_, known));
+        "{} is the data directory of a coordinator that belongs to a group of the cluster {}, and the "
+        "configuration has no group: set group.replica, or configure another data_directory",
+        path_, known.cluster.value));
   }
-  if (known != 0 && known != replica) {
+  if (is_member && known.replica != replica) {
     return refuse(fmt::format(
         "{} is the data directory of replica {}, and group.replica is {}: a replica's number is its "
         "directory's for ever; check group.replica and data_directory",
-        path_, known, replica));
+        path_, known.replica, replica));
   }
-  if (known == replica) return {};
+  if (is_member && known.group != group) {
+    return refuse(
+        fmt::format("the group of {} began with {}, and the configuration says {}: that never changes; set "
+                    "group.founders and its quorums as they were, and change the group by `troth cluster`",
+                    path_, known.group, group));
+  }
+  if (is_member) return {};
   if (::access(log_path().c_str(), F_OK) == 0) {
     return refuse(fmt::format(
         "{} holds the decision log of a coordinator that was alone, and group.replica is {}: make it "
@@ -226,7 +238,10 @@ Status DataDirectory::record_replica(std::uint32_t replica) {
         "data_directory",
         path_, replica));
   }
-  return replace_identity([&](Identity& identity) { identity.replica = replica; });
+  return replace_identity([&](Identity& identity) {
+    identity.replica = replica;
+    identity.group = group;
+  });
 }
 
 Status DataDirectory::replace_identity(const std::function<void(Identity&)>& change) {

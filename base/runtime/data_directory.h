@@ -26,11 +26,16 @@ enum class OwnerKind : std::uint8_t { kCoordinator, kAgent };
 
 [[nodiscard]] std::string_view name_of(OwnerKind kind);
 
+inline constexpr std::string_view kToJoin = "to join";
+
 struct Identity {
   OwnerKind kind = OwnerKind::kCoordinator;
-  AgentId agent;              // agents only
-  ClusterId cluster;          // of an agent: empty until its first registration names it
-  std::uint32_t replica = 0;  // of a coordinator in a group, from its first start there on
+  AgentId agent;      // agents only
+  ClusterId cluster;  // of an agent: empty until its first registration names it
+  // Of a coordinator in a group, from its first start there on; before, of one that `init` made for a cluster that there
+  // is, replica 0 and the word kToJoin.
+  std::uint32_t replica = 0;
+  std::string group;  // by what it began, as its settings have it
   bool operator==(const Identity&) const = default;
 };
 
@@ -58,9 +63,10 @@ class DataDirectory {
   // (not_owner).
   [[nodiscard]] Status record_cluster(const ClusterId& cluster);
 
-  // Which replica of its group a coordinator is, for ever; 0: it is alone. Refuses (not_owner) the directory of another
-  // replica, of one that is alone, and of one that is not. What is in the directory says it where identity does not.
-  [[nodiscard]] Status record_replica(std::uint32_t replica);
+  // Which replica of which group a coordinator is, for ever; 0: it is alone. Refuses (not_owner) the directory of another
+  // replica, of a group that began otherwise, of one that is alone, and of one that is not. What is in the directory says it
+  // where the identity does not.
+  [[nodiscard]] Status record_member(std::uint32_t replica, const std::string& group);
 
  private:
   DataDirectory(std::string path, Identity identity, FileDescriptor lock)

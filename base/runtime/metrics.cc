@@ -133,6 +133,13 @@ Histogram& Metrics::histogram(std::string_view name, const Labels& labels) {
   return known.histograms->Add(labels, buckets_of(name));
 }
 
+void Metrics::forget(std::string_view name, Gauge& gauge) {
+  const auto found = families_->by_name.find(name);
+  CHECK(found != families_->by_name.end() && found->second.gauges != nullptr, "gauge {} is in no table",
+        name);
+  found->second.gauges->Remove(&gauge);
+}
+
 std::string Metrics::text() const {
   return prometheus::TextSerializer().Serialize(registry_->Collect());
 }

@@ -68,6 +68,9 @@ class Metrics {
   [[nodiscard]] Gauge& gauge(std::string_view name, const Labels& labels = {});
   [[nodiscard]] Histogram& histogram(std::string_view name, const Labels& labels = {});
 
+  // It is shown no more; whoever holds it must not write it again.
+  void forget(std::string_view name, Gauge& gauge);
+
   // What Prometheus reads (text format 0.0.4).
   [[nodiscard]] std::string text() const;
 

@@ -50,8 +50,8 @@ class AgentLink {
   AgentLink(const AgentLink&) = delete;
   AgentLink& operator=(const AgentLink&) = delete;
 
-  // Ends it. Calls under way are answered from the loop's next turn, and until then it must live. Afterwards
-  // nothing may be called on it.
+  // Ends it, and its timers. Calls under way are answered from the loop's next turn, and until then it must live.
+  // Afterwards nothing may be called on it.
   void close();
 
   void prepare(const wire::PrepareRequest& request, Duration timeout, Done<wire::PrepareReply> done);

@@ -18,6 +18,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include <asio/steady_timer.hpp>
 
@@ -31,8 +33,13 @@ namespace troth::coordinator {
 
 class CallRouter {
  public:
-  // `serves_here`: a reign serves, and takes new calls. `longest_call`: no call is answered later than that.
-  CallRouter(asio::io_context& loop, Replica& replica, std::function<bool()> serves_here, Duration patience,
+  enum class Here : std::uint8_t {
+    kNothing,  // no reign
+    kRunning,  // a reign that finishes what runs: whatever begins waits for the next one
+    kEverything
+  };
+  // `longest_call`: no call is answered later than that.
+  CallRouter(asio::io_context& loop, Replica& replica, std::function<Here()> serves_here, Duration patience,
              Duration longest_call);
   ~CallRouter();
   CallRouter(const CallRouter&) = delete;
@@ -42,10 +49,13 @@ class CallRouter {
   [[nodiscard]] bool wants(const rpc::CallContext& call, rpc::Bytes content) const;
   void take(std::unique_ptr<rpc::DivertedCall> call);
 
+  // The same of a call that another replica passed on.
+  [[nodiscard]] bool serves_here(std::string_view method) const;
+
   // Who leads, or who can be reached, has changed.
   void look_again();
   // Nobody will lead as far as this coordinator can see: it stops.
-  void refuse_waiting(const char* why);
+  void refuse_waiting(std::string_view why);
 
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
   [[nodiscard]] std::size_t passed_on() const { return passed_.size(); }
@@ -54,26 +64,28 @@ class CallRouter {
   struct Waiting {
     std::unique_ptr<rpc::DivertedCall> call;
     Instant until;
+    std::string why;         // it was not taken the last time
+    std::uint32_t lost = 0;  // leaders that were lost with it
   };
   struct Passed {
-    std::unique_ptr<rpc::DivertedCall> call;
+    Waiting waiting;
     consensus::ReplicaId to;
-    Instant until;                // as while it waited
     std::optional<Instant> lost;  // since when another one leads, or nobody
   };
 
   void route(Waiting waiting);
+  void route_waiting(bool somebody);
   void pass_on(Waiting waiting, PeerLink& link);
   void answered(std::uint64_t number, Result<wire::PassedAnswer> answer);
   void fate_unknown(Passed passed, const Error& why);
   void note_lost_leader();
-  void refuse(Waiting waiting, const char* why);
+  void wait(Waiting waiting);
+  static void refuse(const Waiting& waiting, std::string_view why);
   void watch();
   void time_passed();
 
-  asio::io_context& loop_;
   Replica& replica_;
-  std::function<bool()> serves_here_;
+  std::function<Here()> serves_here_;
   const Duration patience_;
   const Duration longest_call_;
   std::uint64_t last_number_ = 0;
@@ -81,6 +93,7 @@ class CallRouter {
   std::map<std::uint64_t, Passed> passed_;
   asio::steady_timer timer_;
   bool watching_ = false;
+  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace troth::coordinator

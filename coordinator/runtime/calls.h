@@ -15,6 +15,7 @@
 #include "coordinator/runtime/interactive_wire.h"
 #include "coordinator/table_messages.h"
 #include "coordinator/transaction.h"
+#include "thrift/gen/agents_types.h"
 #include "thrift/gen/transactions_types.h"
 
 namespace troth::coordinator {
@@ -42,6 +43,17 @@ class WaitingCalls {
 
  private:
   std::unordered_map<std::uint64_t, Answer> waiting_;
+};
+
+struct AgentRegistered {
+  std::map<ResourceName, ResourceNumber> numbers;
+  Epoch epoch;
+};
+
+// With the header of the reign that says so.
+struct Inquired {
+  InquiryDecision decision = InquiryDecision::kUndecided;
+  wire::LeaderHeader header;
 };
 
 // An execute call also keeps its work, for the prepares that are made of it. A begin's request has names only.

@@ -97,7 +97,11 @@ void Coordinator::abandon(const Error& why) {
   const auto refused = [&why] { return std::unexpected(why); };
   statuses_.answer_all(refused);
   registrations_.answer_all(refused);
+  inquiries_.answer_all(refused);
   resolves_.answer_all(refused);
+  for (const auto& [agent, link] : links_)
+    link->close();
+  abandoned_ = true;
 }
 
 void Coordinator::execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
@@ -141,7 +145,7 @@ void Coordinator::status(StatusRequested request, std::function<void(Result<Stat
 }
 
 void Coordinator::register_agent(RegistrationRequested request,
-                                 std::function<void(Result<std::map<ResourceName, ResourceNumber>>)> answer) {
+                                 std::function<void(Result<AgentRegistered>)> answer) {
   // A link is kept for as long as this process runs.
   if (!links_.contains(request.agent) && links_.size() >= settings_.max_agents) {
     return answer(fail(ErrorCode::kOverloaded, Effect::kNone,
@@ -152,15 +156,20 @@ void Coordinator::register_agent(RegistrationRequested request,
   request.call = next_call();
   registrations_.add(request.call, [this, agent = request.agent, address = request.address,
                                     answer = std::move(answer)](auto numbers) {
-    if (numbers) link_agent(agent, address);
-    answer(std::move(numbers));
+    if (!numbers) return answer(std::unexpected(std::move(numbers.error())));
+    link_agent(agent, address);
+    answer(AgentRegistered{*std::move(numbers), table_->epoch()});
   });
   step(std::move(request));
 }
 
-void Coordinator::inquire(BranchId branch, std::function<void(InquiryDecision)> answer) {
+void Coordinator::inquire(const AgentId& agent, BranchId branch,
+                          std::function<void(Result<Inquired>)> answer) {
   const auto call = next_call();
-  inquiries_.add(call, std::move(answer));
+  inquiries_.add(call, [this, agent, answer = std::move(answer)](Result<InquiryDecision> decision) {
+    if (!decision) return answer(std::unexpected(std::move(decision.error())));
+    answer(Inquired{*decision, header(agent)});
+  });
   step(InquiryReceived{call, std::move(branch)});
 }
 
@@ -246,6 +255,7 @@ wire::LeaderHeader Coordinator::header(const Position& watermark) const {
 
 void Coordinator::step(TableInput input) {
   CHECK(table_.has_value());
+  if (abandoned_) return;  // a late answer of an agent
   inputs_.push_back(std::move(input));
   if (stepping_) return;  // the effects of the running step come first [D1]
   stepping_ = true;

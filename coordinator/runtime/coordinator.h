@@ -45,8 +45,8 @@ class Coordinator {
   void start(store::DecisionStore& store, Nonce nonce);
   void store_answered(store::Answered answered);
   void shut_down(Duration grace);
-  // The reign is over, whatever runs: every call is answered with what is known of it. Not inside one of its events; nothing
-  // but its end may follow.
+  // The reign is over, whatever runs: every call is answered with what is known of it, and no agent is called any more. Not
+  // inside one of its events. It may be destroyed behind what is posted here, and nothing else may follow.
   void abandon(const Error& why);
 
   void execute(std::shared_ptr<const wire::ExecuteRequest> request, Work work,
@@ -59,9 +59,8 @@ class Coordinator {
   void commit(CommitRequested request, std::function<void(Answer)> answer);
   void roll_back(RollbackRequested request, std::function<void(Answer)> answer);
   void status(StatusRequested request, std::function<void(Result<StatusReport>)> answer);
-  void register_agent(RegistrationRequested request,
-                      std::function<void(Result<std::map<ResourceName, ResourceNumber>>)> answer);
-  void inquire(BranchId branch, std::function<void(InquiryDecision)> answer);
+  void register_agent(RegistrationRequested request, std::function<void(Result<AgentRegistered>)> answer);
+  void inquire(const AgentId& agent, BranchId branch, std::function<void(Result<Inquired>)> answer);
   void resolve(ResolveRequested request, std::function<void(Result<ResolveReport>)> answer);
 
   // A call that was refused before it came here.
@@ -121,7 +120,7 @@ class Coordinator {
   std::unordered_map<std::uint64_t, StatementCall> statements_;
   std::unordered_map<std::uint64_t, EndingCall> endings_;
   WaitingCalls<Result<StatusReport>> statuses_;
-  WaitingCalls<InquiryDecision> inquiries_;
+  WaitingCalls<Result<InquiryDecision>> inquiries_;
   WaitingCalls<Result<std::map<ResourceName, ResourceNumber>>> registrations_;
   WaitingCalls<Result<ResolveReport>> resolves_;
 
@@ -130,6 +129,7 @@ class Coordinator {
   Alarm alarm_;
   std::deque<TableInput> inputs_;
   bool stepping_ = false;
+  bool abandoned_ = false;
 };
 
 }  // namespace troth::coordinator

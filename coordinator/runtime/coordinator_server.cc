@@ -29,7 +29,8 @@ constexpr Duration kFirstReignWait = std::chrono::milliseconds(50);
 constexpr Duration kLongestReignWait = std::chrono::seconds(2);
 // How long a leader that stops looks for another one: four attempts, each with another replica.
 constexpr Duration kHandOver = std::chrono::seconds(2);
-constexpr Duration kLookForLeader = std::chrono::milliseconds(10);
+constexpr Duration kLookForLeader = std::chrono::milliseconds(20);
+constexpr Duration kLongEnough = std::chrono::seconds(10);  // for a reign to have been a good one
 
 }  // namespace
 
@@ -61,8 +62,9 @@ Status CoordinatorServer::start() {
   owner.on_serving = [this] { reign_serves(); };
   owner.on_over = [this](const Error& why) { reign_over(why); };
   owner.on_drained = [this] {
-    if (replica_) return hand_over();
-    drain(kLastAnswers);
+    if (!replica_) return drain(kLastAnswers);
+    end_reign("this coordinator shuts down");
+    hand_over();
   };
   reigns_ = std::make_unique<Reigns>(loop_, options_.cluster, settings, metrics_, tls_, std::move(owner));
   if (auto open = open_monitor(); !open) return open;
@@ -78,7 +80,7 @@ Status CoordinatorServer::open_monitor() {
   options.host = address->host;
   options.port = address->port;
   options.refresh = [this] { refresh_metrics(); };
-  options.readiness = [this] { return view_.readiness(*reigns_, replica_.get()); };
+  options.readiness = [this] { return view_.readiness(*reigns_, replica_.get(), stopping_); };
   auto monitor = Monitor::open(loop_, *metrics_, std::move(options));
   if (!monitor) return std::unexpected(std::move(monitor.error()));
   monitor_ = *std::move(monitor);
@@ -151,7 +153,8 @@ Status CoordinatorServer::open_replica() {
   owner.on_failure = [this](const Error& error) { end(std::unexpected(error)); };
   owner.on_synced = [this](const txlog::SyncedBatch& batch) { log_meter_.synced(batch); };
   owner.take_passed = [this](const rpc::CallContext& context, rpc::Bytes content, rpc::Server::Passed done) {
-    if (takes_calls()) return server_->take_passed(context, content, std::move(done));
+    if (server_ && router_->serves_here(context.method))
+      return server_->take_passed(context, content, std::move(done));
     auto refused = fail(ErrorCode::kUnavailable, Effect::kNone,
                         fmt::format("replica {} does not lead, or not yet, or hands the lead over",
                                     options_.settings.group.replica));
@@ -164,7 +167,7 @@ Status CoordinatorServer::open_replica() {
   reads_ = std::make_unique<ReplicaReads>(loop_, replica_->store(), options_.cluster);
   const auto longest = std::max(settings.table.longest_timeout, settings.table.longest_idle) + kAroundCalls;
   router_ = std::make_unique<CallRouter>(
-      loop_, *replica_, [this] { return takes_calls(); }, settings.group.patience, longest);
+      loop_, *replica_, [this] { return serves_here(); }, settings.group.patience, longest);
   if (auto listening = replica_->listen(); !listening) return std::unexpected(std::move(listening.error()));
   // Not before start() has returned.
   asio::post(loop_, [this] {
@@ -190,12 +193,16 @@ rpc::ServerOptions CoordinatorServer::server_options() {
   rpc::ServerOptions options;
   options.tls = tls_;
   options.authorize = [this](const rpc::CallContext& call) { return gate_.authorize(call); };
-  if (router_) {
-    options.divert.wanted = [this](const rpc::CallContext& call, rpc::Bytes content) {
-      return router_->wants(call, content);
-    };
-    options.divert.take = [this](std::unique_ptr<rpc::DivertedCall> call) { router_->take(std::move(call)); };
-  }
+  options.divert.wanted = [this](const rpc::CallContext& call, rpc::Bytes content) {
+    if (router_) return router_->wants(call, content);
+    return !reigns_->serves() && call.method != "hello" && call.method != "current_epoch";
+  };
+  options.divert.take = [this](std::unique_ptr<rpc::DivertedCall> call) {
+    if (router_) return router_->take(std::move(call));
+    call->refuse(fail(ErrorCode::kUnavailable, call->effect_of_refusal(),
+                      "this coordinator stops, and its reign is over: ask again after its next start")
+                     .error());
+  };
   options.max_connections = settings.max_connections;
   options.max_connections_per_caller = settings.max_connections_per_caller;
   options.max_handshakes = settings.max_handshakes;
@@ -239,44 +246,28 @@ Status CoordinatorServer::listen() {
   return {};
 }
 
-bool CoordinatorServer::takes_calls() const {
-  return reigns_->serves() && !stopping_ && server_ != nullptr;
+CallRouter::Here CoordinatorServer::serves_here() const {
+  if (!reigns_->serves() || server_ == nullptr) return CallRouter::Here::kNothing;
+  return stopping_ ? CallRouter::Here::kRunning : CallRouter::Here::kEverything;
 }
 
 // ---- reigns
 
 void CoordinatorServer::reign_serves() {
-  reign_wait_ = Duration::zero();
+  reign_began_ = boot_now();
   if (router_) return router_->look_again();
   if (auto listening = listen(); !listening) end(std::move(listening));
 }
 
-// By itself: a newer epoch rules, or it was given none.
+// By itself: a newer epoch rules, it was given none, or what it found cannot be.
 void CoordinatorServer::reign_over(const Error& why) {
-  if (!replica_) return end(std::unexpected(why));
+  if (!replica_ || why.code == ErrorCode::kCorrupt) return end(std::unexpected(why));
   if (stopping_) return hand_over();
-  begin_reign_later();
-}
-
-void CoordinatorServer::lead_changed(bool leads) {
-  if (!leads) {
-    timer_.cancel();
-    Error why;
-    why.code = ErrorCode::kUnavailable;
-    why.effect = Effect::kUnknown;
-    why.retryable = true;
-    why.message = "this coordinator leads its group no longer; ask again, and the next leader answers";
-    reigns_->end(why);
-    if (stopping_) hand_over();
-    return;
-  }
-  if (stopping_) return hand_over();
-  reign_wait_ = Duration::zero();
-  if (reigns_->current() == nullptr) reigns_->begin(store());
-}
-
-void CoordinatorServer::begin_reign_later() {
+  if (reign_began_ && boot_now() - *reign_began_ > kLongEnough) reign_wait_ = Duration::zero();
+  reign_began_.reset();
   reign_wait_ = std::clamp<Duration>(reign_wait_ * 2, kFirstReignWait, kLongestReignWait);
+  // Another one may have more luck.
+  if (reign_wait_ == kLongestReignWait) replica_->hand_over();
   timer_.expires_after(reign_wait_);
   timer_.async_wait([this](const asio::error_code& stopped) {
     if (stopped || !replica_->leads() || stopping_ || reigns_->current() != nullptr) return;
@@ -284,26 +275,58 @@ void CoordinatorServer::begin_reign_later() {
   });
 }
 
+void CoordinatorServer::lead_changed(bool leads) {
+  if (stopping_) {
+    if (!leads) end_reign("this coordinator leads its group no longer");
+    return hand_over();
+  }
+  if (!leads) {
+    timer_.cancel();
+    return end_reign("this coordinator leads its group no longer; ask again, and the next leader answers");
+  }
+  reign_wait_ = Duration::zero();
+  if (reigns_->current() == nullptr) reigns_->begin(store());
+}
+
+void CoordinatorServer::end_reign(std::string_view why) {
+  auto error = fail(ErrorCode::kUnavailable, Effect::kUnknown, std::string(why)).error();
+  error.retryable = true;
+  if (reigns_->current() == nullptr) return;
+  view_.refresh_reign(*reigns_);
+  view_.reign_ended();
+  reigns_->end(error);
+}
+
 // ---- the end
+
+// Of a group's leader: the calls that begin something wait for the next one meanwhile, and their patience is not to be used up.
+Duration CoordinatorServer::finishing_time() const {
+  const Duration grace = options_.settings.shutdown_grace;
+  return replica_ ? std::min<Duration>(grace, options_.settings.group.patience / 2) : grace;
+}
 
 void CoordinatorServer::stop() {
   if (std::exchange(stopping_, true)) return;
-  hand_over_until_ = boot_now() + options_.settings.shutdown_grace + kHandOver;
-  reigns_->shut_down(options_.settings.shutdown_grace);
+  timer_.cancel();
+  reigns_->shut_down(finishing_time());
 }
 
-// What ran here has its answer, or runs elsewhere; what came meanwhile waits in the router. It leaves once another one leads.
+// What ran here has its answer, or runs elsewhere; what came meanwhile waits in the router. It leaves once another one leads;
+// and where it is elected again meanwhile, it hands over again.
 void CoordinatorServer::hand_over() {
-  if (draining_ || ended_) return;
-  reigns_->end(fail(ErrorCode::kUnavailable, Effect::kUnknown, "this coordinator shuts down").error());
-  const bool led_elsewhere = replica_->link_to_leader() != nullptr && !replica_->leads();
-  if (led_elsewhere || boot_now() >= hand_over_until_) {
-    router_->look_again();
-    if (!led_elsewhere) router_->refuse_waiting("this coordinator shuts down, and no other one leads");
-    return drain(options_.settings.shutdown_grace);
+  if (ended_ || reigns_->current() != nullptr) return;  // it finishes what runs
+  const auto now = boot_now();
+  if (!hand_over_until_) hand_over_until_ = now + kHandOver;
+  const bool is_late = now >= *hand_over_until_;
+  if (!draining_ && (is_late || !replica_->leads())) {
+    const bool led_elsewhere = replica_->link_to_leader() != nullptr;
+    if (led_elsewhere || is_late || router_->waiting() == 0) {
+      router_->look_again();
+      if (!led_elsewhere) router_->refuse_waiting("this coordinator shuts down, and no other one leads");
+      drain(options_.settings.shutdown_grace);
+    }
   }
-  // Nothing happens where it does not lead, or is handing over.
-  if (replica_->leads() && !replica_->hand_over()) hand_over_until_ = boot_now();
+  if (replica_->leads() && !is_late && !replica_->hand_over()) hand_over_until_ = now;
   timer_.expires_after(replica_->leads() ? kHandOver / 4 : kLookForLeader);
   timer_.async_wait([this](const asio::error_code& stopped) {
     if (!stopped) hand_over();

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <asio/steady_timer.hpp>
 
@@ -75,11 +76,12 @@ class CoordinatorServer {
   [[nodiscard]] wire::Hello own_hello() const;
   [[nodiscard]] Epoch newest_epoch() const;
   [[nodiscard]] store::DecisionStore& store();
-  [[nodiscard]] bool takes_calls() const;
+  [[nodiscard]] CallRouter::Here serves_here() const;
+  [[nodiscard]] Duration finishing_time() const;
   void reign_serves();
   void reign_over(const Error& why);
   void lead_changed(bool leads);
-  void begin_reign_later();
+  void end_reign(std::string_view why);
   void hand_over();
   void drain(Duration limit);
   void end(Status outcome);
@@ -106,7 +108,8 @@ class CoordinatorServer {
   bool stopping_ = false;
   bool draining_ = false;
   Duration reign_wait_{0};
-  Instant hand_over_until_;
+  std::optional<Instant> reign_began_;
+  std::optional<Instant> hand_over_until_;
   asio::steady_timer timer_;             // of the next reign, of handing over
   std::unique_ptr<rpc::Server> server_;  // goes before the reigns that its services call
   std::unique_ptr<Monitor> monitor_;     // goes first: it looks at all of them

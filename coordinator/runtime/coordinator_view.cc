@@ -1,6 +1,7 @@
 #include "coordinator/runtime/coordinator_view.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -88,6 +89,23 @@ void CoordinatorView::refresh_reign(const Reigns& reigns) {
   refresh_agents(coordinator, coordinator.table().counts().last_sequence);
 }
 
+void CoordinatorView::reign_ended() {
+  for (const auto* name : {"troth_coordinator_store_waiting", "troth_coordinator_store_oldest_wait_seconds",
+                           "troth_coordinator_waiting_calls", "troth_coordinator_undecided",
+                           "troth_coordinator_open", "troth_coordinator_oldest_open_seconds"})
+    metrics_.gauge(name).Set(0);
+  for (const auto& [resource, gauges] : std::exchange(resources_, {})) {
+    for (auto* state : gauges.states)
+      metrics_.forget("troth_coordinator_resource_state", *state);
+    metrics_.forget("troth_coordinator_commits_waiting", *gauges.waiting);
+    metrics_.forget("troth_coordinator_oldest_commit_waiting_seconds", *gauges.oldest_waiting);
+  }
+  for (const auto& [agent, gauges] : std::exchange(agents_, {})) {
+    metrics_.forget("troth_coordinator_agent_connected", *gauges.connected);
+    metrics_.forget("troth_coordinator_watermark_lag", *gauges.lag);
+  }
+}
+
 void CoordinatorView::refresh_transactions(const TransactionTable& table) {
   const auto counts = table.counts();
   // Each reign counts its own.
@@ -128,16 +146,21 @@ void CoordinatorView::refresh_resources(const Coordinator& coordinator) {
 
 void CoordinatorView::refresh_agents(const Coordinator& coordinator, Sequence last) {
   for (const auto& [agent, link] : coordinator.links()) {
-    metrics_.gauge("troth_coordinator_agent_connected", {{"agent", agent.value}})
-        .Set(link->is_connected() ? 1 : 0);
+    auto& gauges = agents_[agent];
+    if (gauges.connected == nullptr) {
+      gauges.connected = &metrics_.gauge("troth_coordinator_agent_connected", {{"agent", agent.value}});
+      gauges.lag = &metrics_.gauge("troth_coordinator_watermark_lag", {{"agent", agent.value}});
+    }
+    gauges.connected->Set(link->is_connected() ? 1 : 0);
     // The next sequence stands above everything that was begun.
     const auto watermark = coordinator.table().watermark(agent).sequence.value;
-    metrics_.gauge("troth_coordinator_watermark_lag", {{"agent", agent.value}})
-        .Set(number(last.value + 1 - watermark));
+    gauges.lag->Set(number(last.value + 1 - watermark));
   }
 }
 
-Readiness CoordinatorView::readiness(const Reigns& reigns, const Replica* replica) const {
+Readiness CoordinatorView::readiness(const Reigns& reigns, const Replica* replica, bool stops) const {
+  if (stops)
+    return {false, "this coordinator shuts down", "ask another one, or this one after its next start"};
   if (replica != nullptr && !reigns.serves()) {
     if (replica->leader() && *replica->leader() != replica->self()) {
       const auto link = replica->links().find(*replica->leader());
@@ -154,8 +177,6 @@ Readiness CoordinatorView::readiness(const Reigns& reigns, const Replica* replic
             "wait: the decision log is being opened; its thread's disk is what it waits for"};
   }
   const auto& coordinator = *reigns.current();
-  if (coordinator.table().counts().draining)
-    return {false, "this coordinator shuts down", "ask another one, or this one after its next start"};
   if (const auto wait = coordinator.watch().longest_store_wait(); wait > kStoreSilence) {
     return {
         false,

@@ -21,9 +21,11 @@ class CoordinatorView {
 
   void refresh_store(const store::Counts& records);
   void refresh_reign(const Reigns& reigns);
+  // Behind its last refresh: what is shown of transactions, resources and agents was this reign's.
+  void reign_ended();
   void refresh_replica(const Replica& replica, const CallRouter& router);
   // `replica`: null when it is alone.
-  [[nodiscard]] Readiness readiness(const Reigns& reigns, const Replica* replica) const;
+  [[nodiscard]] Readiness readiness(const Reigns& reigns, const Replica* replica, bool stops) const;
 
   // In the order of the table's help.
   static constexpr std::array kStates{"starting",    "serving",  "unreachable", "waiting",
@@ -44,6 +46,11 @@ class CoordinatorView {
   Epoch counted_;  // the reign whose transactions these are
   TableCounts last_;
   std::map<ResourceName, ResourceGauges> resources_;
+  struct AgentGauges {
+    Gauge* connected = nullptr;
+    Gauge* lag = nullptr;
+  };
+  std::map<AgentId, AgentGauges> agents_;
 };
 
 }  // namespace troth::coordinator

@@ -9,6 +9,16 @@
 #include "thrift/runtime/refusal.h"
 
 namespace troth::coordinator {
+namespace {
+
+wire::Epoch epoch_of(const Epoch& epoch) {
+  wire::Epoch out;
+  out.number = epoch.number.value;
+  out.nonce = static_cast<std::int64_t>(epoch.nonce.value);
+  return out;
+}
+
+}  // namespace
 
 Status DirectoryService::check_cluster(const std::string& cluster) const {
   const auto& own = reigns_.cluster().value;
@@ -35,21 +45,21 @@ void DirectoryService::register_agent(Answer<wire::RegisterReply> answer, Refusa
   auto registration = registration_of(request);
   if (!registration) return rpc::refuse_with(refuse, registration.error());
   const auto agent = registration->agent;
-  reigns_.serving().register_agent(*std::move(registration), [this, agent, answer = std::move(answer),
-                                                              refuse = std::move(refuse)](auto numbers) {
-    if (!numbers) {
-      log_warning("registration refused", {{"agent", agent}, {"why", numbers.error().message}});
-      return rpc::refuse_with(refuse, numbers.error());
-    }
-    wire::RegisterReply reply;
-    reply.cluster = reigns_.cluster().value;
-    for (const auto& [name, number] : *numbers) {
-      reply.resource_numbers[name.value] = static_cast<std::int32_t>(number.value);
-    }
-    reply.epoch = reigns_.serving().header(agent).epoch;
-    log_info("agent registered", {{"agent", agent}, {"resources", numbers->size()}});
-    answer(reply);
-  });
+  reigns_.serving().register_agent(
+      *std::move(registration), [this, agent, answer = std::move(answer),
+                                 refuse = std::move(refuse)](const Result<AgentRegistered>& registered) {
+        if (!registered) {
+          log_warning("registration refused", {{"agent", agent}, {"why", registered.error().message}});
+          return rpc::refuse_with(refuse, registered.error());
+        }
+        wire::RegisterReply reply;
+        reply.cluster = reigns_.cluster().value;
+        for (const auto& [name, number] : registered->numbers)
+          reply.resource_numbers[name.value] = static_cast<std::int32_t>(number.value);
+        reply.epoch = epoch_of(registered->epoch);
+        log_info("agent registered", {{"agent", agent}, {"resources", registered->numbers.size()}});
+        answer(reply);
+      });
 }
 
 void DirectoryService::inquire(Answer<wire::InquireReply> answer, Refusal refuse,
@@ -63,20 +73,18 @@ void DirectoryService::inquire(Answer<wire::InquireReply> answer, Refusal refuse
   }
   const BranchId branch{*std::move(id), BranchNumber{static_cast<std::uint32_t>(request.branch)}};
   reigns_.serving().inquire(
-      branch, [this, agent = AgentId{request.agent_id}, answer = std::move(answer)](auto decision) {
+      AgentId{request.agent_id}, branch,
+      [answer = std::move(answer), refuse = std::move(refuse)](const Result<Inquired>& inquired) {
+        if (!inquired) return rpc::refuse_with(refuse, inquired.error());
         wire::InquireReply reply;
-        reply.decision = decision_of(decision);
-        reply.header = reigns_.serving().header(agent);
+        reply.decision = decision_of(inquired->decision);
+        reply.header = inquired->header;
         answer(reply);
       });
 }
 
 void DirectoryService::current_epoch(Answer<wire::Epoch> answer, Refusal) {
-  const auto newest = newest_epoch_();
-  wire::Epoch epoch;
-  epoch.number = newest.number.value;
-  epoch.nonce = static_cast<std::int64_t>(newest.nonce.value);
-  answer(epoch);
+  answer(epoch_of(newest_epoch_()));
 }
 
 }  // namespace troth::coordinator

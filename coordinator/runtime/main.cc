@@ -12,7 +12,9 @@ namespace troth::coordinator {
 namespace {
 
 Status serve(Process& process, const CoordinatorSettings& settings) {
-  if (auto own = process.data().record_replica(settings.group.replica); !own) return own;
+  const auto& group = settings.group;
+  const auto beginning = group.is_set() ? text_of(group.beginning()) : std::string();
+  if (auto own = process.data().record_member(group.replica, beginning); !own) return own;
   const auto& cluster = process.data().identity().cluster;
   CoordinatorServer::Options options;
   options.settings = settings;

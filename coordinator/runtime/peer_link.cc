@@ -67,6 +67,8 @@ rpc::ChannelOptions PeerLink::options(Use use) {
       owner_.on_lost();
       connect_later();
     };
+  } else if (use == Use::kQuestion) {
+    options.on_connected = [this] { question_->close(); };  // it is answered
   } else {
     options.frame.max_frame_bytes = owner_.max_call_bytes + kAroundCall;
     options.max_calls = owner_.max_calls;
@@ -98,6 +100,11 @@ void PeerLink::knock() {
 
 void PeerLink::ask_again() {
   if (!messages_->is_open()) return knock();
+  question_ = std::make_unique<rpc::Channel>(loop_, address_, options(Use::kQuestion));
+  question_->connect_now();
+}
+
+void PeerLink::reconnect() {
   start_.reset();
   owner_.on_lost();
   messages_->close();
@@ -114,13 +121,16 @@ void PeerLink::greet(rpc::Channel& channel, Use use, const rpc::Greeted& greeted
   hello.replica = static_cast<std::int32_t>(owner_.self.value);
   hello.to = static_cast<std::int32_t>(peer_.value);
   hello.start = static_cast<std::int64_t>(owner_.start.value);
+  hello.group = owner_.group;
   channel.call_in_greeting<wire::Replicas_greet>(
       hello, kGreetingTimeout, [this, use, greeted](Result<wire::ReplicaHello> reply) {
         Status outcome = reply ? check(*reply) : std::unexpected(std::move(reply.error()));
         if (!outcome) {
           note_trouble(outcome.error());
-        } else if (use == Use::kMessages) {
-          start_ = Nonce{static_cast<std::uint64_t>(reply->start)};
+        } else if (const Nonce start{static_cast<std::uint64_t>(reply->start)}; use == Use::kMessages) {
+          start_ = start;
+        } else if (use == Use::kQuestion && start_ && *start_ != start) {
+          reconnect();  // to the one that is there now
         }
         greeted(outcome);
       });
@@ -128,6 +138,13 @@ void PeerLink::greet(rpc::Channel& channel, Use use, const rpc::Greeted& greeted
 
 Status PeerLink::check(const wire::ReplicaHello& reply) const {
   if (auto fits = rpc::check_hello(reply.hello, owner_.cluster); !fits) return fits;
+  if (reply.group != owner_.group) {
+    return fail(ErrorCode::kNotOwner, Effect::kNone,
+                fmt::format("replica {} at {} says that the group began with {}, and this one with {}: "
+                            "group.founders and its "
+                            "quorums must be the same at both, and as they were at the beginning",
+                            peer_.value, address_.text(), reply.group, owner_.group));
+  }
   if (reply.hello.cluster == owner_.cluster.value &&
       reply.replica == static_cast<std::int32_t>(peer_.value) && reply.start != 0)
     return {};

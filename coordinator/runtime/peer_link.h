@@ -32,6 +32,7 @@ class PeerLink {
     consensus::ReplicaId self;
     Nonce start;
     ClusterId cluster;
+    std::string group;  // by what it began
     rpc::TlsPointer tls;
     std::uint32_t max_call_bytes = 0;  // of a client's message
     std::size_t max_calls = 0;         // passed on and not answered
@@ -64,7 +65,8 @@ class PeerLink {
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
  private:
-  enum class Use : std::uint8_t { kMessages, kCalls };
+  enum class Use : std::uint8_t { kMessages, kCalls, kQuestion };
+  void reconnect();
   [[nodiscard]] rpc::ChannelOptions options(Use use);
   void greet(rpc::Channel& channel, Use use, const rpc::Greeted& greeted);
   [[nodiscard]] Status check(const wire::ReplicaHello& reply) const;
@@ -80,6 +82,7 @@ class PeerLink {
   std::string trouble_;
   Duration wait_{0};
   std::unique_ptr<rpc::Channel> messages_;
+  std::unique_ptr<rpc::Channel> question_;  // who answers there?
   rpc::Channel calls_;
   asio::steady_timer timer_;
 };

@@ -69,8 +69,10 @@ void Reigns::begin(store::DecisionStore& store) {
       owner_.on_over(error);
     });
   };
-  events.on_drained = [this] {
-    if (current_) owner_.on_drained();
+  events.on_drained = [this, number = number_] {
+    asio::post(loop_, [this, number] {
+      if (number == number_ && current_ != nullptr) owner_.on_drained();
+    });
   };
   tickets_ = std::make_unique<OwnTickets>(store, number_);
   current_ = std::make_unique<Coordinator>(loop_, cluster_, settings_, std::move(events), metrics_, tls_);
@@ -84,7 +86,10 @@ void Reigns::end(const Error& why) {
   // Gone for everybody before its calls are answered: who asks again meets the next one.
   std::shared_ptr<Coordinator> ended = std::move(current_);
   ended->abandon(why);
-  asio::post(loop_, [ended, tickets = std::shared_ptr<OwnTickets>(std::move(tickets_))] {});
+  // Behind what its links posted when they were closed, which calls it once more.
+  asio::post(loop_, [&loop = loop_, ended, tickets = std::shared_ptr<OwnTickets>(std::move(tickets_))] {
+    asio::post(loop, [ended, tickets] {});
+  });
 }
 
 void Reigns::store_answered(std::vector<store::Answered> answers) {

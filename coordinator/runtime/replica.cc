@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kConnectionsOfOthers = 64;  // two of each, and what is left of old ones
 constexpr std::uint32_t kAroundCall = 4096;
 constexpr std::uint32_t kMessageBytes = 16U << 20;
+constexpr Duration kProbeAfter = std::chrono::seconds(10);
 constexpr Duration kAskAgain = std::chrono::seconds(5);
 
 }  // namespace
@@ -57,6 +58,7 @@ Status Replica::open_links() {
     owner.self = self_;
     owner.start = start_;
     owner.cluster = options_.cluster;
+    owner.group = text_of(settings.group.beginning());
     owner.tls = options_.tls;
     owner.max_call_bytes = settings.max_frame_bytes;
     owner.max_calls = settings.max_calls;
@@ -80,7 +82,7 @@ Status Replica::open_store() {
   options.segment_bytes = settings.segment_bytes;
   options.snapshot_after_bytes = settings.log_bytes / 4;
   options.self = self_;
-  options.first = settings.group.configuration();
+  options.first = settings.group.beginning();
   options.start = start_;
   options.seed = random_nonce();
   options.post = [this](std::function<void()> action) { asio::post(loop_, std::move(action)); };
@@ -124,6 +126,10 @@ void Replica::serve(rpc::Gate& gate) {
   options.max_calls = settings.max_calls;
   options.max_calls_per_connection = settings.max_calls;
   options.frame.max_frame_bytes = std::max(kMessageBytes, settings.max_frame_bytes + kAroundCall);
+  // A machine that is gone leaves its connections here, and this side sends nothing that would show it.
+  options.probe_silent_clients = kProbeAfter;
+  // However many calls are passed on here: without these the leader would be taken for dead.
+  options.is_exempt = [](std::string_view method) { return method == "deliver" || method == "greet"; };
   options.write_error = [](rpc::ThriftProtocol& out, const Error& error) {
     wire::from_error(error).write(&out);
   };
@@ -199,12 +205,20 @@ Result<wire::ReplicaHello> Replica::greet(const wire::ReplicaHello& hello) {
             "both?",
             own, options_.cluster.value, hello.to, hello.hello.cluster));
   }
+  const auto group = text_of(options_.settings.group.beginning());
+  if (hello.group != group) {
+    return fail(
+        ErrorCode::kNotOwner, Effect::kNone,
+        fmt::format("replica {} says that the group began with {}, and replica {} with {}: "
+                    "group.founders and its quorums must be the same at both, as they were at the beginning",
+                    hello.replica, hello.group, own, group));
+  }
   auto* link = find(hello.replica);
   if (link == nullptr) {
     return fail(
         ErrorCode::kNotOwner, Effect::kNone,
-        fmt::format("[[replicas]] of replica {} does not name replica {}: add it there, and send SIGHUP", own,
-                    hello.replica));
+        fmt::format("[[replicas]] of replica {} does not name replica {}: add it there, and start it again",
+                    own, hello.replica));
   }
   if (!link->is_up()) {
     link->knock();
@@ -229,6 +243,7 @@ Result<wire::ReplicaHello> Replica::greet(const wire::ReplicaHello& hello) {
   reply.replica = own;
   reply.to = hello.replica;
   reply.start = static_cast<std::int64_t>(start_.value);
+  reply.group = group;
   return reply;
 }
 
@@ -251,6 +266,11 @@ void Replica::pass_on(const wire::PassedCall& call, std::function<void(Result<rp
     return done(
         fail(ErrorCode::kNotOwner, Effect::kNone,
              fmt::format("[[replicas]] of replica {} does not name replica {}", self_.value, call.replica)));
+  }
+  if (!is_who_answers_there(*link, call.start)) {
+    return done(fail(ErrorCode::kNotOwner, Effect::kNone,
+                     fmt::format("who passed it on is not the process that answers as replica {} at {}",
+                                 call.replica, link->address().text())));
   }
   std::optional<rpc::Caller> caller;
   if (options_.tls) {

@@ -13,6 +13,7 @@ namespace troth::coordinator {
 namespace {
 
 constexpr std::size_t kMostWaiting = 10'000;
+constexpr Duration kLongestWait = std::chrono::seconds(10);
 
 std::unexpected<Error> cannot_tell(std::string why) {
   auto error = fail(ErrorCode::kUnavailable, Effect::kNone, std::move(why));
@@ -82,7 +83,7 @@ void ReplicaReads::status(StatusSubject subject, store::Consistency consistency,
   if (is_ahead) return done(cannot_tell("what the session has seen has not come to this coordinator yet"));
   store::Lookup lookup{.key = subject, .consistency = consistency};
   if (token) lookup.seen = token->position;
-  lookup.until = now + timeout;
+  lookup.until = now + std::min(timeout, kLongestWait);
   const store::Ticket ticket{++last_ticket_};
   waiting_.emplace(ticket, Waiting{std::move(subject), lookup.until, std::move(done)});
   deadlines_.emplace(lookup.until, ticket);

@@ -1,8 +1,11 @@
 #include "coordinator/runtime/settings.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <map>
+#include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -88,8 +91,30 @@ void describe_replica(Schema& schema, ReplicaSettings& replica) {
               "host:port where services, agents and the tool call it.");
   schema.text("peer_address", replica.peer_address, {.mandatory = true, .max_bytes = 280},
               "host:port where the other replicas call it.");
-  schema.boolean("joins", replica.joins,
-                 "It was not among the first: it learns what the group knows, and votes when it is added.");
+}
+
+std::vector<std::uint32_t> numbers_of(const std::vector<ReplicaSettings>& replicas) {
+  std::vector<std::uint32_t> numbers;
+  for (const auto& replica : replicas)
+    numbers.push_back(replica.number);
+  return numbers;
+}
+
+// nullopt: it is no list of numbers.
+std::optional<std::vector<std::uint32_t>> numbers_in(std::string_view text) {
+  std::vector<std::uint32_t> numbers;
+  while (!text.empty()) {
+    const auto word = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    const auto first = word.find_first_not_of(' ');
+    if (first == std::string_view::npos) return std::nullopt;
+    const auto digits = word.substr(first, word.find_last_not_of(' ') - first + 1);
+    std::uint32_t number = 0;
+    const auto [at, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (problem != std::errc() || at != digits.data() + digits.size() || number == 0) return std::nullopt;
+    numbers.push_back(number);
+  }
+  return numbers;
 }
 
 // What is wrong with the list of replicas, or nothing.
@@ -120,6 +145,11 @@ void describe_group(Schema& schema, CoordinatorSettings& settings) {
                    "Which of [[replicas]] this process is; 0: none, it has its decision store for itself.");
     schema.text("listen", group.listen, {.max_bytes = 280},
                 "host:port where the other replicas call; its own peer_address, when empty.");
+    schema.text("founders", group.founders, {.max_bytes = 280},
+                "Numbers of the replicas that began the group, \"1, 2, 3\"; it never changes, not even when "
+                "one of them is "
+                "gone. Empty: all that are listed below. Whoever is not among them learns first, and votes "
+                "when it is added.");
     schema.integer("write_quorum", group.quorums.write, {.min = 0, .max = consensus::kMostVoters},
                    "Of a group that begins: how many replicas make a decision durable; 0: a majority.");
     schema.integer(
@@ -141,12 +171,14 @@ void describe_group(Schema& schema, CoordinatorSettings& settings) {
   schema.require(trouble.empty(), "replicas", trouble);
   schema.require(group.is_set() || group.replicas.empty(), "replicas",
                  "are listed, and group.replica does not say which of them this process is");
-  if (!group.is_set()) return;
+  const bool readable = numbers_in(group.founders).has_value();
+  schema.require(readable, "group.founders", "expected numbers of replicas: \"1, 2, 3\"");
+  if (!group.is_set() || !readable) return;
   const auto* own = group.find(group.replica);
   schema.require(
       own != nullptr, "replicas",
       fmt::format("none has the number {}, which group.replica says this process is", group.replica));
-  if (const auto possible = consensus::check(group.configuration()); !possible)
+  if (const auto possible = consensus::check(group.beginning()); !possible)
     schema.require(false, "group", possible.error().message);
   const bool all_here = std::ranges::none_of(
       group.replicas, [](const auto& replica) { return is_elsewhere(replica.peer_address); });
@@ -171,16 +203,26 @@ const ReplicaSettings* GroupSettings::find(std::uint32_t number) const {
   return found == replicas.end() ? nullptr : &*found;
 }
 
-consensus::Configuration GroupSettings::configuration() const {
+consensus::Configuration GroupSettings::beginning() const {
   consensus::Replicas voters;
-  for (const auto& each : replicas)
-    if (!each.joins) voters.insert({each.number});
+  for (const auto number : founders.empty() ? numbers_of(replicas) : *numbers_in(founders))
+    voters.insert({number});
   auto configuration = consensus::with_majorities(std::move(voters));
   if (quorums.write != 0) configuration.quorums.write = quorums.write;
   if (quorums.elect != 0) configuration.quorums.elect = quorums.elect;
   if (quorums.read != 0) configuration.quorums.read = quorums.read;
   configuration.lease_terms.length = lease;
   return configuration;
+}
+
+std::string text_of(const consensus::Configuration& configuration) {
+  std::vector<std::uint32_t> voters;
+  for (const auto& voter : configuration.voters)
+    voters.push_back(voter.value);
+  const auto& [write, elect, read] = configuration.quorums;
+  const auto lease = std::chrono::duration_cast<std::chrono::milliseconds>(configuration.lease_terms.length);
+  return fmt::format("replicas {}: write {}, elect {}, read {}, lease {} ms", fmt::join(voters, ", "), write,
+                     elect, read, lease.count());
 }
 
 void describe(Schema& schema, CoordinatorSettings& settings) {

@@ -25,22 +25,26 @@ struct ReplicaSettings {
   std::uint32_t number = 0;
   std::string address;       // where services, agents and the tool call it
   std::string peer_address;  // where the other replicas call it
-  bool joins = false;        // a group that was there before it
 };
 
 struct GroupSettings {
   std::uint32_t replica = 0;  // which of them this process is; 0: no group
   std::string listen;         // empty: its own peer_address
   std::vector<ReplicaSettings> replicas;
+  std::string founders;        // numbers of those that began the group; empty: all that are listed
   consensus::Quorums quorums;  // of the group's beginning; 0: the smallest majority
   std::chrono::milliseconds lease{150};
   std::chrono::milliseconds patience{3000};
 
   [[nodiscard]] bool is_set() const { return replica != 0; }
   [[nodiscard]] const ReplicaSettings* find(std::uint32_t number) const;
-  // Of a group that begins: whoever does not join it votes.
-  [[nodiscard]] consensus::Configuration configuration() const;
+  // By which the group began. Each replica keeps it for ever (DataDirectory::record_member) and compares it with the others',
+  // for it is what their logs take for granted: two beginnings would be two groups.
+  [[nodiscard]] consensus::Configuration beginning() const;
 };
+
+// "replicas 1, 2, 3: write 2, elect 2, read 2, lease 150 ms"
+[[nodiscard]] std::string text_of(const consensus::Configuration& configuration);
 
 struct CoordinatorSettings {
   std::string listen = "127.0.0.1:7710";

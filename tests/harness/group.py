@@ -128,14 +128,20 @@ class Group(Cluster):
     def first_commit(self, since: float, transfer: str, within_s: float = 20) -> float:
         """Seconds from `since` (time.monotonic()) until a transfer commits that is asked for again and again."""
         names = list(self.bank.vaults)
-        ends = since + within_s
+        refused: list[str] = []
         for attempt in itertools.count():
-            assert time.monotonic() < ends, f"no transfer has committed within {within_s} s"
+            waited = time.monotonic() - since
+            assert waited < within_s, f"no transfer has committed within {within_s} s: {refused}"
             try:
                 with self.client(timeout_s=5) as client:
-                    work = self.bank.transfer(f"{transfer}-{attempt}", names[0], 1, names[-1], 2, amount=1)
+                    # Of accounts that no mix of transactions touches.
+                    work = self.bank.transfer(
+                        f"{transfer}-{attempt}", names[0], 199, names[-1], 200, amount=1
+                    )
                     client.run(work, timeout_ms=3000)
                 return time.monotonic() - since
-            except (TException, OSError, EOFError):
+            except (TException, OSError, EOFError) as why:
+                refused.append(f"{waited:.3f} s: {getattr(why, 'message', None) or why!r}")
+                print(refused[-1])
                 time.sleep(0.005)
         raise AssertionError("not reached")

@@ -52,6 +52,8 @@ Connection::Connection(std::shared_ptr<ServerState> server, std::uint64_t id, St
 
 void Connection::start() {
   stream_.make_prompt();
+  const auto probe_after = server_->options().probe_silent_clients;
+  if (probe_after > Duration::zero()) stream_.probe_after(probe_after);
   if (server_->options().tls) return begin_handshake();
   open();
 }
@@ -234,6 +236,7 @@ bool Connection::accept_call(const Ticket& ticket, Bytes content) {
                                  ticket.seqid, ticket.method));
     return false;
   }
+  if (options.is_exempt && options.is_exempt(ticket.method)) return true;
   if (calls_ >= options.max_calls_per_connection) {
     refuse_overloaded(
         ticket, content,

@@ -107,6 +107,12 @@ struct ServerOptions {
   Duration write_timeout = std::chrono::seconds(30);     // without one byte taken by the client
   Duration handshake_timeout = std::chrono::seconds(5);  // of TLS
 
+  // A client of whom nothing came for so long is asked by the kernel whether it is there, and lost a few seconds later
+  // (SO_KEEPALIVE); zero: as the system has it.
+  Duration probe_silent_clients{0};
+  // Calls that no limit of calls in flight, or of memory for requests, refuses.
+  std::function<bool(std::string_view method)> is_exempt;
+
   std::chrono::milliseconds retry_after{100};          // what an `overloaded` suggests
   WriteError write_error;                              // without it refusals are TApplicationExceptions
   EffectOfRefusal effect_of_refusal;                   // of the overloaded and the closing; without it: none

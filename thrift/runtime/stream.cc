@@ -1,6 +1,8 @@
 #include "thrift/runtime/stream.h"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 
 #include <asio/buffer.hpp>
 #include <fmt/format.h>
@@ -112,6 +114,18 @@ void Stream::give_up_after(Duration silence) {
   asio::error_code ignored;
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(silence).count();
   socket_.set_option(UserTimeout(static_cast<int>(ms)), ignored);
+}
+
+void Stream::probe_after(Duration silence) {
+  using Idle = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>;
+  using Interval = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>;
+  using Count = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>;
+  asio::error_code ignored;
+  const auto seconds = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(silence).count());
+  socket_.set_option(Idle(static_cast<int>(seconds)), ignored);
+  socket_.set_option(Interval(1), ignored);
+  socket_.set_option(Count(3), ignored);
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
 void Stream::close() {

@@ -68,6 +68,9 @@ class Stream {
   void make_prompt();
   // What is sent and not acknowledged for so long breaks the connection.
   void give_up_after(Duration silence);
+  // A peer that is silent for so long is probed, and the connection broken when it does not answer the third probe, a second
+  // apart.
+  void probe_after(Duration silence);
   // Ends both directions and every pending operation.
   void close();
   // The peer reads to the end of what was written, then sees the end of the stream.
