@@ -25,6 +25,9 @@ constexpr std::array kTable = {
     MethodAccess{"cluster_status", {kOperator}, kByGate},
     MethodAccess{"in_doubt", {kOperator}, kByGate},
     MethodAccess{"resolve", {kOperator}, kByItself},
+    MethodAccess{"group_status", {kOperator}, kByGate},
+    MethodAccess{"change_group", {kOperator}, kByItself},
+    MethodAccess{"transfer_lead", {kOperator}, kByItself},
     // service Directory
     MethodAccess{"register_agent", {kAgent}},
     MethodAccess{"inquire", {kAgent}},

@@ -18,6 +18,11 @@ namespace {
 
 constexpr std::size_t kReportedTransactions = 10'000;
 
+std::unexpected<Error> alone() {
+  return fail(ErrorCode::kInvalidArgument, Effect::kNone,
+              "this coordinator is alone: it has no group (set [group] in its configuration)");
+}
+
 // Collects the agents' parts of an in-doubt report; answers when the last one is in.
 struct Gathering {
   wire::InDoubtReport report;
@@ -190,6 +195,75 @@ void AdministrationService::resolve(Answer<wire::ResolveReply> answer, Refusal r
         reply.detail = report->detail;
         answer(reply);
       });
+}
+
+// ---- the group
+
+void AdministrationService::group_status(Answer<wire::GroupStatus> answer, Refusal refuse) {
+  if (group_ == nullptr) return rpc::refuse_with(refuse, alone().error());
+  answer(group_->status());
+}
+
+Status AdministrationService::check_group_change(const std::string& operator_name,
+                                                 const std::string& reason) const {
+  if (group_ == nullptr) return alone();
+  if (auto own = gate_.check_operator(operator_name); !own) return own;
+  return check_operators_words(operator_name, reason);
+}
+
+// The line before is written here.
+GroupAdministration::Done AdministrationService::audited(Answer<wire::GroupStatus> answer, Refusal refuse,
+                                                         std::string action, std::string what,
+                                                         std::string operator_name,
+                                                         std::string reason) const {
+  return
+      [path = audit_path_, answer = std::move(answer), refuse = std::move(refuse), action = std::move(action),
+       what = std::move(what), operator_name = std::move(operator_name), reason = std::move(reason),
+       caller = rpc::current_caller_text()](const Result<wire::GroupStatus>& outcome) {
+        const auto written =
+            append_audit(path, wall_now(), action + "-done",
+                         {{"what", what},
+                          {"operator", operator_name},
+                          {"reason", reason},
+                          {"after", outcome ? std::string("done") : "refused: " + outcome.error().message},
+                          {"caller", caller}});
+        if (!written) log_error("audit trail", {{"why", written.error().message}});
+        if (!outcome) return rpc::refuse_with(refuse, outcome.error());
+        answer(*outcome);
+      };
+}
+
+void AdministrationService::change_group(Answer<wire::GroupStatus> answer, Refusal refuse,
+                                         const wire::ChangeGroupRequest& request) {
+  if (const auto allowed = check_group_change(request.operator_name, request.reason); !allowed)
+    return rpc::refuse_with(refuse, allowed.error());
+  const auto what = fmt::format("voters {}; learners {}; write {}, elect {}, read {}",
+                                fmt::join(request.voters, ", "), fmt::join(request.learners, ", "),
+                                request.write_quorum, request.elect_quorum, request.read_quorum);
+  const auto written = append_audit(audit_path_, wall_now(), "change-group",
+                                    {{"what", what},
+                                     {"operator", request.operator_name},
+                                     {"reason", request.reason},
+                                     {"caller", rpc::current_caller_text()}});
+  if (!written) return rpc::refuse_with(refuse, written.error());
+  group_->change(request, audited(std::move(answer), std::move(refuse), "change-group", what,
+                                  request.operator_name, request.reason));
+}
+
+void AdministrationService::transfer_lead(Answer<wire::GroupStatus> answer, Refusal refuse,
+                                          const wire::TransferLeadRequest& request) {
+  if (const auto allowed = check_group_change(request.operator_name, request.reason); !allowed)
+    return rpc::refuse_with(refuse, allowed.error());
+  const auto what = fmt::format("to replica {}", request.to);
+  const auto written = append_audit(audit_path_, wall_now(), "transfer-lead",
+                                    {{"what", what},
+                                     {"operator", request.operator_name},
+                                     {"reason", request.reason},
+                                     {"caller", rpc::current_caller_text()}});
+  if (!written) return rpc::refuse_with(refuse, written.error());
+  group_->transfer({static_cast<std::uint32_t>(request.to)},
+                   audited(std::move(answer), std::move(refuse), "transfer-lead", what, request.operator_name,
+                           request.reason));
 }
 
 }  // namespace troth::coordinator

@@ -23,7 +23,7 @@ constexpr std::chrono::milliseconds kRetryAfter{200};
 constexpr std::uint32_t kMostLeadersLost = 8;
 
 // Each coordinator answers these for itself.
-constexpr std::array<std::string_view, 2> kOwn = {"hello", "current_epoch"};
+constexpr std::array<std::string_view, 3> kOwn = {"hello", "current_epoch", "group_status"};
 // Asked twice they change nothing, or what they change is the same.
 constexpr std::array<std::string_view, 5> kRepeatable = {"status", "cluster_status", "in_doubt",
                                                          "register_agent", "inquire"};

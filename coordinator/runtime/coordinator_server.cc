@@ -63,8 +63,9 @@ Status CoordinatorServer::start() {
   owner.on_over = [this](const Error& why) { reign_over(why); };
   owner.on_drained = [this] {
     if (!replica_) return drain(kLastAnswers);
-    end_reign("this coordinator shuts down");
-    hand_over();
+    end_reign("this coordinator hands the lead over");
+    if (stopping_) return hand_over();
+    if (const auto then = std::exchange(finished_, nullptr)) then();
   };
   reigns_ = std::make_unique<Reigns>(loop_, options_.cluster, settings, metrics_, tls_, std::move(owner));
   if (auto open = open_monitor(); !open) return open;
@@ -168,6 +169,12 @@ Status CoordinatorServer::open_replica() {
   const auto longest = std::max(settings.table.longest_timeout, settings.table.longest_idle) + kAroundCalls;
   router_ = std::make_unique<CallRouter>(
       loop_, *replica_, [this] { return serves_here(); }, settings.group.patience, longest);
+  GroupAdministration::Owner administered;
+  administered.serves = [this] { return reigns_->serves(); };
+  administered.finish_reign = [this](std::function<void()> then) { finish_reign(std::move(then)); };
+  administered.go_on = [this] { go_on(); };
+  group_ = std::make_unique<GroupAdministration>(loop_, *replica_, options_.settings, options_.cluster,
+                                                 std::move(administered));
   if (auto listening = replica_->listen(); !listening) return std::unexpected(std::move(listening.error()));
   // Not before start() has returned.
   asio::post(loop_, [this] {
@@ -238,7 +245,7 @@ Status CoordinatorServer::listen() {
   server_->add_service<wire::DirectoryAsyncProcessor>(
       std::make_shared<DirectoryService>(*reigns_, gate_, [this] { return newest_epoch(); }));
   server_->add_service<wire::AdministrationAsyncProcessor>(std::make_shared<AdministrationService>(
-      *reigns_, gate_, options_.audit_path,
+      *reigns_, group_.get(), gate_, options_.audit_path,
       [this] { return replica_ ? replica_->store().counters().syncs : local_->counters().syncs; }));
   const auto bound = server_->listen(address_);
   if (!bound) return std::unexpected(bound.error());
@@ -248,7 +255,7 @@ Status CoordinatorServer::listen() {
 
 CallRouter::Here CoordinatorServer::serves_here() const {
   if (!reigns_->serves() || server_ == nullptr) return CallRouter::Here::kNothing;
-  return stopping_ ? CallRouter::Here::kRunning : CallRouter::Here::kEverything;
+  return stopping_ || finished_ ? CallRouter::Here::kRunning : CallRouter::Here::kEverything;
 }
 
 // ---- reigns
@@ -276,6 +283,7 @@ void CoordinatorServer::reign_over(const Error& why) {
 }
 
 void CoordinatorServer::lead_changed(bool leads) {
+  finished_ = nullptr;
   if (stopping_) {
     if (!leads) end_reign("this coordinator leads its group no longer");
     return hand_over();
@@ -286,6 +294,16 @@ void CoordinatorServer::lead_changed(bool leads) {
   }
   reign_wait_ = Duration::zero();
   if (reigns_->current() == nullptr) reigns_->begin(store());
+}
+
+void CoordinatorServer::finish_reign(std::function<void()> then) {
+  if (!reigns_->serves()) return then();
+  finished_ = std::move(then);
+  reigns_->shut_down(finishing_time());
+}
+
+void CoordinatorServer::go_on() {
+  if (!stopping_ && replica_->leads() && reigns_->current() == nullptr) reigns_->begin(store());
 }
 
 void CoordinatorServer::end_reign(std::string_view why) {

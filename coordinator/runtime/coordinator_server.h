@@ -30,6 +30,7 @@
 #include "coordinator/runtime/call_router.h"
 #include "coordinator/runtime/coordinator_view.h"
 #include "coordinator/runtime/grants.h"
+#include "coordinator/runtime/group_administration.h"
 #include "coordinator/runtime/reigns.h"
 #include "coordinator/runtime/replica.h"
 #include "coordinator/runtime/replica_reads.h"
@@ -81,6 +82,8 @@ class CoordinatorServer {
   void reign_serves();
   void reign_over(const Error& why);
   void lead_changed(bool leads);
+  void finish_reign(std::function<void()> then);
+  void go_on();
   void end_reign(std::string_view why);
   void hand_over();
   void drain(Duration limit);
@@ -105,6 +108,8 @@ class CoordinatorServer {
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<ReplicaReads> reads_;  // of a replica, like the router
   std::unique_ptr<CallRouter> router_;
+  std::unique_ptr<GroupAdministration> group_;
+  std::function<void()> finished_;  // what is to be done when the reign has finished what runs
   bool stopping_ = false;
   bool draining_ = false;
   Duration reign_wait_{0};

@@ -170,11 +170,15 @@ Result<StatusRequested> status_of(const wire::StatusRequest& request) {
   return status;
 }
 
+Status check_operators_words(const std::string& operator_name, const std::string& reason) {
+  if (reason.empty() || operator_name.empty())
+    return refuse("this needs a reason and an operator's name: both go to the audit trail");
+  if (auto checked = check_text("reason", reason, kMaxReason); !checked) return checked;
+  return check_text("operator_name", operator_name, kMaxOperatorName);
+}
+
 Status check_resolution(const wire::ResolveRequest& request) {
-  if (request.reason.empty() || request.operator_name.empty())
-    return refuse("resolve needs a reason and an operator's name: both go to the audit trail");
-  if (auto checked = check_text("reason", request.reason, kMaxReason); !checked) return checked;
-  return check_text("operator_name", request.operator_name, kMaxOperatorName);
+  return check_operators_words(request.operator_name, request.reason);
 }
 
 Result<RegistrationRequested> registration_of(const wire::RegisterRequest& request) {

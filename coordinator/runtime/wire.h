@@ -21,6 +21,7 @@ namespace troth::coordinator {
 [[nodiscard]] Result<RequestKey> request_key_of(const std::string& client, const std::string& request_id);
 [[nodiscard]] Result<StatusRequested> status_of(const wire::StatusRequest& request);
 // Who says so and why go into a record of the decision log: they are there, are text, and are not long.
+[[nodiscard]] Status check_operators_words(const std::string& operator_name, const std::string& reason);
 [[nodiscard]] Status check_resolution(const wire::ResolveRequest& request);
 [[nodiscard]] Result<RegistrationRequested> registration_of(const wire::RegisterRequest& request);
 

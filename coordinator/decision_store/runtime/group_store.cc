@@ -186,6 +186,24 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     step(consensus::ReadGivenUp{{lookup.value}});
   }
 
+  void change(consensus::Configuration next, std::function<void(Status)> done) {
+    const auto& membership = replica_->membership();
+    const auto refuse = [&](ErrorCode code, std::string why) {
+      auto refused = troth::fail(code, troth::Effect::kNone, std::move(why));
+      refused.error().retryable = true;
+      done(std::move(refused));
+    };
+    if (!replica_->can_propose())
+      return refuse(ErrorCode::kUnavailable, "this coordinator does not lead just now");
+    if (changing_ || !membership.is_settled(replica_->chosen()))
+      return refuse(ErrorCode::kBusy, "another change of the group is not in effect yet: ask again");
+    if (membership.newest() == next) return done({});
+    if (auto allowed = consensus::check_change(membership.newest(), next); !allowed)
+      return done(std::move(allowed));
+    changing_.emplace(next, std::move(done));
+    step(consensus::EntryOffered{consensus::ChangeConfiguration{std::move(next)}});
+  }
+
   // What was asked before goes out first.
   void transfer_to(consensus::ReplicaId successor) {
     successor_ = successor;
@@ -218,10 +236,18 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
         inputs_.pop_front();
         carry_out(replica_->step(std::move(input), options_.now()));
       }
-      if (failed_ || turn_posted_ || !engine_.has_unproposed() || !replica_->can_propose()) break;
-      carry_out(engine_.step(GroupEngine::TurnEnded{.may_propose = true}));
+      if (failed_ || !replica_->can_propose()) break;
+      if (!turn_posted_ && engine_.has_unproposed()) {
+        carry_out(engine_.step(GroupEngine::TurnEnded{.may_propose = true}));
+      } else if (fillers_ > 0) {
+        --fillers_;
+        inputs_.push_back(consensus::EntryOffered{consensus::NoOp{}});
+      } else {
+        break;
+      }
     }
     working_ = false;
+    settle_change();
     if (successor_ && !engine_.has_unproposed())
       return step(consensus::TransferAsked{*std::exchange(successor_, std::nullopt)});
     log_->hurry();
@@ -244,6 +270,9 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
               [&](consensus::StopLeading&) {
                 carry_out(engine_.step(GroupEngine::LeadEnded{}));
                 proposed_.clear();
+                end_change(
+                    troth::fail(ErrorCode::kUnavailable, troth::Effect::kUnknown,
+                                "the lead was lost before the change was in effect: look at the group"));
                 tell_lead(false);
               },
               [&](consensus::ShowLeader& in) { tell_leader(in.leader); },
@@ -258,6 +287,26 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
           },
           effect);
     }
+  }
+
+  // A change counts a window of slots behind its own: where nobody asks for anything, they are filled.
+  void fill_window() {
+    const auto& membership = replica_->membership();
+    if (!changing_ || membership.newest() != changing_->next) return;
+    fillers_ = membership.standing(replica_->chosen()).back().slot.value - replica_->chosen().value;
+  }
+
+  void settle_change() {
+    if (!changing_) return;
+    const auto& membership = replica_->membership();
+    if (membership.newest() == changing_->next && membership.is_settled(replica_->chosen())) end_change({});
+  }
+
+  void end_change(Status outcome) {
+    fillers_ = 0;
+    if (!changing_) return;
+    post([done = std::move(changing_->done), outcome = std::move(outcome)](Core&) { done(outcome); });
+    changing_.reset();
   }
 
   void carry_out(std::vector<GroupEngine::Effect> effects) {
@@ -307,7 +356,10 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
 
   void deliver(const consensus::Deliver& delivered) {
     const auto* command = std::get_if<consensus::Command>(&delivered.entry);
-    if (command == nullptr) return carry_out(engine_.step(GroupEngine::SlotPassed{delivered.slot}));
+    if (command == nullptr) {
+      if (std::holds_alternative<consensus::ChangeConfiguration>(delivered.entry)) fill_window();
+      return carry_out(engine_.step(GroupEngine::SlotPassed{delivered.slot}));
+    }
     // What was proposed here was read here, too.
     if (auto own = proposed_.extract(command->bytes)) {
       carry_out(engine_.step(GroupEngine::BatchDelivered{delivered.slot, std::move(own.mapped())}));
@@ -475,6 +527,12 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   std::vector<Answered> answers_;
   bool answers_posted_ = false;
   std::optional<consensus::ReplicaId> successor_;
+  struct Changing {
+    consensus::Configuration next;
+    std::function<void(Status)> done;
+  };
+  std::optional<Changing> changing_;
+  std::uint64_t fillers_ = 0;  // no-ops to propose
   bool turn_posted_ = false;
   bool working_ = false;
   bool cutting_ = false;
@@ -513,6 +571,10 @@ void GroupStore::peer_lost(consensus::ReplicaId peer) {
 
 void GroupStore::tick() {
   core_->tick();
+}
+
+void GroupStore::change(consensus::Configuration next, std::function<void(Status)> done) {
+  core_->change(std::move(next), std::move(done));
 }
 
 void GroupStore::transfer_to(consensus::ReplicaId successor) {

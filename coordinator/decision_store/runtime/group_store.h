@@ -82,6 +82,9 @@ class GroupStore final : public DecisionStore {
   [[nodiscard]] Status receive(consensus::ReplicaId from, std::string_view bytes);
   void peer_lost(consensus::ReplicaId peer);
   void tick();
+  // Makes the group another one, one change at a time; `done` comes once, when the change is in effect. Refused, effect none:
+  // this replica does not lead, another change is not in effect yet, or check_change says no. Effect unknown: it led no longer.
+  void change(consensus::Configuration next, std::function<void(Status)> done);
   // Hands the lead over, and aborts nothing for it. Nothing happens where it does not lead.
   void transfer_to(consensus::ReplicaId successor);
 
