@@ -21,16 +21,21 @@ namespace {
 // About what a record takes in the log beside its payload.
 constexpr std::uint64_t kAroundRecord = 32;
 
-// No request and no entry is larger than what the log takes as one record.
-BatchLimits limits_of(const GroupStoreOptions& options) {
-  const auto record =
-      std::min<std::uint64_t>(txlog::kMaxPayloadBytes, options.segment_bytes - txlog::kBlockBytes -
-                                                           txlog::kFrameBytes - txlog::kRecordHeaderBytes);
-  const auto most = record > kBytesAroundRequests ? record - kBytesAroundRequests : 1;
-  auto limits = options.batch;
-  limits.request_bytes = std::min<std::size_t>(limits.request_bytes, most);
-  limits.bytes = std::min<std::size_t>(limits.bytes, most);
-  return limits;
+std::uint64_t largest_entry(const BatchLimits& batch) {
+  return std::max(batch.request_bytes, batch.bytes) + kBytesAroundRequests;
+}
+
+// The log cannot be made to take it later: its acceptance is a promise of every replica.
+Status check_segments(const GroupStoreOptions& options) {
+  const auto most = largest_entry(options.batch);
+  const auto least = least_segment_bytes(options.batch);
+  if (most <= txlog::kMaxPayloadBytes && options.segment_bytes >= least) return {};
+  return troth::fail(
+      ErrorCode::kInvalidArgument, troth::Effect::kNone,
+      fmt::format(
+          "segment_bytes = {} of the log in {} is too small for a group, whose largest entry has {} bytes: "
+          "at least {} are needed",
+          options.segment_bytes, options.directory, most, least));
 }
 
 SnapshotOptions options_of(const GroupStoreOptions& options) {
@@ -88,11 +93,12 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
  public:
   explicit Core(GroupStoreOptions options)
       : options_(std::move(options)),
-        engine_({options_.self, options_.start}, limits_of(options_)),
+        engine_({options_.self, options_.start}, options_.batch),
         marks_(options_.segment_bytes / kMarksPerSegment) {}
 
   Status open() {
     if (auto valid = consensus::check(options_.first); !valid) return valid;
+    if (auto valid = check_segments(options_); !valid) return valid;
     consensus::Restored restored;
     if (auto begun = open_snapshots(restored); !begun) return begun;
     txlog::LogOptions log;
@@ -481,6 +487,12 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   bool failed_ = false;
   bool closed_ = false;
 };
+
+std::uint64_t least_segment_bytes(const BatchLimits& batch) {
+  const auto record = txlog::kFrameBytes + txlog::record_bytes(largest_entry(batch));
+  const auto least = txlog::kBlockBytes + txlog::round_up(record, txlog::kBlockBytes);
+  return std::max<std::uint64_t>(least, txlog::kMinSegmentBytes);
+}
 
 Result<std::unique_ptr<GroupStore>> GroupStore::open(GroupStoreOptions options) {
   CHECK(options.post && options.on_answers && options.send && options.now && options.wake_at,

@@ -35,7 +35,7 @@ TEST(GroupSnapshots, DiskUseStaysBoundedWhereOldDecisionsAreForgotten) {
   constexpr std::uint64_t kSegments = 8;
   txlog::FaultyFiles disk(1);
   GroupOnDisks group(1, [&](GroupStoreOptions& options) {
-    options.segment_bytes = txlog::kMinSegmentBytes;
+    with_segments(options, txlog::kMinSegmentBytes);
     options.snapshot_after_bytes = kSegments * txlog::kMinSegmentBytes;
     options.files = &disk;
   });

@@ -102,7 +102,7 @@ class LocalImportTest : public testing::Test {
   void expect_group_at(const std::string& directory) {
     const auto group = GroupOnDisks::asleep(1, [&](GroupStoreOptions& options) {
       options.directory = directory;
-      options.segment_bytes = std::uint64_t{1} << 16;
+      with_segments(options, std::uint64_t{1} << 16);
       options.files = &disk_;
     });
     const auto started = group->try_start({1});
