@@ -199,6 +199,52 @@ TEST(GroupSnapshots, NothingAnsweredIsLostWhateverCallOfTheDiskFails) {
   EXPECT_GT(snapshots, 100U);
 }
 
+// Killed at any call of the disk, so between a snapshot's name and its directory's sync, too; the next start cuts the log for
+// the snapshot that it finds, and then the power goes, and with it every name that nobody made durable.
+TEST(GroupSnapshots, NoLogIsCutForASnapshotWhoseNameIsNotDurable) {
+  std::uint64_t cut = 0;
+  for (std::uint64_t nth = 1;; ++nth) {
+    txlog::FaultyFiles disk(nth);
+    bool takes = true;
+    const auto group = GroupOnDisks::asleep(1, [&](GroupStoreOptions& options) {
+      always(options);
+      options.snapshot_after_bytes = takes ? 4 * txlog::kMinSegmentBytes : 1ULL << 40;
+      options.files = &disk;
+    });
+    group->expect_failures();
+    disk.fail_call(nth, true);
+    std::optional<Teller> teller;
+    if (group->try_start({1})) {
+      teller.emplace(*group);
+      teller->choose(25);
+    }
+    const bool failed = disk.has_failed();
+    disk.stop();
+    group->stop_all();
+    disk.resume_after_kill();
+    disk.fail_call(1ULL << 40, false);
+    takes = false;
+    const auto killed = group->try_start({1});
+    ASSERT_TRUE(killed.has_value()) << "call " << nth << ": " << killed.error().message;
+    group->wait_for_leader();
+    const auto until = group->now() + 100ms;
+    ASSERT_TRUE(group->run_until([&] { return group->now() >= until; }));
+    cut += group->store({1}).segments().front().first_sequence.value > 1 ? 1 : 0;
+    disk.stop();
+    group->stop_all();
+    disk.resume_without_what_was_not_synced();
+    const auto started = group->try_start({1});
+    ASSERT_TRUE(started.has_value()) << "call " << nth << ": " << started.error().message;
+    if (teller) {
+      teller->begin();
+      teller->expect_all();
+      if (HasFatalFailure() || HasNonfatalFailure()) FAIL() << "call " << nth;
+    }
+    if (!failed) break;
+  }
+  EXPECT_GT(cut, 5U);
+}
+
 // The power goes at any moment, again and again, with one and the same disk.
 TEST(GroupSnapshots, NothingAnsweredIsLostOverManyPowerCuts) {
   txlog::FaultyFiles disk(4711);
