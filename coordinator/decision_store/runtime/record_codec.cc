@@ -355,20 +355,21 @@ txlog::Bytes RecordEncoder::encode(const LogRecord& record) {
   return std::as_bytes(std::span(data, size));
 }
 
-std::string encode_superseded(const std::string& by) {
+std::string encode_superseded(const Superseded& superseded) {
   const auto memory = std::make_shared<TMemoryBuffer>();
   TCompactProtocolT<TMemoryBuffer> protocol(memory);
   record::Superseded wire;
-  wire.__set_by(by);
+  wire.__set_by(superseded.by);
+  if (superseded.group_is_made) wire.__set_group_is_made(true);
   wire.write(&protocol);
   return memory->getBufferAsString();
 }
 
-Result<std::string> decode_superseded(txlog::Bytes payload) {
+Result<Superseded> decode_superseded(txlog::Bytes payload) {
   try {
     auto wire = read_wire<record::Superseded>(payload);
     if (!wire.__isset.by) return corrupt(kSupersededType, "field 'by' is missing");
-    return wire.by;
+    return Superseded{std::move(wire.by), wire.__isset.group_is_made && wire.group_is_made};
   } catch (const TException& e) {
     return corrupt(kSupersededType, e.what());
   } catch (const Impossible& e) {
@@ -378,13 +379,13 @@ Result<std::string> decode_superseded(txlog::Bytes payload) {
 
 Result<LogRecord> decode(txlog::RecordType type, txlog::Bytes payload) {
   if (type == kSupersededType) {
-    const auto by = decode_superseded(payload);
-    if (!by) return std::unexpected(by.error());
+    const auto superseded = decode_superseded(payload);
+    if (!superseded) return std::unexpected(superseded.error());
     return fail(
         ErrorCode::kNotOwner, Effect::kNone,
         fmt::format("this decision log was taken over by the group at {}, and a coordinator of its own on it "
                     "would decide beside that: start the group",
-                    *by));
+                    superseded->by));
   }
   try {
     auto record = read_as(type, payload);
