@@ -42,6 +42,8 @@ struct SnapshotOptions {
   std::function<void(consensus::ReplicaId to, std::string bytes)> send;
   // By which the slots above are counted, as far as what is chosen through it tells.
   std::function<std::vector<consensus::ConfiguredFrom>(consensus::Slot)> configured;
+  // The log has accepted what is not known to be chosen.
+  std::function<bool()> has_unchosen;
   // The state up to `slot` is durable: of the log nothing up to it is needed any more.
   std::function<void(consensus::Slot)> on_durable;
   // So is this one, of another replica, and the own is behind it: take it.
@@ -69,7 +71,7 @@ class GroupSnapshots {
   // Before anything else: takes the directory, and reads the newest snapshot, if there is one. Refuses by name one that is
   // damaged, or of another cluster; nothing is changed then.
   [[nodiscard]] Result<std::optional<ReadSnapshot>> open();
-  // When the rest of the start has gone well: what nobody needs goes.
+  // When the log is read, and before anything is taken: what an earlier start left unfinished goes.
   void opened();
 
   // The log has so many bytes more on the disk.

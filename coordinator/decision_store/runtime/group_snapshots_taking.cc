@@ -21,6 +21,8 @@ void GroupSnapshots::proceed() {
     carry_out(pull_.given_up());
   if (taking_ || !(wanted_ || schedule_.is_due())) return;
   if (engine_.applied() > newest_) return begin_taking();
+  // What was logged is about to be applied, as after a start that does not know yet what is chosen.
+  if (options_.has_unchosen()) return;
   // What was logged speaks of nothing new: a log that is cut is all that is wanted.
   wanted_ = false;
   schedule_.begun();

@@ -142,8 +142,8 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     const auto segments = log_->segments();
     for (const auto& full : std::span(segments).first(segments.size() - 1))
       snapshots_->logged(full.file_bytes);
-    step(consensus::TimePassed{});
     snapshots_->opened();
+    step(consensus::TimePassed{});
     return {};
   }
 
@@ -337,6 +337,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
             replica_->chosen().value);
       return replica_->membership().standing({slot.value + 1});
     };
+    options.has_unchosen = [this] { return replica_->accepted_bytes() > 0; };
     options.on_durable = [this](consensus::Slot slot) { cut_log(slot, false); };
     options.on_received = [this](ReadSnapshot read) { install(std::move(read)); };
     options.on_fetched = [this](std::optional<consensus::Slot> above) {

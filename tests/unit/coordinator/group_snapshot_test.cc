@@ -31,6 +31,33 @@ TEST(GroupSnapshots, TheLogIsCutAndAStartHasEverything) {
   EXPECT_TRUE(group.warnings().empty()) << group.warnings().front();
 }
 
+// What an earlier start left unfinished goes, and not what this one begins; and what was logged before counts, also where the
+// log does not know yet that it is chosen.
+TEST(GroupSnapshots, OneThatIsDueAtTheStartIsTaken) {
+  for (const bool knows_what_is_chosen : {false, true}) {
+    bool takes = false;
+    GroupOnDisks group(1, [&](GroupStoreOptions& options) {
+      always(options);
+      options.snapshot_after_bytes = takes ? 6 * txlog::kMinSegmentBytes : 1ULL << 40;
+    });
+    const auto rest = [&](Duration time) {
+      const auto until = group.now() + time;
+      ASSERT_TRUE(group.run_until([&] { return group.now() >= until; }));
+    };
+    Teller teller(group);
+    teller.choose(30);
+    if (knows_what_is_chosen) rest(3s);
+    takes = true;
+    group.crash(0);
+    const auto& store = group.store({1});
+    rest(1s);
+    EXPECT_EQ(store.snapshot_counters().failed, 0U) << group.warnings().front();
+    EXPECT_EQ(store.snapshot_counters().taken, 1U);
+    teller.begin();
+    teller.expect_all();
+  }
+}
+
 TEST(GroupSnapshots, DiskUseStaysBoundedWhereOldDecisionsAreForgotten) {
   constexpr std::uint64_t kSegments = 8;
   txlog::FaultyFiles disk(1);
