@@ -143,6 +143,9 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     for (const auto& full : std::span(segments).first(segments.size() - 1))
       snapshots_->logged(full.file_bytes);
     snapshots_->opened();
+    // Who was killed before the log said what a snapshot stands for, an import or an installation: from here on a start without
+    // that snapshot is refused.
+    if (const auto slot = snapshots_->newest(); said_chosen_ < slot) cut_log(slot, true);
     step(consensus::TimePassed{});
     return {};
   }
@@ -408,6 +411,8 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   void note_record(consensus::LogWrite write, const consensus::DurableRecord& record,
                    std::size_t payload_bytes) {
     marks_.add(write, slot_of(record), payload_bytes + kAroundRecord);
+    if (const auto* through = std::get_if<consensus::ChosenThrough>(&record))
+      said_chosen_ = std::max(said_chosen_, through->slot);
   }
 
   // On the disk, with the blocks that batches fill.
@@ -475,6 +480,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   std::unique_ptr<txlog::Log> log_;
   std::optional<GroupSnapshots> snapshots_;
   WriteProgress durable_;
+  consensus::Slot said_chosen_;  // in the log
   std::uint64_t written_bytes_ = 0;
   std::deque<consensus::ReplicaInput> inputs_;
   std::map<std::shared_ptr<const std::string>, Batch> proposed_;  // and not delivered yet

@@ -170,6 +170,37 @@ TEST_F(Refused, WithASnapshotAndNoLog) {
   expect_refused("no log");
 }
 
+// Killed when the snapshot that came from elsewhere had its name, and the log said nothing of it yet.
+TEST(RefusedLater, WithoutASnapshotThatTheLogWasBehindOf) {
+  bool takes = true;
+  GroupOnDisks group(1, [&](GroupStoreOptions& options) {
+    with_segments(options, txlog::kMinSegmentBytes);
+    options.snapshot_after_bytes = takes ? 1 : 1ULL << 40;
+  });
+  {
+    Teller teller(group);
+    teller.choose(30);
+    ASSERT_TRUE(group.run_until([&] { return group.store({1}).newest_snapshot().value > 0; }));
+  }
+  group.stop_all();
+  takes = false;
+  std::filesystem::remove_all(group.path_of({1}));
+  {
+    txlog::LogOptions empty;
+    empty.directory = group.path_of({1});
+    empty.identity = {{"bank-x7k2p9"}, kGroupLogOwner};
+    ASSERT_TRUE(txlog::Log::open(std::move(empty)).has_value());
+  }
+  ASSERT_TRUE(group.try_start({1}).has_value());
+  Teller teller(group);
+  teller.choose(1);
+  group.stop_all();
+  std::filesystem::remove_all(group.path_of({1}) + "-snapshots");
+  const auto status = group.try_start({1});
+  ASSERT_FALSE(status.has_value()) << "as if there had never been anything";
+  EXPECT_NE(status.error().message.find("has nothing of it"), std::string::npos) << status.error().message;
+}
+
 TEST_F(Refused, WhatIsUnfinishedIsIgnoredAndGoes) {
   constexpr auto kOver = std::filesystem::copy_options::overwrite_existing;
   std::filesystem::copy(newest(), snapshots() + "/taken.new", kOver);
