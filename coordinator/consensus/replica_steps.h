@@ -11,12 +11,13 @@
 
 #include "coordinator/consensus/durable.h"
 #include "coordinator/consensus/election.h"
+#include "coordinator/consensus/membership.h"
 #include "coordinator/consensus/messages.h"
 
 namespace troth::coordinator::consensus {
 
+// Of one process: others may have other ones.
 struct GroupLimits {
-  std::uint64_t window = 512;                           // slots above what is chosen
   std::size_t in_flight_bytes = std::size_t{16} << 20;  // proposed and not chosen
   std::size_t message_bytes = std::size_t{1} << 20;     // entries in one message, where it is more than one
   std::size_t accepted_bytes = std::size_t{64} << 20;   // accepted, and not known to be chosen
@@ -35,6 +36,8 @@ struct ReplicaOptions {
   Nonce incarnation{};
   Timing timing;
   GroupLimits limits;
+  std::uint64_t window =
+      kWindow;  // see membership.h; another one only in tests, at every replica of the group
 };
 
 // Pairs the answer of a read with its question.

@@ -25,7 +25,7 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       held_(options.limits.held_bytes),
       acceptor_(restored),
       chosen_(restored, options.limits.kept_bytes),
-      membership_(restored.configured, options.limits.window),
+      membership_(restored.configured, options.window),
       election_(options.timing, random, now),
       pledge_(restored.waits(), now),
       grantor_(restored.cut_tail ? LeaseGrantor::without_memory(restored.waits(), now)
@@ -151,7 +151,7 @@ void ReplicatedLog::hear_accept(ReplicaId from, Accept& accept) {
 Slot ReplicatedLog::accept_entries(Accept& accept) {
   const auto& limits = options_.limits;
   Slot slot = accept.first;
-  const Slot highest{chosen().value + 2 * limits.window};
+  const Slot highest{chosen().value + 2 * options_.window};
   for (auto& entry : accept.entries) {
     if (slot > highest) break;
     const auto* known = acceptor_.at(slot);
@@ -238,7 +238,7 @@ void ReplicatedLog::note_ballot(const Ballot& ballot) {
 // less. A candidate would have to fill everything below.
 bool ReplicatedLog::are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const {
   constexpr std::uint64_t kAtLeast = 1U << 16U;
-  const auto farthest = std::max(kAtLeast, 8 * (options_.limits.window + options_.limits.unwritten_chosen));
+  const auto farthest = std::max(kAtLeast, 8 * (options_.window + options_.limits.unwritten_chosen));
   return std::ranges::all_of(accepted, [&](const Accepted& each) {
     return each.slot <= chosen || each.slot.value - chosen.value <= farthest;
   });

@@ -30,7 +30,7 @@ bool ReplicatedLog::can_propose() const {
 
 // [C5]
 bool ReplicatedLog::has_room(const Leading& leading) const {
-  return leading.phase.slots() < options_.limits.window && unwritten_.has_room(0) &&
+  return leading.phase.slots() < options_.window && unwritten_.has_room(0) &&
          (leading.phase.slots() == 0 || (leading.phase.bytes() < options_.limits.in_flight_bytes &&
                                          acceptor_.bytes() < options_.limits.accepted_bytes));
 }

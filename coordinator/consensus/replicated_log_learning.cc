@@ -60,7 +60,7 @@ void ReplicatedLog::snapshot_installed(const SnapshotInstalled& installed) {
   if (is_leading()) step_down("its state came from another replica");
   chosen_.jump_to(installed.slot);
   acceptor_.forget_through(installed.slot);
-  membership_ = Membership(installed.configured, options_.limits.window);
+  membership_ = Membership(installed.configured, options_.window);
   chosen_written_ = installed.slot;
   fetching_until_.reset();
   proceed_with_quorum_reads();

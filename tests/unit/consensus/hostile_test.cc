@@ -501,7 +501,7 @@ TEST(Hostile, QuorumReadTakesAQuorumOfAnyConfigurationThatCounts) {
   const auto three = with_majorities({{1}, {2}, {3}});
   const auto four = with_majorities({{1}, {2}, {3}, {4}});
   for (const bool grows : {true, false}) {
-    OneReplica one(grows ? 3 : 4, {.window = 4});
+    OneReplica one(grows ? 3 : 4, {}, 4);
     one.be_allowed_to_vote();
     one.hear(2, ChosenEntries{
                     .first = {1}, .entries = {ChangeConfiguration{grows ? four : three}}, .chosen = {1}});
@@ -517,7 +517,7 @@ TEST(Hostile, QuorumReadTakesAQuorumOfAnyConfigurationThatCounts) {
 // Attacks 13, 23. Two changes were chosen of which it has not heard when it is asked: the answers lead to them, and a quorum
 // of what was known then is none any more; who votes now is asked, too.
 TEST(Hostile, QuorumReadFollowsChangesThatItDidNotKnow) {
-  OneReplica one(3, {.window = 4});
+  OneReplica one(3, {}, 4);
   one.be_allowed_to_vote();
   const auto four = with_majorities({{1}, {2}, {3}, {4}});
   const Configuration five{.voters = {{1}, {2}, {3}, {4}, {5}}, .quorums = {3, 3, 4}, .learners = {}};
@@ -628,7 +628,7 @@ TEST(Hostile, AcceptanceIsShownWhenItIsDurable) {
 
 // Memory: what a leader says is bounded by what is known to be chosen.
 TEST(Hostile, AcceptorTakesNothingBeyondTwoWindows) {
-  OneReplica one(3, {.window = 4});
+  OneReplica one(3, {}, 4);
   one.be_allowed_to_vote();
   one.hear(2, Accept{.ballot = {1, {2}},
                      .first = {7},

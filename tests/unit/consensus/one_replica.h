@@ -23,7 +23,8 @@ inline Entry command(const std::string& text) {
 // Replica 1 of a group with majorities.
 class OneReplica {
  public:
-  explicit OneReplica(std::uint32_t replicas, GroupLimits limits = {}) : limits_(limits) {
+  explicit OneReplica(std::uint32_t replicas, GroupLimits limits = {}, std::uint64_t window = kWindow)
+      : limits_(limits), window_(window) {
     Replicas voters;
     for (std::uint32_t id = 1; id <= replicas; ++id)
       voters.insert({id});
@@ -38,8 +39,10 @@ class OneReplica {
     for (const auto& record : records_)
       EXPECT_TRUE(restored.take(record).has_value());
     restored.cut_tail = cut_tail;
-    log_.emplace(ReplicaOptions{.self = kSelf, .start = {++starts_ << 32U}, .timing = {}, .limits = limits_},
-                 std::move(restored), Random(starts_), now_);
+    log_.emplace(
+        ReplicaOptions{
+            .self = kSelf, .start = {++starts_ << 32U}, .timing = {}, .limits = limits_, .window = window_},
+        std::move(restored), Random(starts_), now_);
     effects_.clear();
     step(TimePassed{});
   }
@@ -116,6 +119,7 @@ class OneReplica {
 
  private:
   GroupLimits limits_;
+  std::uint64_t window_;
   Configuration configuration_;
   Instant now_{std::chrono::hours(1)};
   std::vector<DurableRecord> records_;

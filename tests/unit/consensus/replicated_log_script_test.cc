@@ -25,7 +25,7 @@ class ScriptedReplica : public ScriptedMachine {
       for (auto id = words.number(); id > 0; --id)
         voters.insert({static_cast<std::uint32_t>(id)});
       configuration_ = with_majorities(voters);
-      if (words.accept("window")) limits_.window = words.number();
+      if (words.accept("window")) window_ = words.number();
       if (words.accept("keeping")) limits_.kept_bytes = words.number();
       if (words.accept("messages of")) limits_.message_bytes = words.number();
       if (words.accept("unwritten")) limits_.unwritten_bytes = words.number();
@@ -97,8 +97,8 @@ class ScriptedReplica : public ScriptedMachine {
     for (const auto& record : appended_)
       EXPECT_TRUE(restored.take(record).has_value());
     restored.cut_tail = cut_tail;
-    log_.emplace(ReplicaOptions{.self = {1}, .timing = {}, .limits = limits_}, std::move(restored), Random(1),
-                 now_);
+    log_.emplace(ReplicaOptions{.self = {1}, .timing = {}, .limits = limits_, .window = window_},
+                 std::move(restored), Random(1), now_);
     return step(TimePassed{});
   }
 
@@ -136,6 +136,7 @@ class ScriptedReplica : public ScriptedMachine {
 
   Instant now_{std::chrono::hours{1}};
   GroupLimits limits_;
+  std::uint64_t window_ = kWindow;
   Configuration configuration_;
   std::vector<DurableRecord> appended_;
   std::size_t durable_ = 0;
