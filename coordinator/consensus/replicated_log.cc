@@ -53,7 +53,9 @@ void ReplicatedLog::restore_chosen(const Restored& restored) {
 }
 
 ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
+  const auto expected = std::max(wakes_at(), now_);
   now_ = std::max(now_, now);
+  if (now_ - expected > options_.timing.heartbeat) asleep_ += now_ - expected;
   settle_standing();
   std::visit(Overloaded{
                  [&](MessageReceived& in) { hear(in.from, in.message); },

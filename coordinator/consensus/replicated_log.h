@@ -98,6 +98,9 @@ class ReplicatedLog {
   void show_leader(std::optional<ReplicaId> leader);
   [[nodiscard]] Instant role_wakes_at() const;
   [[nodiscard]] bool is_voter() const;
+  // The clock by which a leader judges others: it stands still while this replica was not run, which is nobody's silence. What
+  // waits in its queue by then is heard first. No lease is counted by it.
+  [[nodiscard]] Instant awake() const { return now_ - asleep_; }
   [[nodiscard]] bool is_current(const Ballot& ballot) const;
 
   // replicated_log_standing.cc
@@ -132,6 +135,7 @@ class ReplicatedLog {
   void count_chosen();
   void beat();
   void resend_missing();
+  [[nodiscard]] const char* why_others_can_do_better(const Leading& leading) const;
   void leading_time_passed();
 
   // replicated_log_handing_over.cc
@@ -178,6 +182,7 @@ class ReplicatedLog {
 
   const ReplicaOptions options_;
   Instant now_;
+  Duration asleep_{};
   ReplicaEffects effects_;
   LogWrite written_;  // appended
   LogWrite durable_;

@@ -55,6 +55,17 @@ class ScriptedReplica : public ScriptedMachine {
       now_ += read_duration(words.next());
       return step(TimePassed{});
     }
+    // Woken as it asks to be; heartbeats are left out.
+    if (words.accept("runs for")) {
+      std::vector<std::string> lines;
+      for (const auto end = now_ + read_duration(words.next()); now_ < end;) {
+        now_ = std::min(end, std::max(now_, log_->wakes_at()));
+        if (now_ < log_->wakes_at()) break;
+        for (auto& line : step(TimePassed{}))
+          if (!line.contains(": heartbeat ")) lines.push_back(std::move(line));
+      }
+      return lines;
+    }
     // Without a look at the clock: the next message finds it there.
     if (words.accept("sleeps")) {
       now_ += read_duration(words.next());
