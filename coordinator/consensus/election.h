@@ -41,6 +41,10 @@ class Election {
     failures_ = 0;
     due_ = now + timing_.silence + up_to(timing_.silence);
   }
+  // Another candidate has its promise, and is given the time to use it; whoever else asks is helped as before.
+  void promised(Instant now) {
+    due_ = std::max(due_, now + timing_.silence / 2 + up_to(timing_.silence / 2));
+  }
   // There is nobody to wait for.
   void be_at_once(Instant now) { due_ = now; }
   // Its connection was reset. No earlier than `lease_ends`, by which time others may vote.

@@ -122,6 +122,7 @@ void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
   if (prepare.ballot > promised()) {
     if (!unwritten_.has_room(0)) return;
     promise(prepare.ballot);
+    election_.promised(now_);
   }
   auto part = acceptor_.part_above(std::max(chosen(), prepare.above), options_.limits.message_bytes);
   send(from,

@@ -101,5 +101,28 @@ TEST_F(Late, LeaderThatWasReplacedMeanwhileHearsOfItAtOnce) {
   EXPECT_EQ(one_->done<RefuseRead>().size(), 1U);
 }
 
+// A candidate that was promised to is not deposed by its own voter, whose time comes before the first heartbeat does.
+TEST(LateCandidate, IsNotDeposedByWhoPromisedIt) {
+  for (std::uint64_t attempt = 0; attempt < 20; ++attempt) {
+    OneReplica one(3);
+    one.be_allowed_to_vote();
+    for (std::uint64_t starts = 0; starts < attempt; ++starts) {
+      one.start();
+      one.be_allowed_to_vote();
+    }
+    // Just before it would try itself.
+    one.pass_silently(one.log().wakes_at() - one.now() - 1ms);
+    one.hear(2, PreVote{{1, {2}}});
+    one.hear(2, Prepare{.ballot = {1, {2}}, .above = {}});
+    one.write();
+    ASSERT_EQ(one.sent<consensus::Promise>({2}).size(), 1U);
+    one.sleep(200ms);
+    EXPECT_TRUE(one.sent<PreVote>({2}).empty()) << attempt;
+    // Nobody came of it.
+    one.sleep(400ms);
+    EXPECT_FALSE(one.sent<PreVote>({2}).empty()) << attempt;
+  }
+}
+
 }  // namespace
 }  // namespace troth::coordinator::consensus

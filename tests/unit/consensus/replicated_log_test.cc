@@ -397,7 +397,7 @@ TEST(ChosenLog, KeepsMoreBehindASnapshotThatIsFetched) {
 // [C1] to [C6], and that all of it was met.
 TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   WorldCounts all;
-  for (std::uint64_t seed = 1; seed <= 700 && !testing::Test::HasFailure(); ++seed)
+  for (std::uint64_t seed = 1; seed <= 850 && !testing::Test::HasFailure(); ++seed)
     all += storm(seed);
   EXPECT_GT(all.elected, 600U);
   EXPECT_GT(all.stopped, 300U);
