@@ -25,7 +25,9 @@ struct GroupLimits {
   std::size_t held_bytes = std::size_t{4} << 20;        // messages that wait until something is durable
   std::size_t kept_bytes = std::size_t{16} << 20;       // chosen entries, for those that lag
   std::size_t kept_behind_snapshot_bytes = std::size_t{128} << 20;  // while somebody fetches one
-  std::uint64_t unwritten_chosen = 256;  // slots that a start may have to ask about
+  // What a start may have to ask about, and has to keep until then.
+  std::uint64_t unwritten_chosen = 256;                        // slots
+  std::size_t unwritten_chosen_bytes = std::size_t{16} << 20;  // and an entry more
 };
 
 struct ReplicaOptions {

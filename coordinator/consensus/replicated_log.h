@@ -178,6 +178,7 @@ class ReplicatedLog {
   void fetch(ReplicaId from);
   void deliver(Entry entry);
   void write_chosen();
+  void note_written(Slot chosen);
   void write_chosen_if_old();
 
   const ReplicaOptions options_;
@@ -217,6 +218,7 @@ class ReplicatedLog {
   std::uint64_t last_quorum_read_;  // counted from a random number: see ReplicaOptions::start
 
   Slot chosen_written_;
+  std::size_t chosen_unwritten_bytes_ = 0;  // of the slots above
   Instant chosen_written_at_;
   std::optional<Instant> fetching_until_;
 };

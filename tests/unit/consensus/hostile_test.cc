@@ -136,6 +136,22 @@ TEST(Hostile, FollowerOfAnUntiringLeaderWritesWhatItKnows) {
 
 // A disk that hangs stops nothing that comes over the network. What it has no room for is not taken, and taken when it comes
 // again behind the hang.
+// A start keeps what it does not know to be chosen: slots are large.
+TEST(Hostile, StartKnowsAllButSoManyBytesToBeChosen) {
+  OneReplica one(3, {.unwritten_chosen_bytes = 10'000});
+  one.be_allowed_to_vote();
+  const std::string large(1'000, 'x');
+  for (std::uint64_t slot = 1; slot <= 100; ++slot) {
+    one.hear(2,
+             Accept{.ballot = {1, {2}}, .first = {slot}, .entries = {command(large)}, .chosen = {slot - 1}});
+    one.write();
+  }
+  EXPECT_EQ(one.log().chosen(), Slot{99});
+  one.start();
+  EXPECT_LE(one.log().accepted_bytes(), 10'000 + 2 * 1'100U);
+  EXPECT_GE(one.log().chosen().value, 88U);
+}
+
 TEST(Hostile, FollowerWhoseDiskHangsTakesNoMoreThanItHasRoomFor) {
   const GroupLimits limits{.accepted_bytes = 1'000'000, .unwritten_bytes = 100'000, .held_bytes = 20'000};
   for (int kind = 0; kind < 4; ++kind) {

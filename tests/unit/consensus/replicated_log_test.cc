@@ -187,7 +187,8 @@ WorldCounts storm(std::uint64_t seed) {
               .unwritten_bytes = 800,
               .held_bytes = 1'000,
               .kept_bytes = 2'000,
-              .unwritten_chosen = 8};
+              .unwritten_chosen = 8,
+              .unwritten_chosen_bytes = 1'000};
   GroupWorld world(seed, shape.replicas, shape.quorums, limits, tight ? 4 : kWindow);
   world.set_faults({.lost = static_cast<std::uint32_t>(random.one_in(2) ? 0 : random.below(200)),
                     .doubled = static_cast<std::uint32_t>(random.below(100)),
