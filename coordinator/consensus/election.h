@@ -21,6 +21,7 @@ struct Timing {
   Duration pre_vote = std::chrono::milliseconds(30);  // how long one attempt waits for its answers
   Duration idle = std::chrono::seconds(1);  // a leader without work shows that its quorum's disks move
   Duration longest_back_off = std::chrono::seconds(2);
+  Duration quorum_read = std::chrono::seconds(5);  // how long one waits, where nobody leads who could end it
   // How long proposals wait for a successor that was chosen to lead; and how long others wait for it behind that.
   Duration hand_over = std::chrono::milliseconds(200);
 };

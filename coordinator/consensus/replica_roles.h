@@ -41,6 +41,7 @@ struct QuorumRound {
   ReadNumber number;  // 0: not sent yet, and takes more
   Replicas answered;
   Slot highest;  // of their first answers
+  Instant until;
   Instant resend = Instant::max();
 };
 

@@ -66,7 +66,8 @@ struct PeerLost {
 struct ReadAsked {
   ReadTicket ticket;
 };
-// At any replica: from a state that has everything that was chosen when it was asked.
+// At any replica: from a state that has everything that was chosen when it was asked. Late where a quorum cannot be asked, or
+// nobody leads who could say whether the highest slot that it has accepted is chosen (Timing::quorum_read).
 struct QuorumReadAsked {
   ReadTicket ticket;
 };
@@ -147,7 +148,7 @@ struct ReadAt {
 };
 enum class ReadRefusal : std::uint8_t {
   kNotLeading,        // or no longer: ask again
-  kLate,              // what the session has seen did not come here in time
+  kLate,              // what the session has seen, or a quorum accepted, did not come here in time
   kOtherIncarnation,  // the token is of another life of the group: what it has seen may be gone
 };
 struct RefuseRead {

@@ -353,7 +353,7 @@ void ReplicatedLog::time_passed() {
 Instant ReplicatedLog::wakes_at() const {
   auto at = standing_.asks() ? ask_standing_at_.value_or(now_) : role_wakes_at();
   for (const auto& round : quorum_rounds_)
-    at = std::min(at, round.resend);
+    at = std::min({at, round.resend, round.until});
   for (const auto& read : session_reads_)
     at = std::min(at, read.until);
   return at;

@@ -159,6 +159,7 @@ class ReplicatedLog {
   void answer_confirmed_reads();
   void quorum_read_asked(ReadTicket ticket);
   void ask_highest(QuorumRound& round);
+  void fill_up_to(Slot slot);
   static void note_highest(QuorumRound& round, ReplicaId from, Slot highest);
   [[nodiscard]] bool has_read_quorum(const QuorumRound& round) const;
   void proceed_with_quorum_reads();

@@ -225,6 +225,7 @@ void set(replica::Message& out, const StandingShown& in) {
 void set(replica::Message& out, const AskHighest& in) {
   replica::AskHighest wire;
   wire.__set_number(number(in.number.value));
+  if (in.waits_for.value > 0) wire.__set_waits_for(number(in.waits_for));
   out.__set_ask_highest(wire);
 }
 void set(replica::Message& out, const HighestShown& in) {
@@ -477,7 +478,7 @@ Message from_wire(const replica::StandingShown& in) {
 }
 Message from_wire(const replica::AskHighest& in) {
   need(in.__isset.number);
-  return AskHighest{{read_number(in.number)}};
+  return AskHighest{{read_number(in.number)}, in.__isset.waits_for ? read_slot(in.waits_for) : Slot{}};
 }
 Message from_wire(const replica::HighestShown& in) {
   need(in.__isset.number && in.__isset.highest && in.__isset.chosen);

@@ -67,7 +67,7 @@ const char* text_of(consensus::ReadRefusal refusal) {
   switch (refusal) {
     case consensus::ReadRefusal::kNotLeading: return nullptr;
     case consensus::ReadRefusal::kLate:
-      return "what the session has seen did not come to this coordinator in time";
+      return "what the session has seen, or a quorum has accepted, did not come to this coordinator in time";
     case consensus::ReadRefusal::kOtherIncarnation:
       return "the session's token is of another life of the group";
   }

@@ -3,6 +3,7 @@
 // One replica among others that are made up: what it hears is said by the test, and what it does is kept.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,12 +30,18 @@ class OneReplica {
     for (std::uint32_t id = 1; id <= replicas; ++id)
       voters.insert({id});
     configuration_ = with_majorities(voters);
+    configured_ = {{Slot{1}, configuration_}};
+    start();
+  }
+  // Its log knows all of these; whoever votes in the last answers.
+  explicit OneReplica(std::map<Slot, Configuration> configured)
+      : window_(kWindow), configuration_(configured.rbegin()->second), configured_(std::move(configured)) {
     start();
   }
 
   void start(bool cut_tail = false) {
     Restored restored;
-    restored.configured = {{Slot{1}, configuration_}};
+    restored.configured = configured_;
     records_.resize(durable_);
     for (const auto& record : records_)
       EXPECT_TRUE(restored.take(record).has_value());
@@ -121,6 +128,7 @@ class OneReplica {
   GroupLimits limits_;
   std::uint64_t window_;
   Configuration configuration_;
+  std::map<Slot, Configuration> configured_;
   Instant now_{std::chrono::hours(1)};
   std::vector<DurableRecord> records_;
   std::size_t durable_ = 0;

@@ -55,7 +55,8 @@ std::vector<Message> every_message() {
       AskStanding{{4}, true, {9, {2}}, {~std::uint64_t{5}}},
       StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}},
       StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}, {4}, Slot{7}},
-      AskHighest{{17}},
+      AskHighest{{17}, {}},
+      AskHighest{{17}, {8}},
       HighestShown{{17}, {8}, {7}},
   };
 }
