@@ -11,9 +11,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -125,6 +125,10 @@ class GroupSnapshots {
   void begin_receiving(const SnapshotName& name);
   void received(const Result<std::shared_ptr<ReadSnapshot>>& read, Result<Shown> shown);
   void send_chunk(consensus::ReplicaId to, const ChunkAsked& asked);
+  void withdraw(const SnapshotName& name, consensus::ReplicaId to);
+  // What nobody will finish.
+  void drop_taken();
+  void drop_received();
   void send(consensus::ReplicaId to, const SnapshotMessage& message);
   void warn(const Error& reason, std::string_view what);
   void keep_entries(consensus::Slot above);
@@ -139,10 +143,11 @@ class GroupSnapshots {
   std::unique_ptr<txlog::DirectoryLock> lock_;
   consensus::Slot newest_;
   std::vector<Shown> shown_;   // oldest first
+  Instant next_replacement_;   // of a newest one that cannot be read
   bool wanted_ = false;        // by somebody that lags
   bool entries_kept_ = false;  // those behind a snapshot that somebody needs, or is about to get
   Instant entries_used_;
-  std::set<consensus::ReplicaId> reading_for_;
+  std::map<consensus::ReplicaId, std::size_t> reading_for_;  // chunks, of each
   std::optional<Taking> taking_;
   std::uint64_t takings_ = 0;
   bool stopped_ = false;

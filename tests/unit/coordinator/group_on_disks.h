@@ -79,6 +79,13 @@ class GroupOnDisks : public StoreUnderTest {
     for (auto& [other, node] : nodes_)
       node.store->peer_lost(id);
   }
+  // All others start again.
+  void crash_all_but(consensus::ReplicaId sleeper) {
+    stop_all();
+    for (const auto id : voters_)
+      if (id != sleeper) start(id);
+    wait_for_leader();
+  }
   // Its disk is another one.
   void wipe(consensus::ReplicaId id) {
     std::filesystem::remove_all(path_of(id));
