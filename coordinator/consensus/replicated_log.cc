@@ -53,7 +53,7 @@ void ReplicatedLog::restore_chosen(const Restored& restored) {
 }
 
 ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
-  const auto expected = std::max(wakes_at(), now_);
+  const auto expected = is_leading() ? std::max(role_wakes_at(), now_) : now;
   now_ = std::max(now_, now);
   if (now_ - expected > options_.timing.heartbeat) asleep_ += now_ - expected;
   settle_standing();
