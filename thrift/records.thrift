@@ -97,7 +97,9 @@ struct Resolution {
 // type 10, in the log of `local` alone: the group at that place has taken over everything before it. No program opens such a
 // log for a coordinator any more; those that do not know the type refuse it, too.
 struct Superseded {
-  1: string by
+  1: string by,
+  // Its log was made: what it holds now may be newer than everything before this record.
+  2: optional bool group_is_made
 }
 
 /**

@@ -162,7 +162,8 @@ struct StandingShown {
   7: optional i64 through
 }
 struct AskHighest {
-  1: i64 number
+  1: i64 number,
+  2: optional i64 waits_for
 }
 struct HighestShown {
   1: i64 number,

@@ -21,6 +21,7 @@ struct Timing {
   Duration pre_vote = std::chrono::milliseconds(30);  // how long one attempt waits for its answers
   Duration idle = std::chrono::seconds(1);  // a leader without work shows that its quorum's disks move
   Duration longest_back_off = std::chrono::seconds(2);
+  Duration quorum_read = std::chrono::seconds(5);  // how long one waits, where nobody leads who could end it
   // How long proposals wait for a successor that was chosen to lead; and how long others wait for it behind that.
   Duration hand_over = std::chrono::milliseconds(200);
 };
@@ -40,6 +41,10 @@ class Election {
     lost_ = false;
     failures_ = 0;
     due_ = now + timing_.silence + up_to(timing_.silence);
+  }
+  // Another candidate has its promise, and is given the time to use it; whoever else asks is helped as before.
+  void promised(Instant now) {
+    due_ = std::max(due_, now + timing_.silence / 2 + up_to(timing_.silence / 2));
   }
   // There is nobody to wait for.
   void be_at_once(Instant now) { due_ = now; }

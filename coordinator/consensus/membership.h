@@ -3,6 +3,9 @@
 // Which configuration counts the votes of which slot. A change that is chosen at slot s takes effect `window` slots
 // later; no leader proposes further than `window` slots above what is chosen, so that whoever proposes a slot knows
 // its configuration.
+//
+// The window is a constant, and no limit that a process may set: replicas that differ in it would count one slot by different
+// configurations, whose quorums need not meet where there was more than one change.
 // Source: Lamport, Malkhi, Zhou, "Reconfiguring a State Machine" (2010), the alpha of its R-alpha algorithm.
 #pragma once
 
@@ -14,11 +17,15 @@
 
 namespace troth::coordinator::consensus {
 
+// The alpha of every group, for ever: another one is another protocol.
+inline constexpr std::uint64_t kWindow = 512;
+
 // Whoever votes in one of them.
 [[nodiscard]] Replicas voters_of(const std::vector<Configuration>& configurations);
 
 class Membership {
  public:
+  // `window`: kWindow, but in tests of a whole group.
   Membership(std::map<Slot, Configuration> configured, std::uint64_t window);
 
   [[nodiscard]] const Configuration& at(Slot slot) const;

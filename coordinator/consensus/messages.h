@@ -133,6 +133,8 @@ struct StandingShown {
 using ReadNumber = Named<struct ReadNumberTag, std::uint64_t>;
 struct AskHighest {
   ReadNumber number;
+  Slot
+      waits_for;  // somebody has accepted this one, and it is not known to be chosen; 0: none. A leader fills what is below
 };
 struct HighestShown {
   ReadNumber number;

@@ -41,6 +41,7 @@ struct QuorumRound {
   ReadNumber number;  // 0: not sent yet, and takes more
   Replicas answered;
   Slot highest;  // of their first answers
+  Instant until;
   Instant resend = Instant::max();
 };
 
@@ -66,8 +67,12 @@ struct Leading {
   HeartbeatNumber number;
   Instant next_heartbeat;
   std::map<ReplicaId, HeartbeatNumber> seen;
-  std::map<ReplicaId, Slot> told;      // what each knew to be chosen, at least
-  std::map<ReplicaId, Instant> heard;  // when its last answer came
+  std::map<ReplicaId, Slot> told;  // what each knew to be chosen, at least
+  struct Heard {
+    Instant at;
+    Instant awake;  // the same by the clock that stands still where this replica is not run
+  };
+  std::map<ReplicaId, Heard> heard;  // when its last answer came
   std::map<ReplicaId, Instant> resend;
   std::deque<WaitingRead> reads;
   std::map<Slot, Configuration> changes;  // proposed, not chosen, and of a kind that may follow the newest

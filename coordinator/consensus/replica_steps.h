@@ -11,12 +11,13 @@
 
 #include "coordinator/consensus/durable.h"
 #include "coordinator/consensus/election.h"
+#include "coordinator/consensus/membership.h"
 #include "coordinator/consensus/messages.h"
 
 namespace troth::coordinator::consensus {
 
+// Of one process: others may have other ones.
 struct GroupLimits {
-  std::uint64_t window = 512;                           // slots above what is chosen
   std::size_t in_flight_bytes = std::size_t{16} << 20;  // proposed and not chosen
   std::size_t message_bytes = std::size_t{1} << 20;     // entries in one message, where it is more than one
   std::size_t accepted_bytes = std::size_t{64} << 20;   // accepted, and not known to be chosen
@@ -24,7 +25,9 @@ struct GroupLimits {
   std::size_t held_bytes = std::size_t{4} << 20;        // messages that wait until something is durable
   std::size_t kept_bytes = std::size_t{16} << 20;       // chosen entries, for those that lag
   std::size_t kept_behind_snapshot_bytes = std::size_t{128} << 20;  // while somebody fetches one
-  std::uint64_t unwritten_chosen = 256;  // slots that a start may have to ask about
+  // What a start may have to ask about, and has to keep until then.
+  std::uint64_t unwritten_chosen = 256;                        // slots
+  std::size_t unwritten_chosen_bytes = std::size_t{16} << 20;  // and an entry more
 };
 
 struct ReplicaOptions {
@@ -35,6 +38,8 @@ struct ReplicaOptions {
   Nonce incarnation{};
   Timing timing;
   GroupLimits limits;
+  std::uint64_t window =
+      kWindow;  // see membership.h; another one only in tests, at every replica of the group
 };
 
 // Pairs the answer of a read with its question.
@@ -61,7 +66,8 @@ struct PeerLost {
 struct ReadAsked {
   ReadTicket ticket;
 };
-// At any replica: from a state that has everything that was chosen when it was asked.
+// At any replica: from a state that has everything that was chosen when it was asked. Late where a quorum cannot be asked, or
+// nobody leads who could say whether the highest slot that it has accepted is chosen (Timing::quorum_read).
 struct QuorumReadAsked {
   ReadTicket ticket;
 };
@@ -142,7 +148,7 @@ struct ReadAt {
 };
 enum class ReadRefusal : std::uint8_t {
   kNotLeading,        // or no longer: ask again
-  kLate,              // what the session has seen did not come here in time
+  kLate,              // what the session has seen, or a quorum accepted, did not come here in time
   kOtherIncarnation,  // the token is of another life of the group: what it has seen may be gone
 };
 struct RefuseRead {

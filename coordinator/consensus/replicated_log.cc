@@ -25,7 +25,7 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       held_(options.limits.held_bytes),
       acceptor_(restored),
       chosen_(restored, options.limits.kept_bytes),
-      membership_(restored.configured, options.limits.window),
+      membership_(restored.configured, options.window),
       election_(options.timing, random, now),
       pledge_(restored.waits(), now),
       grantor_(restored.cut_tail ? LeaseGrantor::without_memory(restored.waits(), now)
@@ -53,7 +53,9 @@ void ReplicatedLog::restore_chosen(const Restored& restored) {
 }
 
 ReplicaEffects ReplicatedLog::step(ReplicaInput input, Instant now) {
+  const auto expected = is_leading() ? std::max(role_wakes_at(), now_) : now;
   now_ = std::max(now_, now);
+  if (now_ - expected > options_.timing.heartbeat) asleep_ += now_ - expected;
   settle_standing();
   std::visit(Overloaded{
                  [&](MessageReceived& in) { hear(in.from, in.message); },
@@ -120,6 +122,7 @@ void ReplicatedLog::hear_prepare(ReplicaId from, const Prepare& prepare) {
   if (prepare.ballot > promised()) {
     if (!unwritten_.has_room(0)) return;
     promise(prepare.ballot);
+    election_.promised(now_);
   }
   auto part = acceptor_.part_above(std::max(chosen(), prepare.above), options_.limits.message_bytes);
   send(from,
@@ -151,7 +154,7 @@ void ReplicatedLog::hear_accept(ReplicaId from, Accept& accept) {
 Slot ReplicatedLog::accept_entries(Accept& accept) {
   const auto& limits = options_.limits;
   Slot slot = accept.first;
-  const Slot highest{chosen().value + 2 * limits.window};
+  const Slot highest{chosen().value + 2 * options_.window};
   for (auto& entry : accept.entries) {
     if (slot > highest) break;
     const auto* known = acceptor_.at(slot);
@@ -238,7 +241,7 @@ void ReplicatedLog::note_ballot(const Ballot& ballot) {
 // less. A candidate would have to fill everything below.
 bool ReplicatedLog::are_within_reach(const std::vector<Accepted>& accepted, Slot chosen) const {
   constexpr std::uint64_t kAtLeast = 1U << 16U;
-  const auto farthest = std::max(kAtLeast, 8 * (options_.limits.window + options_.limits.unwritten_chosen));
+  const auto farthest = std::max(kAtLeast, 8 * (options_.window + options_.limits.unwritten_chosen));
   return std::ranges::all_of(accepted, [&](const Accepted& each) {
     return each.slot <= chosen || each.slot.value - chosen.value <= farthest;
   });
@@ -350,7 +353,7 @@ void ReplicatedLog::time_passed() {
 Instant ReplicatedLog::wakes_at() const {
   auto at = standing_.asks() ? ask_standing_at_.value_or(now_) : role_wakes_at();
   for (const auto& round : quorum_rounds_)
-    at = std::min(at, round.resend);
+    at = std::min({at, round.resend, round.until});
   for (const auto& read : session_reads_)
     at = std::min(at, read.until);
   return at;

@@ -98,6 +98,9 @@ class ReplicatedLog {
   void show_leader(std::optional<ReplicaId> leader);
   [[nodiscard]] Instant role_wakes_at() const;
   [[nodiscard]] bool is_voter() const;
+  // The clock by which a leader judges others: it stands still while this replica was not run, which is nobody's silence. What
+  // waits in its queue by then is heard first. No lease is counted by it.
+  [[nodiscard]] Instant awake() const { return now_ - asleep_; }
   [[nodiscard]] bool is_current(const Ballot& ballot) const;
 
   // replicated_log_standing.cc
@@ -132,6 +135,7 @@ class ReplicatedLog {
   void count_chosen();
   void beat();
   void resend_missing();
+  [[nodiscard]] const char* why_others_can_do_better(const Leading& leading) const;
   void leading_time_passed();
 
   // replicated_log_handing_over.cc
@@ -155,6 +159,7 @@ class ReplicatedLog {
   void answer_confirmed_reads();
   void quorum_read_asked(ReadTicket ticket);
   void ask_highest(QuorumRound& round);
+  void fill_up_to(Slot slot);
   static void note_highest(QuorumRound& round, ReplicaId from, Slot highest);
   [[nodiscard]] bool has_read_quorum(const QuorumRound& round) const;
   void proceed_with_quorum_reads();
@@ -174,10 +179,12 @@ class ReplicatedLog {
   void fetch(ReplicaId from);
   void deliver(Entry entry);
   void write_chosen();
+  void note_written(Slot chosen);
   void write_chosen_if_old();
 
   const ReplicaOptions options_;
   Instant now_;
+  Duration asleep_{};
   ReplicaEffects effects_;
   LogWrite written_;  // appended
   LogWrite durable_;
@@ -212,6 +219,7 @@ class ReplicatedLog {
   std::uint64_t last_quorum_read_;  // counted from a random number: see ReplicaOptions::start
 
   Slot chosen_written_;
+  std::size_t chosen_unwritten_bytes_ = 0;  // of the slots above
   Instant chosen_written_at_;
   std::optional<Instant> fetching_until_;
 };

@@ -15,7 +15,7 @@ void ReplicatedLog::transfer_asked(ReplicaId successor) {
 bool ReplicatedLog::may_succeed(const Leading& leading, ReplicaId successor) const {
   const auto heard = leading.heard.find(successor);
   return successor != options_.self && membership_.newest().voters.contains(successor) &&
-         heard != leading.heard.end() && now_ - heard->second <= 2 * options_.timing.heartbeat;
+         heard != leading.heard.end() && now_ - heard->second.at <= 2 * options_.timing.heartbeat;
 }
 
 void ReplicatedLog::begin_transfer(Leading& leading, ReplicaId successor) {

@@ -11,10 +11,10 @@ void ReplicatedLog::lead(const PhaseOne& phase) {
   auto adopted = phase.adopted(chosen());
   const Slot own{chosen().value + adopted.size() + 1};
   role_ =
-      Leading{.phase = PhaseTwo(phase.ballot(), chosen(), now_),
+      Leading{.phase = PhaseTwo(phase.ballot(), chosen(), awake()),
               .adopted = {std::make_move_iterator(adopted.begin()), std::make_move_iterator(adopted.end())},
               .lease = LeaseHolder(phase.ballot()),
-              .began = now_,
+              .began = awake(),
               .own = own,
               .worked = now_};
   show_leader(options_.self);
@@ -30,7 +30,7 @@ bool ReplicatedLog::can_propose() const {
 
 // [C5]
 bool ReplicatedLog::has_room(const Leading& leading) const {
-  return leading.phase.slots() < options_.limits.window && unwritten_.has_room(0) &&
+  return leading.phase.slots() < options_.window && unwritten_.has_room(0) &&
          (leading.phase.slots() == 0 || (leading.phase.bytes() < options_.limits.in_flight_bytes &&
                                          acceptor_.bytes() < options_.limits.accepted_bytes));
 }
@@ -49,14 +49,14 @@ void ReplicatedLog::propose_adopted() {
 void ReplicatedLog::propose(Entry entry) {
   auto& leading = std::get<Leading>(role_);
   const auto& ballot = leading.phase.ballot();
-  const auto slot = leading.phase.propose(entry, now_);
+  const auto slot = leading.phase.propose(entry, awake());
   if (const auto* change = std::get_if<ChangeConfiguration>(&entry);
       change != nullptr && check_change(membership_.newest(), change->next))
     leading.changes.emplace(slot, change->next);
   send_to_all(membership_.everybody_above(chosen()),
               Accept{.ballot = ballot, .first = slot, .entries = {entry}, .chosen = chosen()});
   Accepted accepted{.slot = slot, .ballot = ballot, .entry = std::move(entry)};
-  own_acceptances_.push_back({append(accepted), ballot, slot, now_});
+  own_acceptances_.push_back({append(accepted), ballot, slot, awake()});
   acceptor_.accept(accepted);
   leading.worked = now_;
 }
@@ -64,7 +64,7 @@ void ReplicatedLog::propose(Entry entry) {
 void ReplicatedLog::hear_accepted(ReplicaId from, const AcceptedThrough& accepted) {
   auto* leading = std::get_if<Leading>(&role_);
   if (leading == nullptr || leading->phase.ballot() != accepted.ballot) return;
-  leading->heard[from] = now_;
+  leading->heard[from] = {now_, awake()};
   note_position(from, accepted.position);
   leading->phase.accepted(from, accepted.first, accepted.last);
   count_chosen();
@@ -74,7 +74,7 @@ void ReplicatedLog::count_chosen() {
   while (auto* leading = std::get_if<Leading>(&role_)) {
     CHECK(leading->phase.chosen() == chosen(), "phase two is at slot {}, the log at {}",
           leading->phase.chosen().value, chosen().value);
-    auto entry = leading->phase.next_chosen(membership_, now_);
+    auto entry = leading->phase.next_chosen(membership_, awake());
     if (!entry) break;
     leading->changes.erase({chosen().value + 1});
     deliver(std::move(*entry));
@@ -105,7 +105,6 @@ void ReplicatedLog::beat() {
     leading.lease.granted(now_, {.by = options_.self, .ballot = ballot, .sent = now_, .terms = *terms},
                           membership_.newest().lease_terms.drift_ppm);
   leading.seen[options_.self] = leading.number;
-  leading.heard[options_.self] = now_;
   send_to_all(membership_.everybody_above(chosen()), Heartbeat{.ballot = ballot,
                                                                .number = leading.number,
                                                                .chosen = chosen(),
@@ -121,7 +120,7 @@ void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& see
     leading->lease.granted(now_,
                            {.by = from, .ballot = seen.ballot, .sent = seen.sent, .terms = *seen.granted},
                            membership_.newest().lease_terms.drift_ppm);
-  leading->heard[from] = now_;
+  leading->heard[from] = {now_, awake()};
   auto& newest = leading->seen[from];
   newest = std::max(newest, seen.number);
   auto& told = leading->told[from];
@@ -133,7 +132,7 @@ void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& see
 void ReplicatedLog::resend_missing() {
   auto& leading = std::get<Leading>(role_);
   const auto oldest = leading.phase.waits_since();
-  if (!oldest || now_ - *oldest < options_.timing.resend) return;
+  if (!oldest || awake() - *oldest < options_.timing.resend) return;
   for (const auto replica : membership_.everybody_above(chosen())) {
     auto& resend = leading.resend[replica];
     if (replica == options_.self || now_ < resend) continue;
@@ -143,15 +142,21 @@ void ReplicatedLog::resend_missing() {
   }
 }
 
+// Cut off, or with a disk that hangs: others can do better (attack 25). Where there is none, nobody can.
+const char* ReplicatedLog::why_others_can_do_better(const Leading& leading) const {
+  if (voters_of(configurations(leading)) == Replicas{options_.self}) return nullptr;
+  if (const auto since = leading.phase.waits_since(); since && awake() - *since >= options_.timing.stuck)
+    return "no write quorum accepts";
+  // The others may well be a write quorum without it.
+  if (!own_acceptances_.empty() && awake() - own_acceptances_.front().appended >= options_.timing.stuck)
+    return "its own log does not move";
+  if (awake() - heard_by_quorum(leading) >= options_.timing.silence) return "no write quorum answers";
+  return nullptr;
+}
+
 void ReplicatedLog::leading_time_passed() {
   auto& leading = std::get<Leading>(role_);
-  // Cut off, or with a disk that hangs: others can do better (attack 25).
-  if (const auto since = leading.phase.waits_since(); since && now_ - *since >= options_.timing.stuck)
-    return step_down("no write quorum accepts");
-  // The others may well be a write quorum without it.
-  if (!own_acceptances_.empty() && now_ - own_acceptances_.front().appended >= options_.timing.stuck)
-    return step_down("its own log does not move");
-  if (now_ - heard_by_quorum(leading) >= options_.timing.silence) return step_down("no write quorum answers");
+  if (const auto* reason = why_others_can_do_better(leading)) return step_down(reason);
   give_up_late_transfer(leading);
   if (!is_voter() && !leading.transfer) return step_down("it was removed from the group");
   hand_over_if_removed();
@@ -162,14 +167,16 @@ void ReplicatedLog::leading_time_passed() {
     propose(NoOp{});
 }
 
-// When a W quorum of every configuration had answered last.
+// When a W quorum of every configuration had answered last; itself it always hears.
 Instant ReplicatedLog::heard_by_quorum(const Leading& leading) const {
-  Instant oldest = now_;
+  Instant oldest = awake();
   for (const auto& configuration : configurations(leading)) {
     std::vector<Instant> heard;
     for (const auto voter : configuration.voters) {
       const auto found = leading.heard.find(voter);
-      heard.push_back(found == leading.heard.end() ? leading.began : found->second);
+      heard.push_back(voter == options_.self         ? awake()
+                      : found == leading.heard.end() ? leading.began
+                                                     : found->second.awake);
     }
     std::ranges::sort(heard, std::greater{});
     oldest = std::min(oldest, heard[configuration.quorums.write - 1]);

@@ -42,7 +42,7 @@ void ReplicatedLog::hear_chosen_entries(ReplicaId from, ChosenEntries& entries) 
       if (!unwritten_.has_room(size_of(entry))) break;
       write_chosen();
       append(Learned{slot, entry});
-      chosen_written_ = slot;
+      note_written(slot);
       deliver(std::move(entry));
       moved = true;
     }
@@ -60,8 +60,8 @@ void ReplicatedLog::snapshot_installed(const SnapshotInstalled& installed) {
   if (is_leading()) step_down("its state came from another replica");
   chosen_.jump_to(installed.slot);
   acceptor_.forget_through(installed.slot);
-  membership_ = Membership(installed.configured, options_.limits.window);
-  chosen_written_ = installed.slot;
+  membership_ = Membership(installed.configured, options_.window);
+  note_written(installed.slot);
   fetching_until_.reset();
   proceed_with_quorum_reads();
   answer_session_reads();
@@ -72,19 +72,26 @@ void ReplicatedLog::deliver(Entry entry) {
   const Slot slot{chosen().value + 1};
   if (const auto* change = std::get_if<ChangeConfiguration>(&entry)) membership_.change(slot, change->next);
   effects_.emplace_back(Deliver{slot, entry});
+  if (slot > chosen_written_) chosen_unwritten_bytes_ += size_of(entry);
   chosen_.append(std::move(entry));
   acceptor_.forget_through(slot);
   proceed_with_quorum_reads();
   answer_session_reads();
-  if (slot.value - chosen_written_.value >= options_.limits.unwritten_chosen && unwritten_.has_room(0))
-    write_chosen();
+  const bool is_much = slot.value - chosen_written_.value >= options_.limits.unwritten_chosen ||
+                       chosen_unwritten_bytes_ >= options_.limits.unwritten_chosen_bytes;
+  if (slot > chosen_written_ && is_much && unwritten_.has_room(0)) write_chosen();
 }
 
 void ReplicatedLog::write_chosen() {
   if (chosen_written_ == chosen()) return;
   append(ChosenThrough{chosen()});
-  chosen_written_ = chosen();
+  note_written(chosen());
   chosen_written_at_ = now_;
+}
+
+void ReplicatedLog::note_written(Slot chosen) {
+  chosen_written_ = chosen;
+  chosen_unwritten_bytes_ = 0;
 }
 
 void ReplicatedLog::write_chosen_if_old() {

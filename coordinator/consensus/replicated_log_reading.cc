@@ -58,9 +58,18 @@ void ReplicatedLog::answer_confirmed_reads() {
 // W quorum meets the R quorum, which may be of the other one (check_change), and m was shown. If a later one did, its
 // change was chosen before m was proposed [C5], and counted by one of these: it was shown, and would be known. It does not
 // matter what was known here when an answer came: each answer is younger than the question.
+//
+// How long it waits: what a quorum had accepted need not be chosen, nor ever be proposed again, as the leftover of a ballot that is
+// dead. Whoever leads fills the slots up to there, of which it knows that nothing else can be chosen in them: so it takes a question,
+// another one a `resend` later, and the round trip of a proposal, or as many as windows lie between. Where nobody leads, and where no
+// R quorum answers, it is late after `quorum_read`.
 void ReplicatedLog::quorum_read_asked(ReadTicket ticket) {
   if (quorum_rounds_.empty() || quorum_rounds_.back().number.value != 0)
-    quorum_rounds_.push_back({.tickets = {}, .number = {}, .answered = {}, .highest = {}});
+    quorum_rounds_.push_back({.tickets = {},
+                              .number = {},
+                              .answered = {},
+                              .highest = {},
+                              .until = now_ + options_.timing.quorum_read});
   quorum_rounds_.back().tickets.push_back(ticket);
   proceed_with_quorum_reads();
 }
@@ -70,9 +79,17 @@ void ReplicatedLog::ask_highest(QuorumRound& round) {
   if (standing_.votes()) note_highest(round, options_.self, std::max(chosen(), acceptor_.highest()));
   round.resend = now_ + options_.timing.resend;
   const bool lags = round.highest > chosen();
+  if (lags) fill_up_to(round.highest);
   for (const auto voter : membership_.voters_above(chosen()))
     if (voter != options_.self && (lags || !round.answered.contains(voter)))
-      send(voter, AskHighest{round.number});
+      send(voter, AskHighest{round.number, lags ? round.highest : Slot{}});
+}
+
+// No acceptor takes a slot further up.
+void ReplicatedLog::fill_up_to(Slot slot) {
+  if (slot.value > chosen().value + 2 * options_.window) return;
+  while (can_propose() && std::get<Leading>(role_).phase.last() < slot)
+    propose(NoOp{});
 }
 
 // The first answer counts: later ones tell of what came later, and there is more of it every time.
@@ -83,6 +100,7 @@ void ReplicatedLog::note_highest(QuorumRound& round, ReplicaId from, Slot highes
 // What is accepted and not durable yet was told to nobody: it need not be told here, but may be.
 void ReplicatedLog::hear_ask_highest(ReplicaId from, const AskHighest& asked) {
   if (!standing_.votes()) return;
+  fill_up_to(asked.waits_for);
   send(from,
        HighestShown{
            .number = asked.number, .highest = std::max(chosen(), acceptor_.highest()), .chosen = chosen()});
@@ -96,10 +114,16 @@ void ReplicatedLog::hear_highest_shown(ReplicaId from, const HighestShown& shown
   proceed_with_quorum_reads();
 }
 
+// For each configuration one that it meets: its own, or one beside it (check_change). Of the two that are known at most while
+// nothing is missing here any one will do; of three, which a start may know, the outer ones need not meet each other.
 bool ReplicatedLog::has_read_quorum(const QuorumRound& round) const {
-  return std::ranges::any_of(membership_.above(chosen()), [&](const Configuration& each) {
-    return votes_of(round.answered, each) >= each.quorums.read;
-  });
+  const auto all = membership_.above(chosen());
+  const auto answers = [&](std::size_t at) {
+    return at < all.size() && votes_of(round.answered, all[at]) >= all[at].quorums.read;
+  };
+  for (std::size_t at = 0; at < all.size(); ++at)
+    if (!answers(at - 1) && !answers(at) && !answers(at + 1)) return false;
+  return true;
 }
 
 // Answers what can be answered; and asks for those that wait, where no other question is open.
@@ -123,6 +147,12 @@ void ReplicatedLog::proceed_with_quorum_reads() {
 }
 
 void ReplicatedLog::quorum_read_time_passed() {
+  std::erase_if(quorum_rounds_, [&](const QuorumRound& round) {
+    if (now_ < round.until) return false;
+    for (const auto ticket : round.tickets)
+      effects_.emplace_back(RefuseRead{ticket, ReadRefusal::kLate});
+    return true;
+  });
   for (auto& round : quorum_rounds_)
     if (now_ >= round.resend) ask_highest(round);
   proceed_with_quorum_reads();

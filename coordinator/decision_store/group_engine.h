@@ -40,6 +40,7 @@ struct Batch {
 
 // How much one entry takes; what is more waits for the next one. A request that is larger than an entry may ever be is
 // refused before it is proposed: in the log it would stop every replica.
+// Of the group, and no setting of a process: what one replica proposes, every other one has to write.
 struct BatchLimits {
   std::size_t requests = 4096;
   std::size_t bytes = std::size_t{1} << 20;

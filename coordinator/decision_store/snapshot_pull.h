@@ -6,12 +6,15 @@
 //   idle --offered, and newer than the own state--> pulling --all chunks stored--> installing --done, failed--> idle
 //                                                     '--withdrawn, silent for `give_up`--> idle
 //
-// One chunk at a time is under way, and asked for again when it does not come; one that comes twice, late or from elsewhere
-// changes nothing [T10]. A source that is silent for a while is left for another one that offers, from the beginning: no
-// two snapshots have the same bytes. Who lags keeps fetching, and so is offered something again.
+// The first chunk tells how large they are; from then on a few are under way at a time, ahead of what the own disk has, and what does
+// not come is asked for again, less and less often: a link may be slower than the first wait. One that comes twice, late or from
+// elsewhere changes nothing [T10]. A source that is silent for a while is left for another one that offers: the same file goes on
+// where it is, another one begins anew, for no two have the same bytes. Who lags keeps fetching, and so is offered something again.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -25,9 +28,12 @@ namespace troth::coordinator::store {
 
 class SnapshotPull {
  public:
+  // Chunks that are asked for and not on the own disk, at most.
+  static constexpr std::size_t kMostAhead = 4;
+
   struct Timing {
-    Duration resend = std::chrono::milliseconds(300);
-    Duration silence = std::chrono::seconds(2);  // then another source is as good
+    Duration resend = std::chrono::milliseconds(300);  // doubled each time, up to `silence`
+    Duration silence = std::chrono::seconds(2);        // then another source is as good
     Duration give_up = std::chrono::seconds(10);
     Duration failed = std::chrono::seconds(30);
   };
@@ -79,16 +85,24 @@ class SnapshotPull {
   struct Pulling {
     consensus::ReplicaId source;
     SnapshotOffered offer;
-    std::uint64_t have = 0;
-    bool storing = false;
+    std::uint64_t chunk = 0;                     // how large each is, but for the last; 0: not known yet
+    std::uint64_t asked = 0;                     // every byte up to here
+    std::uint64_t have = 0;                      // so of what has come
+    std::uint64_t stored = 0;                    // and is on the own disk
+    std::map<std::uint64_t, std::string> early;  // behind one that has not come yet
     Instant heard;
     Instant resend;
+    Duration wait;
   };
   struct Installing {
     SnapshotName name;
   };
 
-  Effect ask(Pulling& pulling, Instant now) const;
+  static Effect ask(const Pulling& pulling, std::uint64_t offset);
+  // What there is room for.
+  static void ask_ahead(Pulling& pulling, Effects& effects);
+  // From what is missing on, once more.
+  void ask_again(Pulling& pulling, Instant now, Effects& effects) const;
   [[nodiscard]] Pulling* pulling(const SnapshotName& name);
 
   ClusterId cluster_;

@@ -80,6 +80,7 @@ Status Replica::open_store() {
   options.cluster = options_.cluster;
   options.files = options_.files;
   options.segment_bytes = settings.segment_bytes;
+  options.batch = settings.group.batch;
   options.snapshot_after_bytes = settings.log_bytes / 4;
   options.self = self_;
   options.first = settings.group.beginning();

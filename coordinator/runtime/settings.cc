@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "coordinator/decision_store/runtime/group_store.h"
 #include "thrift/address.h"
 
 namespace troth::coordinator {
@@ -259,6 +260,10 @@ void describe(Schema& schema, CoordinatorSettings& settings) {
   schema.section("decision_log", "The decision store's write-ahead log, in the data directory.", [&] {
     schema.size_bytes("segment_bytes", settings.segment_bytes, {.min = 1 << 20, .max = 4LL << 30},
                       "Length of one preallocated segment file.");
+    const auto least = store::least_segment_bytes(settings.group.batch);
+    schema.require(
+        !settings.group.is_set() || settings.segment_bytes >= least, "segment_bytes",
+        fmt::format("a group's largest entry needs segments of {} bytes, at every replica of it", least));
     schema.size_bytes("log_bytes", settings.log_bytes,
                       {.min = 4 << 20, .max = std::numeric_limits<std::int64_t>::max()},
                       "Past this size the oldest segment is cleaned: what lives is copied forward.");

@@ -10,6 +10,7 @@
 
 #include "base/settings.h"
 #include "coordinator/consensus/quorum.h"
+#include "coordinator/decision_store/group_engine.h"
 #include "coordinator/table_limits.h"
 #include "thrift/runtime/tls_files.h"
 
@@ -35,6 +36,7 @@ struct GroupSettings {
   consensus::Quorums quorums;  // of the group's beginning; 0: the smallest majority
   std::chrono::milliseconds lease{150};
   std::chrono::milliseconds patience{3000};
+  store::BatchLimits batch;  // no setting: of every group, but one that is simulated, whose disks are small
 
   [[nodiscard]] bool is_set() const { return replica != 0; }
   [[nodiscard]] const ReplicaSettings* find(std::uint32_t number) const;

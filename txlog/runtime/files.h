@@ -65,9 +65,9 @@ class Files {
   [[nodiscard]] virtual Status remove(const std::string& path) = 0;
   // Names inside the directory, sorted, without "." and "..".
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;
-  // Makes the directory, unless it is there, and syncs its parent.
+  // Makes the directory, unless it is there; its name is durable then in any case.
   [[nodiscard]] virtual Status make_directory(const std::string& directory) = 0;
-  // Created, renamed and removed names of the directory become durable.
+  // Created, renamed and removed names of this directory become durable, and those of no other.
   [[nodiscard]] virtual Status sync_directory(const std::string& directory) = 0;
 
   // Takes the lock file, or refuses with kNotOwner naming the process that has it.

@@ -188,10 +188,9 @@ class PosixFiles final : public Files {
   }
 
   Status make_directory(const std::string& directory) override {
-    if (::mkdir(directory.c_str(), 0700) != 0) {
-      if (errno == EEXIST) return {};
+    // Also where it is there: whoever made it may have been killed before it was durable.
+    if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
       return io_error("make the directory", directory, errno);
-    }
     return sync_directory((std::filesystem::path(directory) / "..").string());
   }
 

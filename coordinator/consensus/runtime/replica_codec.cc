@@ -1,30 +1,26 @@
 #include "coordinator/consensus/runtime/replica_codec.h"
 
 #include <algorithm>
-#include <limits>
-#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
-#include <thrift/protocol/TCompactProtocol.h>
-#include <thrift/transport/TBufferTransports.h>
 
 #include "base/check.h"
 #include "thrift/gen/replicas_types.h"
+#include "thrift/runtime/compact_bytes.h"
 
 namespace troth::coordinator::consensus {
 namespace {
 
-using apache::thrift::TException;
-using apache::thrift::protocol::TCompactProtocolT;
-using apache::thrift::transport::TMemoryBuffer;
+using compact::guarded;
+using compact::Impossible;
+using compact::need;
+using compact::read_number;
 
 // What logs mean that name no terms.
 constexpr LeaseTerms kFirstTerms{Duration{150'000}, 10'000};
 
 constexpr std::int32_t kMostElements = 1 << 20;
-// Sums of two of them do not overflow; a group that chooses a million slots a second takes 100,000 years.
-constexpr std::int64_t kHighest = std::int64_t{1} << 61;
 
 // ---- out
 
@@ -225,6 +221,7 @@ void set(replica::Message& out, const StandingShown& in) {
 void set(replica::Message& out, const AskHighest& in) {
   replica::AskHighest wire;
   wire.__set_number(number(in.number.value));
+  if (in.waits_for.value > 0) wire.__set_waits_for(number(in.waits_for));
   out.__set_ask_highest(wire);
 }
 void set(replica::Message& out, const HighestShown& in) {
@@ -274,29 +271,8 @@ replica::WaitsAfterStart to_wire(const WaitsAfterStart& in) {
   return out;
 }
 
-template <typename Wire>
-std::string bytes_of(const Wire& wire) {
-  const auto memory = std::make_shared<TMemoryBuffer>();
-  TCompactProtocolT<TMemoryBuffer> protocol(memory);
-  wire.write(&protocol);
-  return memory->getBufferAsString();
-}
-
 // ---- in
 
-// Thrown inside this file only.
-struct Impossible {
-  std::string what;
-};
-
-void need(bool present) {
-  if (!present) throw Impossible{"a field is missing"};
-}
-
-std::uint64_t read_number(std::int64_t value) {
-  if (value < 0 || value > kHighest) throw Impossible{fmt::format("the number {}", value)};
-  return static_cast<std::uint64_t>(value);
-}
 // Any 64 bits.
 Nonce read_nonce(std::int64_t value) {
   return {static_cast<std::uint64_t>(value)};
@@ -477,7 +453,7 @@ Message from_wire(const replica::StandingShown& in) {
 }
 Message from_wire(const replica::AskHighest& in) {
   need(in.__isset.number);
-  return AskHighest{{read_number(in.number)}};
+  return AskHighest{{read_number(in.number)}, in.__isset.waits_for ? read_slot(in.waits_for) : Slot{}};
 }
 Message from_wire(const replica::HighestShown& in) {
   need(in.__isset.number && in.__isset.highest && in.__isset.chosen);
@@ -538,19 +514,7 @@ DurableRecord from_wire(const replica::WaitsAfterStart& in) {
 
 template <typename Wire>
 auto read_all(std::string_view bytes) {
-  // Thrift only reads from the buffer, though it wants it writable.
-  auto* data = const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes.data()));
-  const auto memory =
-      std::make_shared<TMemoryBuffer>(data, static_cast<std::uint32_t>(bytes.size()), TMemoryBuffer::OBSERVE);
-  TCompactProtocolT<TMemoryBuffer> protocol(memory,
-                                            static_cast<std::int32_t>(std::min<std::size_t>(
-                                                bytes.size(), std::numeric_limits<std::int32_t>::max())),
-                                            kMostElements);
-  Wire wire;
-  wire.read(&protocol);
-  if (memory->available_read() != 0)
-    throw Impossible{fmt::format("{} bytes behind its end", memory->available_read())};
-  return from_wire(wire);
+  return from_wire(compact::read<Wire>(bytes, kMostElements));
 }
 
 enum class Type : std::uint32_t {
@@ -578,24 +542,12 @@ DurableRecord read_as(txlog::RecordType type, std::string_view bytes) {
   throw Impossible{"this program does not know the type"};
 }
 
-// What `read` makes, or an error that says why it cannot.
-template <typename T, typename Read>
-Result<T> guarded(ErrorCode code, const std::string& what, const Read& read) {
-  try {
-    return read();
-  } catch (const TException& e) {
-    return fail(code, Effect::kNone, fmt::format("{} cannot be read: {}", what, e.what()));
-  } catch (const Impossible& e) {
-    return fail(code, Effect::kNone, fmt::format("{} cannot be read: {}", what, e.what));
-  }
-}
-
 }  // namespace
 
 std::string encode_message(const Message& message) {
   replica::Message wire;
   std::visit([&](const auto& in) { set(wire, in); }, message);
-  return bytes_of(wire);
+  return compact::write(wire);
 }
 
 Result<Message> decode_message(std::string_view bytes) {
@@ -629,7 +581,7 @@ txlog::RecordType type_of(const DurableRecord& record) {
 }
 
 std::string encode_record(const DurableRecord& record) {
-  return std::visit([](const auto& in) { return bytes_of(to_wire(in)); }, record);
+  return std::visit([](const auto& in) { return compact::write(to_wire(in)); }, record);
 }
 
 Result<DurableRecord> decode_record(txlog::RecordType type, std::string_view bytes) {

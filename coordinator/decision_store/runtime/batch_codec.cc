@@ -1,23 +1,20 @@
 #include "coordinator/decision_store/runtime/batch_codec.h"
 
-#include <limits>
 #include <span>
 #include <utility>
 
 #include <fmt/format.h>
-#include <thrift/protocol/TCompactProtocol.h>
-#include <thrift/transport/TBufferTransports.h>
 
 #include "base/check.h"
 #include "coordinator/decision_store/runtime/record_codec.h"
 #include "thrift/gen/records_types.h"
+#include "thrift/runtime/compact_bytes.h"
 
 namespace troth::coordinator::store {
 namespace {
 
 using apache::thrift::TException;
-using apache::thrift::protocol::TCompactProtocolT;
-using apache::thrift::transport::TMemoryBuffer;
+using compact::Impossible;
 
 enum class Kind : std::int32_t {
   kAcquire = 1,
@@ -91,11 +88,6 @@ class BatchEncoder {
 };
 
 // ---- in
-
-// Thrown inside this file only.
-struct Impossible {
-  std::string what;
-};
 
 std::vector<LogRecord> read_records(const record::BatchedRequest& in) {
   if (!in.__isset.epoch || !in.__isset.records) throw Impossible{"a request without epoch or records"};
@@ -193,27 +185,12 @@ std::string encode_batch(const Batch& batch) {
   out.__set_requests({});
   for (const auto& asked : batch.requests)
     out.requests.push_back(encoder.to_wire(asked));
-  const auto memory = std::make_shared<TMemoryBuffer>();
-  TCompactProtocolT<TMemoryBuffer> protocol(memory);
-  out.write(&protocol);
-  return memory->getBufferAsString();
+  return compact::write(out);
 }
 
 Result<Batch> decode_batch(std::string_view bytes) {
   try {
-    // Thrift only reads from the buffer, though it wants it writable.
-    auto* data = const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes.data()));
-    const auto memory = std::make_shared<TMemoryBuffer>(data, static_cast<std::uint32_t>(bytes.size()),
-                                                        TMemoryBuffer::OBSERVE);
-    TCompactProtocolT<TMemoryBuffer> protocol(memory,
-                                              static_cast<std::int32_t>(std::min<std::size_t>(
-                                                  bytes.size(), std::numeric_limits<std::int32_t>::max())),
-                                              kMostElements);
-    record::Batch wire;
-    wire.read(&protocol);
-    if (memory->available_read() != 0)
-      return corrupt(fmt::format("{} bytes behind its end", memory->available_read()));
-    return from_wire(wire);
+    return from_wire(compact::read<record::Batch>(bytes, kMostElements));
   } catch (const TException& e) {
     return corrupt(e.what());
   } catch (const Impossible& e) {

@@ -134,18 +134,47 @@ void GroupSnapshots::send_chunk(consensus::ReplicaId to, const ChunkAsked& asked
   if (shown == shown_.end()) return send(to, SnapshotWithdrawn{asked.name});
   shown->used = options_.now();
   keep_entries(shown->name.slot);
-  if (asked.offset >= shown->bytes || !reading_for_.insert(to).second) return;
+  auto& reading = reading_for_[to];
+  if (asked.offset >= shown->bytes || reading >= SnapshotPull::kMostAhead) return;
+  ++reading;
   const auto bytes = std::min<std::uint64_t>(options_.chunk_bytes, shown->bytes - asked.offset);
   disk_.add([this, to, asked, bytes, file = shown->file](const std::stop_token&) {
     std::string chunk(bytes, '\0');
     const auto got = file->read_at(asked.offset, std::as_writable_bytes(std::span(chunk)));
     const bool whole = got && *got == bytes;
     options_.post([this, to, asked, whole, chunk = std::move(chunk)]() mutable {
-      reading_for_.erase(to);
-      if (!whole || stopped_) return;
+      --reading_for_[to];
+      if (stopped_) return;
+      if (!whole) return withdraw(asked.name, to);
       ++counters_.chunks_sent;
       send(to, ChunkSent{asked.name, asked.offset, std::move(chunk)});
     });
+  });
+}
+
+// It cannot be read: nobody is offered it any more, and another one takes its place.
+void GroupSnapshots::withdraw(const SnapshotName& name, consensus::ReplicaId to) {
+  send(to, SnapshotWithdrawn{name});
+  if (std::erase_if(shown_, [&](const Shown& each) { return each.name == name; }) == 0) return;
+  wanted_ = wanted_ || shown_.empty();
+  warn(fail(ErrorCode::kIo, troth::Effect::kNone,
+            fmt::format("the snapshot {} cannot be read back", directory_.path_of(name.slot)))
+           .error(),
+       "another one is taken");
+  proceed();
+}
+
+void GroupSnapshots::drop_taken() {
+  disk_.add([this](const std::stop_token&) {
+    writer_.reset();
+    std::ignore = directory_.files().remove(directory_.taken_path());
+  });
+}
+
+void GroupSnapshots::drop_received() {
+  disk_.add([this](const std::stop_token&) {
+    received_.reset();
+    std::ignore = directory_.files().remove(directory_.received_path());
   });
 }
 
@@ -194,12 +223,7 @@ void GroupSnapshots::carry_out(SnapshotPull::Effects effects) {
                    [&](const SnapshotPull::Begin& in) { begin_receiving(in.name); },
                    [&](SnapshotPull::Store& in) { carry_out(std::move(in)); },
                    [&](const SnapshotPull::Install& in) { carry_out(in); },
-                   [&](const SnapshotPull::Drop&) {
-                     disk_.add([this](const std::stop_token&) {
-                       if (std::exchange(received_, nullptr))
-                         std::ignore = directory_.files().remove(directory_.received_path());
-                     });
-                   },
+                   [&](const SnapshotPull::Drop&) { drop_received(); },
                },
                effect);
   }
@@ -234,6 +258,7 @@ void GroupSnapshots::carry_out(SnapshotPull::Store store) {
       if (done) return carry_out(pull_.stored(name, bytes, options_.now()));
       if (pull_.coming() != name) return;
       pull_.failed(options_.now());
+      drop_received();
       ++counters_.failed;
       warn(done.error(), "another replica's snapshot could not be written");
     });
@@ -272,6 +297,7 @@ void GroupSnapshots::received(const Result<std::shared_ptr<ReadSnapshot>>& read,
   if (stopped_) return;
   if (!shown) {
     pull_.failed(options_.now());
+    drop_received();
     ++counters_.failed;
     return warn(shown.error(), "another replica's snapshot is not taken");
   }
@@ -279,7 +305,7 @@ void GroupSnapshots::received(const Result<std::shared_ptr<ReadSnapshot>>& read,
   ++counters_.received;
   if ((*read)->name.slot > engine_.applied()) {
     // What was being taken is of a table that goes.
-    taking_.reset();
+    if (std::exchange(taking_, std::nullopt)) drop_taken();
     options_.on_received(std::move(**read));
   }
   became_durable(std::move(*shown));

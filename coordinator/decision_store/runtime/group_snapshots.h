@@ -11,9 +11,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +42,8 @@ struct SnapshotOptions {
   std::function<void(consensus::ReplicaId to, std::string bytes)> send;
   // By which the slots above are counted, as far as what is chosen through it tells.
   std::function<std::vector<consensus::ConfiguredFrom>(consensus::Slot)> configured;
+  // The log has accepted what is not known to be chosen.
+  std::function<bool()> has_unchosen;
   // The state up to `slot` is durable: of the log nothing up to it is needed any more.
   std::function<void(consensus::Slot)> on_durable;
   // So is this one, of another replica, and the own is behind it: take it.
@@ -69,7 +71,7 @@ class GroupSnapshots {
   // Before anything else: takes the directory, and reads the newest snapshot, if there is one. Refuses by name one that is
   // damaged, or of another cluster; nothing is changed then.
   [[nodiscard]] Result<std::optional<ReadSnapshot>> open();
-  // When the rest of the start has gone well: what nobody needs goes.
+  // When the log is read, and before anything is taken: what an earlier start left unfinished goes.
   void opened();
 
   // The log has so many bytes more on the disk.
@@ -123,6 +125,10 @@ class GroupSnapshots {
   void begin_receiving(const SnapshotName& name);
   void received(const Result<std::shared_ptr<ReadSnapshot>>& read, Result<Shown> shown);
   void send_chunk(consensus::ReplicaId to, const ChunkAsked& asked);
+  void withdraw(const SnapshotName& name, consensus::ReplicaId to);
+  // What nobody will finish.
+  void drop_taken();
+  void drop_received();
   void send(consensus::ReplicaId to, const SnapshotMessage& message);
   void warn(const Error& reason, std::string_view what);
   void keep_entries(consensus::Slot above);
@@ -137,10 +143,11 @@ class GroupSnapshots {
   std::unique_ptr<txlog::DirectoryLock> lock_;
   consensus::Slot newest_;
   std::vector<Shown> shown_;   // oldest first
+  Instant next_replacement_;   // of a newest one that cannot be read
   bool wanted_ = false;        // by somebody that lags
   bool entries_kept_ = false;  // those behind a snapshot that somebody needs, or is about to get
   Instant entries_used_;
-  std::set<consensus::ReplicaId> reading_for_;
+  std::map<consensus::ReplicaId, std::size_t> reading_for_;  // chunks, of each
   std::optional<Taking> taking_;
   std::uint64_t takings_ = 0;
   bool stopped_ = false;

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kVisitsPerPiece = 1024;
 // A disk that takes a piece slower than this much is applied is too slow for a snapshot now.
 constexpr std::size_t kMostMeanwhile = 1'000'000;
+// A disk that reads nothing back is not written full for it.
+constexpr Duration kReplacedAfter = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -21,6 +23,14 @@ void GroupSnapshots::proceed() {
     carry_out(pull_.given_up());
   if (taking_ || !(wanted_ || schedule_.is_due())) return;
   if (engine_.applied() > newest_) return begin_taking();
+  if (newest_.value > 0 && shown_.empty()) {
+    // It could not be read back.
+    if (options_.now() < next_replacement_) return;
+    next_replacement_ = options_.now() + kReplacedAfter;
+    return begin_taking();
+  }
+  // What was logged is about to be applied, as after a start that does not know yet what is chosen.
+  if (options_.has_unchosen()) return;
   // What was logged speaks of nothing new: a log that is cut is all that is wanted.
   wanted_ = false;
   schedule_.begun();
@@ -103,9 +113,7 @@ void GroupSnapshots::abandon_taking(const Error& reason) {
   taking_.reset();
   schedule_.failed();
   ++counters_.failed;
-  disk_.add([this](const std::stop_token&) {
-    if (std::exchange(writer_, nullptr)) std::ignore = directory_.files().remove(directory_.taken_path());
-  });
+  drop_taken();
   warn(reason, "no snapshot could be taken, and the log grows until one can be");
 }
 

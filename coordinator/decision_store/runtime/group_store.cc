@@ -21,16 +21,21 @@ namespace {
 // About what a record takes in the log beside its payload.
 constexpr std::uint64_t kAroundRecord = 32;
 
-// No request and no entry is larger than what the log takes as one record.
-BatchLimits limits_of(const GroupStoreOptions& options) {
-  const auto record =
-      std::min<std::uint64_t>(txlog::kMaxPayloadBytes, options.segment_bytes - txlog::kBlockBytes -
-                                                           txlog::kFrameBytes - txlog::kRecordHeaderBytes);
-  const auto most = record > kBytesAroundRequests ? record - kBytesAroundRequests : 1;
-  auto limits = options.batch;
-  limits.request_bytes = std::min<std::size_t>(limits.request_bytes, most);
-  limits.bytes = std::min<std::size_t>(limits.bytes, most);
-  return limits;
+std::uint64_t largest_entry(const BatchLimits& batch) {
+  return std::max(batch.request_bytes, batch.bytes) + kBytesAroundRequests;
+}
+
+// The log cannot be made to take it later: its acceptance is a promise of every replica.
+Status check_segments(const GroupStoreOptions& options) {
+  const auto most = largest_entry(options.batch);
+  const auto least = least_segment_bytes(options.batch);
+  if (most <= txlog::kMaxPayloadBytes && options.segment_bytes >= least) return {};
+  return troth::fail(
+      ErrorCode::kInvalidArgument, troth::Effect::kNone,
+      fmt::format(
+          "segment_bytes = {} of the log in {} is too small for a group, whose largest entry has {} bytes: "
+          "at least {} are needed",
+          options.segment_bytes, options.directory, most, least));
 }
 
 SnapshotOptions options_of(const GroupStoreOptions& options) {
@@ -62,7 +67,7 @@ const char* text_of(consensus::ReadRefusal refusal) {
   switch (refusal) {
     case consensus::ReadRefusal::kNotLeading: return nullptr;
     case consensus::ReadRefusal::kLate:
-      return "what the session has seen did not come to this coordinator in time";
+      return "what the session has seen, or a quorum has accepted, did not come to this coordinator in time";
     case consensus::ReadRefusal::kOtherIncarnation:
       return "the session's token is of another life of the group";
   }
@@ -88,11 +93,12 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
  public:
   explicit Core(GroupStoreOptions options)
       : options_(std::move(options)),
-        engine_({options_.self, options_.start}, limits_of(options_)),
+        engine_({options_.self, options_.start}, options_.batch),
         marks_(options_.segment_bytes / kMarksPerSegment) {}
 
   Status open() {
     if (auto valid = consensus::check(options_.first); !valid) return valid;
+    if (auto valid = check_segments(options_); !valid) return valid;
     consensus::Restored restored;
     if (auto begun = open_snapshots(restored); !begun) return begun;
     txlog::LogOptions log;
@@ -136,8 +142,11 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     const auto segments = log_->segments();
     for (const auto& full : std::span(segments).first(segments.size() - 1))
       snapshots_->logged(full.file_bytes);
-    step(consensus::TimePassed{});
     snapshots_->opened();
+    // Who was killed before the log said what a snapshot stands for, an import or an installation: from here on a start without
+    // that snapshot is refused.
+    if (const auto slot = snapshots_->newest(); said_chosen_ < slot) cut_log(slot, true);
+    step(consensus::TimePassed{});
     return {};
   }
 
@@ -383,6 +392,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
             replica_->chosen().value);
       return replica_->membership().standing({slot.value + 1});
     };
+    options.has_unchosen = [this] { return replica_->accepted_bytes() > 0; };
     options.on_durable = [this](consensus::Slot slot) { cut_log(slot, false); };
     options.on_received = [this](ReadSnapshot read) { install(std::move(read)); };
     options.on_fetched = [this](std::optional<consensus::Slot> above) {
@@ -453,6 +463,8 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   void note_record(consensus::LogWrite write, const consensus::DurableRecord& record,
                    std::size_t payload_bytes) {
     marks_.add(write, slot_of(record), payload_bytes + kAroundRecord);
+    if (const auto* through = std::get_if<consensus::ChosenThrough>(&record))
+      said_chosen_ = std::max(said_chosen_, through->slot);
   }
 
   // On the disk, with the blocks that batches fill.
@@ -520,6 +532,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   std::unique_ptr<txlog::Log> log_;
   std::optional<GroupSnapshots> snapshots_;
   WriteProgress durable_;
+  consensus::Slot said_chosen_;  // in the log
   std::uint64_t written_bytes_ = 0;
   std::deque<consensus::ReplicaInput> inputs_;
   std::map<std::shared_ptr<const std::string>, Batch> proposed_;  // and not delivered yet
@@ -539,6 +552,12 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
   bool failed_ = false;
   bool closed_ = false;
 };
+
+std::uint64_t least_segment_bytes(const BatchLimits& batch) {
+  const auto record = txlog::kFrameBytes + txlog::record_bytes(largest_entry(batch));
+  const auto least = txlog::kBlockBytes + txlog::round_up(record, txlog::kBlockBytes);
+  return std::max<std::uint64_t>(least, txlog::kMinSegmentBytes);
+}
 
 Result<std::unique_ptr<GroupStore>> GroupStore::open(GroupStoreOptions options) {
   CHECK(options.post && options.on_answers && options.send && options.now && options.wake_at,

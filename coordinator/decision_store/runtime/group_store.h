@@ -34,9 +34,10 @@ namespace troth::coordinator::store {
 struct GroupStoreOptions {
   std::string directory;  // of the log; its parent must exist
   ClusterId cluster;
+  // At least least_segment_bytes(batch). Otherwise each replica's own.
   std::uint64_t segment_bytes = std::uint64_t{64} << 20;
   std::uint64_t max_pending_bytes = std::uint64_t{256} << 20;
-  BatchLimits batch;  // less, where the log's records are smaller
+  BatchLimits batch;  // of the group, and no setting: every replica has to write what any of them proposes
 
   std::string snapshot_directory;  // empty: the log's, and "-snapshots"
   // No snapshot is taken before the log has grown by so much since the last; 0: four segments.
@@ -69,10 +70,15 @@ struct GroupStoreOptions {
   txlog::Files* files = nullptr;  // null: the operating system's
 };
 
+// The smallest segments of a log that takes every entry of a group with these limits, in whole blocks. A replica whose segments
+// were smaller would stop for ever at the first entry that it cannot write, and every start of it would.
+[[nodiscard]] std::uint64_t least_segment_bytes(const BatchLimits& batch);
+
 class GroupStore final : public DecisionStore {
  public:
   // Reads snapshot and log, or makes them. Refuses by name what txlog refuses, a log that contradicts itself, a snapshot
-  // that is damaged or of another cluster, one of the two without the other, and a first configuration that cannot be.
+  // that is damaged or of another cluster, one of the two without the other, segments that are too small for the largest entry,
+  // and a first configuration that cannot be.
   [[nodiscard]] static Result<std::unique_ptr<GroupStore>> open(GroupStoreOptions options);
   // Waits until what was appended is durable.
   ~GroupStore() override;

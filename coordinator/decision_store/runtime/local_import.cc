@@ -1,6 +1,7 @@
 #include "coordinator/decision_store/runtime/local_import.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <future>
 #include <utility>
 
@@ -42,10 +43,26 @@ Status append_all(txlog::Log& log, const std::vector<std::pair<txlog::RecordType
   return durable.get_future().get();
 }
 
+// What rots last is taken for a batch that was never synced, and cut; so what must not be forgotten is said in two.
+constexpr int kTimesSaid = 2;
+
+// One place has one name, however it was spelled.
+std::string place_of(const std::string& directory) {
+  std::error_code problem;
+  auto place = std::filesystem::weakly_canonical(std::filesystem::absolute(directory, problem), problem);
+  if (problem) place = std::filesystem::path(directory);
+  auto text = place.lexically_normal().string();
+  while (text.size() > 1 && text.ends_with('/'))
+    text.pop_back();
+  return text;
+}
+
 struct LocalState {
   std::unique_ptr<txlog::Log> log;
   AppliedState state;
-  std::optional<std::string> superseded_by;
+  std::optional<Superseded> superseded;  // the last that it says
+  int times_superseded = 0;
+  int times_made = 0;
   bool cut_tail = false;
 };
 
@@ -63,9 +80,10 @@ Result<LocalState> read_local(const LocalImport& import, txlog::Files& files) {
   options.files = &files;
   options.replay = [&](const txlog::RecordView& record) -> Status {
     if (record.type == kSupersededType) {
-      auto by = decode_superseded(record.payload);
-      if (!by) return std::unexpected(std::move(by.error()));
-      local.superseded_by = std::move(*by);
+      auto superseded = decode_superseded(record.payload);
+      if (!superseded) return std::unexpected(std::move(superseded.error()));
+      ++(superseded->group_is_made ? local.times_made : local.times_superseded);
+      local.superseded = std::move(*superseded);
       return {};
     }
     records = record.position.sequence.value;
@@ -104,58 +122,112 @@ Status write_snapshot(const LocalImport& import, const SnapshotDirectory& direct
   return {};
 }
 
-// By it a start without the snapshot is refused.
-Status make_group_log(const LocalImport& import, txlog::Files& files, consensus::Slot slot) {
+// In the local log, as often as it is not said yet.
+Status say(LocalState& local, const Superseded& superseded) {
+  auto& times = superseded.group_is_made ? local.times_made : local.times_superseded;
+  for (; times < kTimesSaid; ++times)
+    if (auto done = append_all(*local.log, {{kSupersededType, encode_superseded(superseded)}}); !done)
+      return done;
+  return {};
+}
+
+// What the group's log begins with, by which a start without the snapshot is refused. Nothing: it was begun by an earlier call,
+// and holds more; so the group has started, or it is of somebody else.
+Result<bool> make_group_log(const LocalImport& import, txlog::Files& files, consensus::Slot slot) {
+  std::vector<std::pair<txlog::RecordType, std::string>> records;
+  for (const consensus::DurableRecord& record : std::vector<consensus::DurableRecord>{
+           consensus::ConfiguredFrom{{1}, import.first}, consensus::ChosenThrough{slot}})
+    records.emplace_back(consensus::type_of(record), consensus::encode_record(record));
+  std::size_t found = 0;
+  bool is_ours = true;
   txlog::LogOptions options;
   options.directory = import.directory;
   options.identity = {import.cluster, kGroupLogOwner};
   options.segment_bytes = import.segment_bytes;
   options.files = &files;
+  options.replay = [&](const txlog::RecordView& record) -> Status {
+    const auto* bytes = reinterpret_cast<const char*>(record.payload.data());
+    is_ours = is_ours && found < records.size() && record.type == records[found].first &&
+              std::string_view(bytes, record.payload.size()) == records[found].second;
+    ++found;
+    return {};
+  };
   auto opened = txlog::Log::open(std::move(options));
   if (!opened) return std::unexpected(std::move(opened.error()));
-  std::vector<std::pair<txlog::RecordType, std::string>> records;
-  for (const consensus::DurableRecord& record : std::vector<consensus::DurableRecord>{
-           consensus::ConfiguredFrom{{1}, import.first}, consensus::ChosenThrough{slot}})
-    records.emplace_back(consensus::type_of(record), consensus::encode_record(record));
-  return append_all(*opened->log, records);
+  if (!is_ours) return false;
+  // Nobody has promised anything in it.
+  if (opened->cut_tail) opened->log->settle_cut_tail();
+  records.erase(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(found));
+  if (auto done = records.empty() ? Status{} : append_all(*opened->log, records); !done)
+    return std::unexpected(std::move(done.error()));
+  return true;
+}
+
+// May this local store go to the group at this place, as far as is to be seen?
+Status check_place(const LocalImport& import, txlog::Files& files, const LocalState& local) {
+  const auto has_log = holds_log(files, import.directory);
+  if (!local.superseded) {
+    if (!has_log) return {};
+    return refuse(
+        ErrorCode::kInvalidArgument,
+        fmt::format("there is a group's log in {} already: import to another place", import.directory));
+  }
+  if (place_of(local.superseded->by) != import.directory)
+    return refuse(ErrorCode::kNotOwner,
+                  fmt::format("the decision log in {} was taken over by the group at {} already",
+                              import.local_directory, local.superseded->by));
+  if (!local.superseded->group_is_made || has_log) return {};
+  return refuse(
+      ErrorCode::kNotOwner,
+      fmt::format("the decision log in {} was imported to {}, and the group's log is no more there: what the "
+                  "group decided since is not in here. Restore its directories, or let another replica of it "
+                  "give its state",
+                  import.local_directory, local.superseded->by));
 }
 
 }  // namespace
 
-Result<Imported> import_local(const LocalImport& import) {
+Result<Imported> import_local(const LocalImport& asked) {
+  auto import = asked;
+  import.directory = place_of(asked.directory);
+  const auto& place = import.directory;
   auto& files = import.files ? *import.files : txlog::posix_files();
   if (auto valid = consensus::check(import.first); !valid) return std::unexpected(std::move(valid.error()));
   const SnapshotDirectory directory(
       files, import.snapshot_directory.empty() ? import.directory + "-snapshots" : import.snapshot_directory);
   auto local = read_local(import, files);
   if (!local) return std::unexpected(std::move(local.error()));
-  if (local->superseded_by && *local->superseded_by != import.directory)
-    return refuse(ErrorCode::kNotOwner,
-                  fmt::format("the decision log in {} was taken over by the group at {} already",
-                              import.local_directory, *local->superseded_by));
+  if (auto may = check_place(import, files, *local); !may) return std::unexpected(std::move(may.error()));
   const auto lock = directory.lock();
   if (!lock) return std::unexpected(lock.error());
-  if (holds_log(files, import.directory))
-    return refuse(
-        ErrorCode::kInvalidArgument,
-        local->superseded_by
-            ? fmt::format("the decision log in {} is imported to {} already: start the group",
-                          import.local_directory, import.directory)
-            : fmt::format("there is a group's log in {} already: import to another place", import.directory));
+  const auto newest = directory.newest();
+  if (!newest) return std::unexpected(newest.error());
 
   auto& state = local->state;
   const Imported imported{state.slot, state.records.epoch(), state.records.floors(), state.records.counts(),
                           local->cut_tail};
+  if (*newest)
+    return refuse(
+        ErrorCode::kInvalidArgument,
+        local->superseded
+            ? fmt::format("the decision log in {} is imported to {} already: start the group",
+                          import.local_directory, import.directory)
+            : fmt::format("there are a group's snapshots beside {} already: import to another place", place));
   if (auto done = write_snapshot(import, directory, state); !done)
     return std::unexpected(std::move(done.error()));
-  if (!local->superseded_by) {
-    auto done = append_all(*local->log, {{kSupersededType, encode_superseded(import.directory)}});
-    if (!done) return std::unexpected(std::move(done.error()));
-  }
+  if (auto done = say(*local, {place, false}); !done) return std::unexpected(std::move(done.error()));
+  const auto made = make_group_log(import, files, imported.slot);
+  if (!made) return std::unexpected(made.error());
+  if (!*made)
+    return refuse(
+        ErrorCode::kNotOwner,
+        fmt::format("the group's log in {} is not what this import begins it with: it was begun with another "
+                    "configuration, or the group has gone on, and its snapshots are gone",
+                    place));
+  if (auto done = say(*local, {place, true}); !done) return std::unexpected(std::move(done.error()));
   local->log->close();
+  // The group can start from here, and not before.
   if (auto done = directory.publish(directory.taken_path(), imported.slot); !done)
-    return std::unexpected(std::move(done.error()));
-  if (auto done = make_group_log(import, files, imported.slot); !done)
     return std::unexpected(std::move(done.error()));
   return imported;
 }

@@ -3,9 +3,13 @@
 // A coordinator of its own becomes a group: what its local store holds is the first snapshot of one replica. Everything that
 // lives comes along: epochs with their nonces, open and ended decisions, request keys, floors, resources' numbers.
 //
-// The local log stays as it is, but for one record at its end, by which no coordinator starts on it again. Killed anywhere in
-// between, the same call does the rest: before that record is durable the local store is as good as before, and from then on it
-// is read only to be imported to the same place.
+// The local log stays as it is, but for what is said at its end, twice each time, so that no rotted batch unsays it:
+//
+//   snapshot written, no name yet -> [superseded by the group there] -> the group's log -> [it is made] -> the snapshot's name
+//
+// From the first on no coordinator starts on it again; a group starts when its snapshot has its name. Killed anywhere in between,
+// the same call does the rest: before it is superseded the local store is as good as before, and from then on it is read only to be
+// imported to the same place. From the second on it is not imported to a place where that log is not: the group may have gone on.
 //
 // With more than one replica, either the group begins with this one alone and the others join it, or they begin with
 // copies of both directories: a majority that knows nothing of the import would agree on something else.
@@ -40,8 +44,8 @@ struct Imported {
   bool cut_tail = false;  // of the local log, not settled: tell the operator
 };
 
-// Waits for the disk: nobody else may use these directories. Refuses by name a local log that is in use, damaged, not there
-// or taken over by another group, and a place where a group's log is already.
+// Waits for the disk: nobody else may use these directories. Refuses by name a local log that is in use, damaged, not there,
+// taken over by another group or by one that has gone on since, and a place where a group's log or snapshot is already.
 [[nodiscard]] Result<Imported> import_local(const LocalImport& import);
 
 }  // namespace troth::coordinator::store

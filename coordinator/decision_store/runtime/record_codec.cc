@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 
 #include <fmt/format.h>
 #include <thrift/protocol/TCompactProtocol.h>
@@ -10,6 +9,7 @@
 
 #include "base/check.h"
 #include "thrift/gen/records_types.h"
+#include "thrift/runtime/compact_bytes.h"
 
 namespace troth::coordinator::store {
 namespace {
@@ -17,6 +17,7 @@ namespace {
 using apache::thrift::TException;
 using apache::thrift::protocol::TCompactProtocolT;
 using apache::thrift::transport::TMemoryBuffer;
+using compact::Impossible;
 
 enum class Type : std::uint32_t {
   kEpoch = 1,
@@ -142,11 +143,6 @@ record::Resolution to_wire(const ResolutionRecord& in) {
 
 // ---- in
 
-// Thrown inside this file only; `decode` turns it into an error.
-struct Impossible {
-  std::string what;
-};
-
 void need(bool present, const char* field) {
   if (!present) throw Impossible{fmt::format("field '{}' is missing", field)};
 }
@@ -265,20 +261,7 @@ LogRecord from_wire(const record::Resolution& in) {
 
 template <typename Wire>
 Wire read_wire(txlog::Bytes payload) {
-  // Thrift only reads from the buffer, though it wants it writable.
-  auto* data = const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(payload.data()));
-  const auto size = static_cast<std::uint32_t>(payload.size());
-  const auto memory = std::make_shared<TMemoryBuffer>(data, size, TMemoryBuffer::OBSERVE);
-  // No text is longer than its record, and no list has more elements than a transaction may have branches.
-  TCompactProtocolT<TMemoryBuffer> protocol(
-      memory,
-      static_cast<std::int32_t>(std::min<std::uint32_t>(size, std::numeric_limits<std::int32_t>::max())),
-      kMaxBranches);
-  Wire wire;
-  wire.read(&protocol);
-  if (memory->available_read() != 0)
-    throw Impossible{fmt::format("{} bytes behind its end", memory->available_read())};
-  return wire;
+  return compact::read<Wire>({reinterpret_cast<const char*>(payload.data()), payload.size()}, kMaxBranches);
 }
 
 template <typename Wire>
@@ -355,20 +338,18 @@ txlog::Bytes RecordEncoder::encode(const LogRecord& record) {
   return std::as_bytes(std::span(data, size));
 }
 
-std::string encode_superseded(const std::string& by) {
-  const auto memory = std::make_shared<TMemoryBuffer>();
-  TCompactProtocolT<TMemoryBuffer> protocol(memory);
+std::string encode_superseded(const Superseded& superseded) {
   record::Superseded wire;
-  wire.__set_by(by);
-  wire.write(&protocol);
-  return memory->getBufferAsString();
+  wire.__set_by(superseded.by);
+  if (superseded.group_is_made) wire.__set_group_is_made(true);
+  return compact::write(wire);
 }
 
-Result<std::string> decode_superseded(txlog::Bytes payload) {
+Result<Superseded> decode_superseded(txlog::Bytes payload) {
   try {
     auto wire = read_wire<record::Superseded>(payload);
     if (!wire.__isset.by) return corrupt(kSupersededType, "field 'by' is missing");
-    return wire.by;
+    return Superseded{std::move(wire.by), wire.__isset.group_is_made && wire.group_is_made};
   } catch (const TException& e) {
     return corrupt(kSupersededType, e.what());
   } catch (const Impossible& e) {
@@ -378,13 +359,13 @@ Result<std::string> decode_superseded(txlog::Bytes payload) {
 
 Result<LogRecord> decode(txlog::RecordType type, txlog::Bytes payload) {
   if (type == kSupersededType) {
-    const auto by = decode_superseded(payload);
-    if (!by) return std::unexpected(by.error());
+    const auto superseded = decode_superseded(payload);
+    if (!superseded) return std::unexpected(superseded.error());
     return fail(
         ErrorCode::kNotOwner, Effect::kNone,
         fmt::format("this decision log was taken over by the group at {}, and a coordinator of its own on it "
                     "would decide beside that: start the group",
-                    *by));
+                    superseded->by));
   }
   try {
     auto record = read_as(type, payload);

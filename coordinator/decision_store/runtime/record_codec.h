@@ -35,9 +35,14 @@ class RecordEncoder {
 };
 
 // Ends the log of `local` where a group has taken over: no record of the table.
+struct Superseded {
+  std::string by;
+  bool group_is_made = false;
+  bool operator==(const Superseded&) const = default;
+};
 inline constexpr txlog::RecordType kSupersededType{10, false};
-[[nodiscard]] std::string encode_superseded(const std::string& by);
-[[nodiscard]] Result<std::string> decode_superseded(txlog::Bytes payload);
+[[nodiscard]] std::string encode_superseded(const Superseded& superseded);
+[[nodiscard]] Result<Superseded> decode_superseded(txlog::Bytes payload);
 
 // Refuses (kNotOwner) what follows in a log that was superseded; (kCorrupt) an unknown type, bytes that are no such struct, and fields that are missing or
 // impossible.

@@ -1,84 +1,31 @@
 #include "coordinator/decision_store/runtime/snapshot_codec.h"
 
-#include <limits>
-#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
-#include <thrift/protocol/TCompactProtocol.h>
-#include <thrift/transport/TBufferTransports.h>
 
 #include "coordinator/consensus/runtime/replica_codec.h"
 #include "thrift/gen/replicas_types.h"
+#include "thrift/runtime/compact_bytes.h"
 #include "txlog/crc32c.h"
 
 namespace troth::coordinator::store {
 namespace {
 
-using apache::thrift::TException;
-using apache::thrift::protocol::TCompactProtocolT;
-using apache::thrift::transport::TMemoryBuffer;
+using compact::guarded;
+using compact::Impossible;
+using compact::need;
+using compact::read_number;
+using compact::write;
 
 constexpr std::int32_t kFormat = 1;
 constexpr std::int32_t kMostElements = 1 << 16;
-constexpr std::int64_t kHighest = std::int64_t{1} << 61;
 // The union's first field; see thrift/replicas.thrift.
 constexpr unsigned kFirstField = 32;
 
-// Thrown inside this file only.
-struct Impossible {
-  std::string what;
-};
-
-void need(bool present) {
-  if (!present) throw Impossible{"a field is missing"};
-}
-
-std::uint64_t read_number(std::int64_t value) {
-  if (value < 0 || value > kHighest) throw Impossible{fmt::format("the number {}", value)};
-  return static_cast<std::uint64_t>(value);
-}
-
-std::shared_ptr<TMemoryBuffer> observe(std::string_view bytes) {
-  // Thrift only reads from the buffer, though it wants it writable.
-  auto* data = const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(bytes.data()));
-  return std::make_shared<TMemoryBuffer>(data, static_cast<std::uint32_t>(bytes.size()),
-                                         TMemoryBuffer::OBSERVE);
-}
-
-TCompactProtocolT<TMemoryBuffer> reader(const std::shared_ptr<TMemoryBuffer>& memory, std::size_t bytes) {
-  const auto longest = std::min<std::size_t>(bytes, std::numeric_limits<std::int32_t>::max());
-  return TCompactProtocolT<TMemoryBuffer>(memory, static_cast<std::int32_t>(longest), kMostElements);
-}
-
-template <typename Wire>
-std::string write(const Wire& wire) {
-  const auto memory = std::make_shared<TMemoryBuffer>();
-  TCompactProtocolT<TMemoryBuffer> protocol(memory);
-  wire.write(&protocol);
-  return memory->getBufferAsString();
-}
-
 template <typename Wire>
 Wire read(std::string_view bytes) {
-  const auto memory = observe(bytes);
-  auto protocol = reader(memory, bytes.size());
-  Wire wire;
-  wire.read(&protocol);
-  if (memory->available_read() != 0)
-    throw Impossible{fmt::format("{} bytes behind its end", memory->available_read())};
-  return wire;
-}
-
-template <typename T, typename Read>
-Result<T> guarded(ErrorCode code, std::string_view what, const Read& read) {
-  try {
-    return read();
-  } catch (const TException& e) {
-    return fail(code, Effect::kNone, fmt::format("{} cannot be read: {}", what, e.what()));
-  } catch (const Impossible& e) {
-    return fail(code, Effect::kNone, fmt::format("{} cannot be read: {}", what, e.what));
-  }
+  return compact::read<Wire>(bytes, kMostElements);
 }
 
 // ---- the file's ends

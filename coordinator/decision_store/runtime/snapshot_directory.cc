@@ -36,6 +36,7 @@ Result<std::unique_ptr<txlog::DirectoryLock>> SnapshotDirectory::lock() const {
 }
 
 Result<std::optional<consensus::Slot>> SnapshotDirectory::newest() const {
+  if (auto done = files_.sync_directory(path_); !done) return std::unexpected(std::move(done.error()));
   const auto names = files_.list(path_);
   if (!names) return std::unexpected(names.error());
   std::optional<consensus::Slot> newest;

@@ -28,6 +28,7 @@ class SnapshotDirectory {
 
   // Makes it, and takes it, or refuses (kNotOwner) naming who has it.
   [[nodiscard]] Result<std::unique_ptr<txlog::DirectoryLock>> lock() const;
+  // Its name is durable: who gave it may have been killed before it was, and a log is cut for what is found here.
   [[nodiscard]] Result<std::optional<consensus::Slot>> newest() const;
   // What is at `unfinished`, every byte of it durable, is the snapshot of `slot` from here.
   [[nodiscard]] Status publish(const std::string& unfinished, consensus::Slot slot) const;

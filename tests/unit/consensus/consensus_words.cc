@@ -108,7 +108,11 @@ std::string text(const Message& message) {
                                in.known.write.value, text(in.promised), in.chosen.value, part(in),
                                text(in.accepted));
           },
-          [](const AskHighest& in) { return fmt::format("ask highest {}", in.number.value); },
+          [](const AskHighest& in) {
+            return fmt::format(
+                "ask highest {}{}", in.number.value,
+                in.waits_for.value > 0 ? fmt::format(" waits for {}", in.waits_for.value) : "");
+          },
           [](const HighestShown& in) {
             return fmt::format("highest {} is {} chosen {}", in.number.value, in.highest.value,
                                in.chosen.value);
@@ -269,7 +273,11 @@ Message read_message(Words& words) {
     shown.accepted = read_accepted(words);
     return shown;
   }
-  if (words.accept("ask highest")) return AskHighest{{words.number()}};
+  if (words.accept("ask highest")) {
+    AskHighest asked{{words.number()}, {}};
+    if (words.accept("waits for")) asked.waits_for = {words.number()};
+    return asked;
+  }
   expect(words, "highest");
   const ReadNumber number{words.number()};
   const auto highest = read_slot(words, "is");

@@ -20,14 +20,15 @@ std::string text_of(const Entry& entry) {
 
 }  // namespace
 
-GroupWorld::GroupWorld(std::uint64_t seed, std::size_t replicas, Quorums quorums, GroupLimits limits)
-    : seed_(seed), random_(seed), limits_(limits) {
+GroupWorld::GroupWorld(std::uint64_t seed, std::size_t replicas, Quorums quorums, GroupLimits limits,
+                       std::uint64_t window)
+    : seed_(seed), random_(seed), limits_(limits), window_(window) {
   Replicas voters;
   for (std::uint32_t id = 1; id <= replicas; ++id)
     voters.insert({id});
   first_ = {{Slot{1}, Configuration{voters, quorums}}};
   CHECK(check(first_.at({1})), "a group that cannot be");
-  truth_.emplace(first_, limits.window);
+  truth_.emplace(first_, window);
   for (const auto id : voters)
     add_replica(id);
 }
@@ -90,7 +91,8 @@ void GroupWorld::start(ReplicaId id) {
   restored.cut_tail = replica.tail_cut;
   replica.writing = false;
   replica.log = std::make_unique<ReplicatedLog>(
-      ReplicaOptions{.self = id, .start = {random_.next()}, .timing = {}, .limits = limits_},
+      ReplicaOptions{
+          .self = id, .start = {random_.next()}, .timing = {}, .limits = limits_, .window = window_},
       std::move(restored), Random(seed_ * 1000 + id.value * 100 + replica.life), clock_of(replica));
   feed(id, TimePassed{});
 }

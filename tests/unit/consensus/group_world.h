@@ -68,7 +68,8 @@ struct WorldCounts {
 
 class GroupWorld {
  public:
-  GroupWorld(std::uint64_t seed, std::size_t replicas, Quorums quorums, GroupLimits limits = {});
+  GroupWorld(std::uint64_t seed, std::size_t replicas, Quorums quorums, GroupLimits limits = {},
+             std::uint64_t window = kWindow);
 
   // ---- time
   [[nodiscard]] Instant now() const { return now_; }
@@ -193,6 +194,7 @@ class GroupWorld {
   std::uint64_t events_ = 0;
   std::priority_queue<Event, std::vector<Event>, std::greater<>> queue_;
   GroupLimits limits_;
+  std::uint64_t window_;
   NetworkFaults faults_;
   Duration longest_sync_{2'000};
   std::set<std::pair<ReplicaId, ReplicaId>> cut_;

@@ -136,6 +136,22 @@ TEST(Hostile, FollowerOfAnUntiringLeaderWritesWhatItKnows) {
 
 // A disk that hangs stops nothing that comes over the network. What it has no room for is not taken, and taken when it comes
 // again behind the hang.
+// A start keeps what it does not know to be chosen: slots are large.
+TEST(Hostile, StartKnowsAllButSoManyBytesToBeChosen) {
+  OneReplica one(3, {.unwritten_chosen_bytes = 10'000});
+  one.be_allowed_to_vote();
+  const std::string large(1'000, 'x');
+  for (std::uint64_t slot = 1; slot <= 100; ++slot) {
+    one.hear(2,
+             Accept{.ballot = {1, {2}}, .first = {slot}, .entries = {command(large)}, .chosen = {slot - 1}});
+    one.write();
+  }
+  EXPECT_EQ(one.log().chosen(), Slot{99});
+  one.start();
+  EXPECT_LE(one.log().accepted_bytes(), 10'000 + 2 * 1'100U);
+  EXPECT_GE(one.log().chosen().value, 88U);
+}
+
 TEST(Hostile, FollowerWhoseDiskHangsTakesNoMoreThanItHasRoomFor) {
   const GroupLimits limits{.accepted_bytes = 1'000'000, .unwritten_bytes = 100'000, .held_bytes = 20'000};
   for (int kind = 0; kind < 4; ++kind) {
@@ -501,7 +517,7 @@ TEST(Hostile, QuorumReadTakesAQuorumOfAnyConfigurationThatCounts) {
   const auto three = with_majorities({{1}, {2}, {3}});
   const auto four = with_majorities({{1}, {2}, {3}, {4}});
   for (const bool grows : {true, false}) {
-    OneReplica one(grows ? 3 : 4, {.window = 4});
+    OneReplica one(grows ? 3 : 4, {}, 4);
     one.be_allowed_to_vote();
     one.hear(2, ChosenEntries{
                     .first = {1}, .entries = {ChangeConfiguration{grows ? four : three}}, .chosen = {1}});
@@ -517,7 +533,7 @@ TEST(Hostile, QuorumReadTakesAQuorumOfAnyConfigurationThatCounts) {
 // Attacks 13, 23. Two changes were chosen of which it has not heard when it is asked: the answers lead to them, and a quorum
 // of what was known then is none any more; who votes now is asked, too.
 TEST(Hostile, QuorumReadFollowsChangesThatItDidNotKnow) {
-  OneReplica one(3, {.window = 4});
+  OneReplica one(3, {}, 4);
   one.be_allowed_to_vote();
   const auto four = with_majorities({{1}, {2}, {3}, {4}});
   const Configuration five{.voters = {{1}, {2}, {3}, {4}, {5}}, .quorums = {3, 3, 4}, .learners = {}};
@@ -628,7 +644,7 @@ TEST(Hostile, AcceptanceIsShownWhenItIsDurable) {
 
 // Memory: what a leader says is bounded by what is known to be chosen.
 TEST(Hostile, AcceptorTakesNothingBeyondTwoWindows) {
-  OneReplica one(3, {.window = 4});
+  OneReplica one(3, {}, 4);
   one.be_allowed_to_vote();
   one.hear(2, Accept{.ballot = {1, {2}},
                      .first = {7},

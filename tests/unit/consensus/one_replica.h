@@ -3,6 +3,7 @@
 // One replica among others that are made up: what it hears is said by the test, and what it does is kept.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,23 +24,32 @@ inline Entry command(const std::string& text) {
 // Replica 1 of a group with majorities.
 class OneReplica {
  public:
-  explicit OneReplica(std::uint32_t replicas, GroupLimits limits = {}) : limits_(limits) {
+  explicit OneReplica(std::uint32_t replicas, GroupLimits limits = {}, std::uint64_t window = kWindow)
+      : limits_(limits), window_(window) {
     Replicas voters;
     for (std::uint32_t id = 1; id <= replicas; ++id)
       voters.insert({id});
     configuration_ = with_majorities(voters);
+    configured_ = {{Slot{1}, configuration_}};
+    start();
+  }
+  // Its log knows all of these; whoever votes in the last answers.
+  explicit OneReplica(std::map<Slot, Configuration> configured)
+      : window_(kWindow), configuration_(configured.rbegin()->second), configured_(std::move(configured)) {
     start();
   }
 
   void start(bool cut_tail = false) {
     Restored restored;
-    restored.configured = {{Slot{1}, configuration_}};
+    restored.configured = configured_;
     records_.resize(durable_);
     for (const auto& record : records_)
       EXPECT_TRUE(restored.take(record).has_value());
     restored.cut_tail = cut_tail;
-    log_.emplace(ReplicaOptions{.self = kSelf, .start = {++starts_ << 32U}, .timing = {}, .limits = limits_},
-                 std::move(restored), Random(starts_), now_);
+    log_.emplace(
+        ReplicaOptions{
+            .self = kSelf, .start = {++starts_ << 32U}, .timing = {}, .limits = limits_, .window = window_},
+        std::move(restored), Random(starts_), now_);
     effects_.clear();
     step(TimePassed{});
   }
@@ -116,7 +126,9 @@ class OneReplica {
 
  private:
   GroupLimits limits_;
+  std::uint64_t window_;
   Configuration configuration_;
+  std::map<Slot, Configuration> configured_;
   Instant now_{std::chrono::hours(1)};
   std::vector<DurableRecord> records_;
   std::size_t durable_ = 0;

@@ -25,7 +25,7 @@ class ScriptedReplica : public ScriptedMachine {
       for (auto id = words.number(); id > 0; --id)
         voters.insert({static_cast<std::uint32_t>(id)});
       configuration_ = with_majorities(voters);
-      if (words.accept("window")) limits_.window = words.number();
+      if (words.accept("window")) window_ = words.number();
       if (words.accept("keeping")) limits_.kept_bytes = words.number();
       if (words.accept("messages of")) limits_.message_bytes = words.number();
       if (words.accept("unwritten")) limits_.unwritten_bytes = words.number();
@@ -54,6 +54,17 @@ class ScriptedReplica : public ScriptedMachine {
     if (words.accept("after")) {
       now_ += read_duration(words.next());
       return step(TimePassed{});
+    }
+    // Woken as it asks to be; heartbeats are left out.
+    if (words.accept("runs for")) {
+      std::vector<std::string> lines;
+      for (const auto end = now_ + read_duration(words.next()); now_ < end;) {
+        now_ = std::min(end, std::max(now_, log_->wakes_at()));
+        if (now_ < log_->wakes_at()) break;
+        for (auto& line : step(TimePassed{}))
+          if (!line.contains(": heartbeat ")) lines.push_back(std::move(line));
+      }
+      return lines;
     }
     // Without a look at the clock: the next message finds it there.
     if (words.accept("sleeps")) {
@@ -97,8 +108,8 @@ class ScriptedReplica : public ScriptedMachine {
     for (const auto& record : appended_)
       EXPECT_TRUE(restored.take(record).has_value());
     restored.cut_tail = cut_tail;
-    log_.emplace(ReplicaOptions{.self = {1}, .timing = {}, .limits = limits_}, std::move(restored), Random(1),
-                 now_);
+    log_.emplace(ReplicaOptions{.self = {1}, .timing = {}, .limits = limits_, .window = window_},
+                 std::move(restored), Random(1), now_);
     return step(TimePassed{});
   }
 
@@ -136,6 +147,7 @@ class ScriptedReplica : public ScriptedMachine {
 
   Instant now_{std::chrono::hours{1}};
   GroupLimits limits_;
+  std::uint64_t window_ = kWindow;
   Configuration configuration_;
   std::vector<DurableRecord> appended_;
   std::size_t durable_ = 0;

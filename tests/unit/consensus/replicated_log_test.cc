@@ -115,7 +115,7 @@ TEST(ReplicatedLog, SilentSuccessorCostsAFractionOfASecond) {
 // Attack 13. Nobody waits for a silence when a leader is removed, whether it has work or not.
 TEST(ReplicatedLog, RemovedLeaderIsFollowedInAMoment) {
   for (std::uint64_t seed = 1; seed <= 100; ++seed) {
-    GroupWorld world(seed, 3, {2, 2, 2}, {.window = seed % 2 == 0 ? 4U : 512U});
+    GroupWorld world(seed, 3, {2, 2, 2}, {}, seed % 2 == 0 ? 4 : kWindow);
     ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
     world.run_for(1s);
     const auto leader = *world.leader();
@@ -179,16 +179,17 @@ WorldCounts storm(std::uint64_t seed) {
   Random snapshots(seed);
   const auto& shape = kShapes[random.below(kShapes.size())];
   GroupLimits limits;
-  if (random.one_in(2))
-    limits = {.window = 4,
-              .in_flight_bytes = 400,
+  const bool tight = random.one_in(2);
+  if (tight)
+    limits = {.in_flight_bytes = 400,
               .message_bytes = 200,
               .accepted_bytes = 500,
               .unwritten_bytes = 800,
               .held_bytes = 1'000,
               .kept_bytes = 2'000,
-              .unwritten_chosen = 8};
-  GroupWorld world(seed, shape.replicas, shape.quorums, limits);
+              .unwritten_chosen = 8,
+              .unwritten_chosen_bytes = 1'000};
+  GroupWorld world(seed, shape.replicas, shape.quorums, limits, tight ? 4 : kWindow);
   world.set_faults({.lost = static_cast<std::uint32_t>(random.one_in(2) ? 0 : random.below(200)),
                     .doubled = static_cast<std::uint32_t>(random.below(100)),
                     .late = static_cast<std::uint32_t>(random.one_in(2) ? 0 : random.below(200))});
@@ -329,7 +330,7 @@ TEST(ReplicatedLog, PowerCutOfTheWholeGroupDoesNotStopItForEver) {
 // Growing from one to three to five and back, while clients work.
 TEST(ReplicatedLog, GroupGrowsAndShrinksOneReplicaAtATime) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    GroupWorld world(seed, 1, {1, 1, 1}, {.window = 16});
+    GroupWorld world(seed, 1, {1, 1, 1}, {}, 16);
     ASSERT_TRUE(world.run_until([&] { return world.leader().has_value(); }, 3s));
     int number = 0;
     const auto work_until = [&](const auto& holds) {
@@ -397,7 +398,7 @@ TEST(ChosenLog, KeepsMoreBehindASnapshotThatIsFetched) {
 // [C1] to [C6], and that all of it was met.
 TEST(ReplicatedLog, NoFaultMakesTwoEntriesOfOneSlot) {
   WorldCounts all;
-  for (std::uint64_t seed = 1; seed <= 700 && !testing::Test::HasFailure(); ++seed)
+  for (std::uint64_t seed = 1; seed <= 850 && !testing::Test::HasFailure(); ++seed)
     all += storm(seed);
   EXPECT_GT(all.elected, 600U);
   EXPECT_GT(all.stopped, 300U);

@@ -55,7 +55,8 @@ std::vector<Message> every_message() {
       AskStanding{{4}, true, {9, {2}}, {~std::uint64_t{5}}},
       StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}},
       StandingShown{kPosition, kBallot, {4}, accepted, {~std::uint64_t{6}}, {4}, Slot{7}},
-      AskHighest{{17}},
+      AskHighest{{17}, {}},
+      AskHighest{{17}, {8}},
       HighestShown{{17}, {8}, {7}},
   };
 }
@@ -152,7 +153,7 @@ TEST(ReplicaCodec, GoldenBytesOfTheLog) {
 // A group whose every message and record goes through its bytes.
 TEST(ReplicaCodec, GroupLivesOnBytes) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    GroupWorld world(seed, 3, {2, 2, 2}, {.window = 8, .kept_bytes = 1'000});
+    GroupWorld world(seed, 3, {2, 2, 2}, {.kept_bytes = 1'000}, 8);
     world.send_through(
         [](const Message& message) { return decode_message(encode_message(message)).value(); });
     world.write_through([](const DurableRecord& record) {

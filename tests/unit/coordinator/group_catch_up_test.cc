@@ -74,6 +74,34 @@ TEST_F(CatchingUp, GetsASnapshotThenEntries) {
   teller_.expect_all();
 }
 
+// What cannot be read is offered to nobody again: another one is taken, also where nothing was decided since.
+TEST(CatchingUpFromABadDisk, GetsANewSnapshot) {
+  bool takes = true;
+  GroupOnDisks group(3, [&](GroupStoreOptions& options) {
+    always_and_forgetful(options);
+    if (!takes) options.snapshot_after_bytes = 1ULL << 40;
+  });
+  Teller teller(group);
+  teller.choose(5);
+  group.transfer_lead_from(kThird);
+  group.stop(kThird);
+  teller.begin();
+  teller.choose(100);
+  takes = false;
+  group.crash_all_but(kThird);
+  teller.begin();
+  for (const ReplicaId source : {ReplicaId{1}, ReplicaId{2}})
+    for (const auto& entry : std::filesystem::directory_iterator(group.path_of(source) + "-snapshots"))
+      if (entry.path().extension() == ".snapshot") std::filesystem::resize_file(entry.path(), 4096);
+  group.start(kThird);
+  EXPECT_TRUE(group.run_until([&] { return has_applied_all(group, kThird); }));
+  EXPECT_GT(group.store(kThird).snapshot_counters().received, 0U);
+  ASSERT_FALSE(group.warnings().empty());
+  EXPECT_NE(group.warnings().front().find("cannot be read back"), std::string::npos)
+      << group.warnings().front();
+  teller.expect_all();
+}
+
 // Another disk under the old name: it learns, and has no vote.
 TEST_F(CatchingUp, AWipedReplicaLearnsEverythingAndDoesNotVote) {
   group_.wipe(kThird);
@@ -272,6 +300,8 @@ class Stranger : public testing::Test {
     const auto before = group_.warnings().size();
     ASSERT_TRUE(group_.run_until([&] { return group_.warnings().size() > before; }));
     EXPECT_NE(group_.warnings().back().find(what), std::string::npos) << group_.warnings().back();
+    const auto left = group_.path_of({1}) + "-snapshots/received.new";
+    EXPECT_TRUE(group_.run_until([&] { return !std::filesystem::exists(left); })) << "its space is free again";
     teller_.choose(3);
     teller_.expect_all();
     EXPECT_EQ(group_.store({1}).snapshot_counters().received, 0U);

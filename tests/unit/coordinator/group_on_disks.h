@@ -24,6 +24,16 @@
 
 namespace troth::coordinator::store {
 
+// With entries as large as these segments take.
+inline void with_segments(GroupStoreOptions& options, std::uint64_t segment_bytes) {
+  options.segment_bytes = segment_bytes;
+  auto& most = options.batch.request_bytes;
+  most = std::min<std::size_t>(most, segment_bytes);
+  options.batch.bytes = std::min(options.batch.bytes, most);
+  while (least_segment_bytes(options.batch) > segment_bytes)
+    options.batch.bytes = most -= 8;
+}
+
 class GroupOnDisks : public StoreUnderTest {
  public:
   using Change = std::function<void(GroupStoreOptions&)>;
@@ -69,6 +79,13 @@ class GroupOnDisks : public StoreUnderTest {
     for (auto& [other, node] : nodes_)
       node.store->peer_lost(id);
   }
+  // All others start again.
+  void crash_all_but(consensus::ReplicaId sleeper) {
+    stop_all();
+    for (const auto id : voters_)
+      if (id != sleeper) start(id);
+    wait_for_leader();
+  }
   // Its disk is another one.
   void wipe(consensus::ReplicaId id) {
     std::filesystem::remove_all(path_of(id));
@@ -88,7 +105,7 @@ class GroupOnDisks : public StoreUnderTest {
     GroupStoreOptions options;
     options.directory = path_of(id);
     options.cluster = {"bank-x7k2p9"};
-    options.segment_bytes = std::uint64_t{1} << 20;
+    with_segments(options, std::uint64_t{1} << 20);
     options.self = id;
     options.first = consensus::with_majorities(voters_);
     options.start = {++starts_};

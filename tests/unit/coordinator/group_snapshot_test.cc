@@ -31,11 +31,38 @@ TEST(GroupSnapshots, TheLogIsCutAndAStartHasEverything) {
   EXPECT_TRUE(group.warnings().empty()) << group.warnings().front();
 }
 
+// What an earlier start left unfinished goes, and not what this one begins; and what was logged before counts, also where the
+// log does not know yet that it is chosen.
+TEST(GroupSnapshots, OneThatIsDueAtTheStartIsTaken) {
+  for (const bool knows_what_is_chosen : {false, true}) {
+    bool takes = false;
+    GroupOnDisks group(1, [&](GroupStoreOptions& options) {
+      always(options);
+      options.snapshot_after_bytes = takes ? 6 * txlog::kMinSegmentBytes : 1ULL << 40;
+    });
+    const auto rest = [&](Duration time) {
+      const auto until = group.now() + time;
+      ASSERT_TRUE(group.run_until([&] { return group.now() >= until; }));
+    };
+    Teller teller(group);
+    teller.choose(30);
+    if (knows_what_is_chosen) rest(3s);
+    takes = true;
+    group.crash(0);
+    const auto& store = group.store({1});
+    rest(1s);
+    EXPECT_EQ(store.snapshot_counters().failed, 0U) << group.warnings().front();
+    EXPECT_EQ(store.snapshot_counters().taken, 1U);
+    teller.begin();
+    teller.expect_all();
+  }
+}
+
 TEST(GroupSnapshots, DiskUseStaysBoundedWhereOldDecisionsAreForgotten) {
   constexpr std::uint64_t kSegments = 8;
   txlog::FaultyFiles disk(1);
   GroupOnDisks group(1, [&](GroupStoreOptions& options) {
-    options.segment_bytes = txlog::kMinSegmentBytes;
+    with_segments(options, txlog::kMinSegmentBytes);
     options.snapshot_after_bytes = kSegments * txlog::kMinSegmentBytes;
     options.files = &disk;
   });
@@ -143,6 +170,37 @@ TEST_F(Refused, WithASnapshotAndNoLog) {
   expect_refused("no log");
 }
 
+// Killed when the snapshot that came from elsewhere had its name, and the log said nothing of it yet.
+TEST(RefusedLater, WithoutASnapshotThatTheLogWasBehindOf) {
+  bool takes = true;
+  GroupOnDisks group(1, [&](GroupStoreOptions& options) {
+    with_segments(options, txlog::kMinSegmentBytes);
+    options.snapshot_after_bytes = takes ? 1 : 1ULL << 40;
+  });
+  {
+    Teller teller(group);
+    teller.choose(30);
+    ASSERT_TRUE(group.run_until([&] { return group.store({1}).newest_snapshot().value > 0; }));
+  }
+  group.stop_all();
+  takes = false;
+  std::filesystem::remove_all(group.path_of({1}));
+  {
+    txlog::LogOptions empty;
+    empty.directory = group.path_of({1});
+    empty.identity = {{"bank-x7k2p9"}, kGroupLogOwner};
+    ASSERT_TRUE(txlog::Log::open(std::move(empty)).has_value());
+  }
+  ASSERT_TRUE(group.try_start({1}).has_value());
+  Teller teller(group);
+  teller.choose(1);
+  group.stop_all();
+  std::filesystem::remove_all(group.path_of({1}) + "-snapshots");
+  const auto status = group.try_start({1});
+  ASSERT_FALSE(status.has_value()) << "as if there had never been anything";
+  EXPECT_NE(status.error().message.find("has nothing of it"), std::string::npos) << status.error().message;
+}
+
 TEST_F(Refused, WhatIsUnfinishedIsIgnoredAndGoes) {
   constexpr auto kOver = std::filesystem::copy_options::overwrite_existing;
   std::filesystem::copy(newest(), snapshots() + "/taken.new", kOver);
@@ -197,6 +255,52 @@ TEST(GroupSnapshots, NothingAnsweredIsLostWhateverCallOfTheDiskFails) {
   EXPECT_GT(reached, 100U) << calls;
   EXPECT_GT(warned, 5U) << "no snapshot's disk failed";
   EXPECT_GT(snapshots, 100U);
+}
+
+// Killed at any call of the disk, so between a snapshot's name and its directory's sync, too; the next start cuts the log for
+// the snapshot that it finds, and then the power goes, and with it every name that nobody made durable.
+TEST(GroupSnapshots, NoLogIsCutForASnapshotWhoseNameIsNotDurable) {
+  std::uint64_t cut = 0;
+  for (std::uint64_t nth = 1;; ++nth) {
+    txlog::FaultyFiles disk(nth);
+    bool takes = true;
+    const auto group = GroupOnDisks::asleep(1, [&](GroupStoreOptions& options) {
+      always(options);
+      options.snapshot_after_bytes = takes ? 4 * txlog::kMinSegmentBytes : 1ULL << 40;
+      options.files = &disk;
+    });
+    group->expect_failures();
+    disk.fail_call(nth, true);
+    std::optional<Teller> teller;
+    if (group->try_start({1})) {
+      teller.emplace(*group);
+      teller->choose(25);
+    }
+    const bool failed = disk.has_failed();
+    disk.stop();
+    group->stop_all();
+    disk.resume_after_kill();
+    disk.fail_call(1ULL << 40, false);
+    takes = false;
+    const auto killed = group->try_start({1});
+    ASSERT_TRUE(killed.has_value()) << "call " << nth << ": " << killed.error().message;
+    group->wait_for_leader();
+    const auto until = group->now() + 100ms;
+    ASSERT_TRUE(group->run_until([&] { return group->now() >= until; }));
+    cut += group->store({1}).segments().front().first_sequence.value > 1 ? 1 : 0;
+    disk.stop();
+    group->stop_all();
+    disk.resume_without_what_was_not_synced();
+    const auto started = group->try_start({1});
+    ASSERT_TRUE(started.has_value()) << "call " << nth << ": " << started.error().message;
+    if (teller) {
+      teller->begin();
+      teller->expect_all();
+      if (HasFatalFailure() || HasNonfatalFailure()) FAIL() << "call " << nth;
+    }
+    if (!failed) break;
+  }
+  EXPECT_GT(cut, 5U);
 }
 
 // The power goes at any moment, again and again, with one and the same disk.

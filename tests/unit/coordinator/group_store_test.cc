@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "coordinator/decision_store/request_size.h"
 #include "tests/unit/coordinator/group_teller.h"
 #include "tests/unit/coordinator/store_conformance.h"
 
@@ -143,6 +144,36 @@ TEST(GroupStore, RequestThatIsTooLargeForAnEntryIsRefusedAndManyThatFitAreSevera
   EXPECT_EQ(reason.effect, troth::Effect::kNone);
   for (const auto ticket : tickets)
     EXPECT_TRUE(std::holds_alternative<Won>(*group.answer(ticket)));
+}
+
+// A follower with smaller segments than its leader's would stop at the first entry that it cannot write, and at every start.
+TEST(GroupStore, SegmentsThatCannotTakeTheLargestEntryAreRefused) {
+  const auto group = GroupOnDisks::asleep(3, [](GroupStoreOptions& options) {
+    options.batch = {.request_bytes = 100'000};
+    options.batch.bytes = 50'000;
+    options.segment_bytes = least_segment_bytes(options.batch);
+    if (options.self == ReplicaId{3}) options.segment_bytes -= txlog::kBlockBytes;
+  });
+  ASSERT_TRUE(group->try_start({1}).has_value());
+  ASSERT_TRUE(group->try_start({2}).has_value());
+  const auto refused = group->try_start({3});
+  ASSERT_FALSE(refused.has_value()) << "it would stop for ever";
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused.error().effect, troth::Effect::kNone);
+  EXPECT_NE(refused.error().message.find("segment_bytes"), std::string::npos) << refused.error().message;
+
+  // And the smallest that are taken do take it.
+  group->wait_for_leader();
+  const auto epoch_ticket = group->ask(AcquireEpoch{{1}, {}, {}});
+  group->settle();
+  const auto epoch = std::get<EpochAcquired>(*group->answer(epoch_ticket)).epoch;
+  auto largest = commit(epoch, 1);
+  largest.label = std::string(100'000 - most_bytes(Choose{epoch.number, largest}), 'x');
+  while (most_bytes(Choose{epoch.number, largest}) > 100'000)
+    largest.label.pop_back();
+  const auto written = group->ask(Choose{epoch.number, largest});
+  group->settle();
+  EXPECT_TRUE(std::holds_alternative<Won>(*group->answer(written)));
 }
 
 TEST(GroupStore, ManyRequestsOfATurnShareSyncs) {

@@ -15,7 +15,7 @@ namespace troth::coordinator::store {
 
 // Segments as small as they may be, and a snapshot whenever the last one is durable.
 inline void always(GroupStoreOptions& options) {
-  options.segment_bytes = txlog::kMinSegmentBytes;
+  with_segments(options, txlog::kMinSegmentBytes);
   options.snapshot_after_bytes = 1;
 }
 // Besides, next to nothing is kept for those that lag, and snapshots come in many chunks.

@@ -98,11 +98,33 @@ class LocalImportTest : public testing::Test {
             .files = &disk_};
   }
 
+  void lose(const std::string& directory) {
+    const auto names = disk_.list(directory).value();
+    for (const auto& name : names)
+      ASSERT_TRUE(disk_.remove(directory + "/" + name).has_value());
+  }
+  // The last byte that is not zero, in the last segment that holds more than its header.
+  void damage_last_batch(const std::string& directory) {
+    const auto names = disk_.list(directory).value();
+    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+      const auto path = directory + "/" + *name;
+      auto file = disk_.open(path, txlog::OpenMode::kRead);
+      std::vector<std::byte> bytes((*file)->size().value());
+      ASSERT_TRUE((*file)->read_at(0, bytes).has_value());
+      auto at = bytes.size();
+      while (at > txlog::kBlockBytes && bytes[at - 1] == std::byte{0})
+        --at;
+      if (at <= txlog::kBlockBytes) continue;
+      return disk_.damage(path, at - 1);
+    }
+    FAIL() << "no batch in " << directory;
+  }
+
   // As a group of one, it holds what the local store held.
   void expect_group_at(const std::string& directory) {
     const auto group = GroupOnDisks::asleep(1, [&](GroupStoreOptions& options) {
       options.directory = directory;
-      options.segment_bytes = std::uint64_t{1} << 16;
+      with_segments(options, std::uint64_t{1} << 16);
       options.files = &disk_;
     });
     const auto started = group->try_start({1});
@@ -196,7 +218,7 @@ TEST_F(LocalImportTest, KilledAnywhereItIsTheLocalStoreOrCanBeFinished) {
     }
     // It is the group's, and nobody else's: the same call does what is left.
     if (!imported) {
-      const auto rest = import_local(import_to(place));
+      const auto rest = import_local(import_to(nth % 2 == 0 ? place : "/data/./" + place.substr(6) + "/"));
       EXPECT_TRUE(rest.has_value() || rest.error().message.find("already") != std::string::npos)
           << nth << ": " << rest.error().message;
     }
@@ -213,10 +235,46 @@ TEST_F(LocalImportTest, KilledAnywhereItIsTheLocalStoreOrCanBeFinished) {
   EXPECT_GT(finished, 10U);
 }
 
+// A batch that rots behind everything else looks as if it had never been synced.
+TEST_F(LocalImportTest, ARottedLastBatchDoesNotMakeItALocalStoreAgain) {
+  ASSERT_TRUE(import_local(import_to("/data/group")).has_value());
+  damage_last_batch(kLocal);
+  const auto local = open_local();
+  ASSERT_FALSE(local.has_value()) << "it decides beside the group";
+  EXPECT_EQ(local.error().code, ErrorCode::kNotOwner);
+  lose("/data/group");
+  lose("/data/group-snapshots");
+  EXPECT_EQ(import_local(import_to("/data/group")).error().code, ErrorCode::kNotOwner);
+}
+
+TEST_F(LocalImportTest, OnePlaceIsTheSameHoweverItIsSpelled) {
+  ASSERT_TRUE(import_local(import_to("/data/other/../group/")).has_value());
+  const auto again = import_local(import_to("/data//group"));
+  ASSERT_FALSE(again.has_value());
+  EXPECT_NE(again.error().message.find("already: start"), std::string::npos) << again.error().message;
+  expect_group_at("/data/group");
+}
+
+// Weeks later: what the group decided since is in no local log.
+TEST_F(LocalImportTest, IsNotDoneAgainWhenTheGroupHasGoneOn) {
+  ASSERT_TRUE(import_local(import_to("/data/group")).has_value());
+  expect_group_at("/data/group");
+  lose("/data/group-snapshots");
+  EXPECT_EQ(import_local(import_to("/data/group")).error().code, ErrorCode::kNotOwner) << "over its log";
+  lose("/data/group");
+  const auto again = import_local(import_to("/data/group"));
+  ASSERT_FALSE(again.has_value()) << "the group is set back";
+  EXPECT_EQ(again.error().code, ErrorCode::kNotOwner);
+  EXPECT_NE(again.error().message.find("/data/group"), std::string::npos);
+}
+
 TEST(SupersededRecord, GoldenBytes) {
-  const auto bytes = encode_superseded("/g");
+  const auto bytes = encode_superseded({"/g", false});
   EXPECT_EQ(bytes, std::string("\x18\x02/g\x00", 5));
-  EXPECT_EQ(*decode_superseded(txlog::bytes_of(bytes)), "/g");
+  EXPECT_EQ(*decode_superseded(txlog::bytes_of(bytes)), (Superseded{"/g", false}));
+  const auto made = encode_superseded({"/g", true});
+  EXPECT_EQ(made, std::string("\x18\x02/g\x11\x00", 6));
+  EXPECT_EQ(*decode_superseded(txlog::bytes_of(made)), (Superseded{"/g", true}));
   EXPECT_EQ(decode_superseded(txlog::bytes_of(bytes.substr(0, 3))).error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(decode_superseded({}).error().code, ErrorCode::kCorrupt);
 }

@@ -212,7 +212,7 @@ TEST(SnapshotMessages, WhatIsSentIsReceivedAndIsNoneOfTheLogs) {
     EXPECT_FALSE(consensus::decode_message(bytes).has_value());
   }
   for (const consensus::Message& message : std::vector<consensus::Message>{
-           consensus::PreVote{{7, {3}}}, consensus::Fetch{{3}}, consensus::AskHighest{{17}},
+           consensus::PreVote{{7, {3}}}, consensus::Fetch{{3}}, consensus::AskHighest{{17}, {}},
            consensus::HighestShown{{17}, {8}, {7}}}) {
     const auto bytes = consensus::encode_message(message);
     EXPECT_FALSE(is_snapshot_message(bytes));

@@ -170,18 +170,7 @@ void FaultyFiles::resume_after_kill() {
 void FaultyFiles::resume_after_power_cut() {
   resume_after_kill();
   const std::lock_guard lock(mutex_);
-  for (const auto& change : name_changes_) {
-    if (random_.one_in(2)) continue;
-    for (const auto& [name, node] : change.entries) {
-      if (node) {
-        durable_names_[name] = node;
-      } else {
-        durable_names_.erase(name);
-      }
-    }
-  }
-  name_changes_.clear();
-  names_ = durable_names_;
+  lose_names(true);
   for (auto& [name, node] : names_) {
     // The length is metadata of its own: the new one or the old one.
     if (node->cache.size() != node->media.size() && random_.one_in(2)) node->media.resize(node->cache.size());
@@ -205,8 +194,7 @@ void FaultyFiles::resume_after_power_cut() {
 void FaultyFiles::resume_without_what_was_not_synced() {
   resume_after_kill();
   const std::lock_guard lock(mutex_);
-  name_changes_.clear();
-  names_ = durable_names_;
+  lose_names(false);
   for (auto& [name, node] : names_) {
     node->cache = node->media;
     node->dirty.clear();
@@ -267,14 +255,35 @@ void FaultyFiles::sync_node(Node& node, bool fails) {
   node.dirty.clear();
 }
 
-void FaultyFiles::change_names(NameChange change) {
+void FaultyFiles::apply(const NameChange& change, std::map<std::string, NodePtr>& names) {
   for (const auto& [name, node] : change.entries) {
     if (node) {
-      names_[name] = node;
+      names[name] = node;
     } else {
-      names_.erase(name);
+      names.erase(name);
     }
   }
+}
+
+void FaultyFiles::lose_names(bool some) {
+  for (const auto& change : name_changes_)
+    if (some && random_.one_in(2)) apply(change, durable_names_);
+  name_changes_.clear();
+  for (auto each = directories_.begin(); each != directories_.end();) {
+    const auto& [directory, state] = *each;
+    if (state == DirectoryState::kDurable || (some && random_.one_in(2))) {
+      ++each;
+      continue;
+    }
+    std::erase_if(durable_names_,
+                  [&](const auto& named) { return named.first.starts_with(directory + "/"); });
+    each = directories_.erase(each);
+  }
+  names_ = durable_names_;
+}
+
+void FaultyFiles::change_names(NameChange change) {
+  apply(change, names_);
   name_changes_.push_back(std::move(change));
   changed_.notify_all();
 }
@@ -310,21 +319,38 @@ Result<std::vector<std::string>> FaultyFiles::list(const std::string& directory)
   if (auto entered = enter("list", directory); !entered) return std::unexpected(entered.error());
   std::vector<std::string> result;
   for (const auto& [name, node] : names_) {
-    if (name.starts_with(directory + "/")) result.push_back(name.substr(directory.size() + 1));
+    const auto inside = name.starts_with(directory + "/") ? name.substr(directory.size() + 1) : "";
+    if (!inside.empty() && !inside.contains('/')) result.push_back(inside);
   }
   return result;
 }
 
 Status FaultyFiles::make_directory(const std::string& directory) {
   const std::lock_guard lock(mutex_);
-  return enter("make the directory", directory);
+  auto entered = enter("make the directory", directory);
+  if (!entered && stopped_) return entered;
+  // A failed call may have made it.
+  const auto known = directories_.contains(directory);
+  if (entered)
+    directories_[directory] = DirectoryState::kDurable;
+  else if (!known && random_.one_in(2))
+    directories_[directory] = DirectoryState::kMade;
+  return entered;
 }
 
 Status FaultyFiles::sync_directory(const std::string& directory) {
   const std::lock_guard lock(mutex_);
   if (auto entered = enter("sync", directory); !entered) return entered;
-  durable_names_ = names_;
-  name_changes_.clear();
+  const auto is_in = [&](const std::string& path) {
+    return path.starts_with(directory + "/") && path.find('/', directory.size() + 1) == std::string::npos;
+  };
+  std::erase_if(name_changes_, [&](const NameChange& change) {
+    if (!is_in(change.entries.front().first)) return false;
+    apply(change, durable_names_);
+    return true;
+  });
+  for (auto& [made, state] : directories_)
+    if (is_in(made)) state = DirectoryState::kDurable;
   return {};
 }
 

@@ -1,7 +1,8 @@
 // tests/unit/txlog/faulty_files.h
 //
 // A disk in memory that fails as disks do. It keeps the page cache and the media apart: what was written is
-// read back at once, and is on the media only after a sync; names the same, after a sync of their directory.
+// read back at once, and is on the media only after a sync; names the same, after a sync of the directory that they are in. A
+// directory is a name in its parent; without it all that is in it is gone.
 //
 // - A call can be made to fail; a failed write has written some part, a failed sync has dropped what it
 // should have
@@ -77,22 +78,27 @@ class FaultyFiles final : public Files {
     std::set<std::size_t> dirty;  // sectors
   };
   using NodePtr = std::shared_ptr<Node>;
-  // A change of names that is not durable yet; null: removed.
+  // A change of names in one directory that is not durable yet; null: removed.
   struct NameChange {
     std::vector<std::pair<std::string, NodePtr>> entries;  // all of them or none
   };
+  enum class DirectoryState : std::uint8_t { kMade, kDurable };
 
   // Counts the call; an error if it is to fail, or if the disk is stopped. The mutex is held.
   [[nodiscard]] Status enter(std::string_view call, const std::string& path);
   [[nodiscard]] std::uint64_t used_bytes() const;
   void change_names(NameChange change);
+  static void apply(const NameChange& change, std::map<std::string, NodePtr>& names);
+  // What is not durable stays or goes; without `some` all of it goes.
+  void lose_names(bool some);
   void sync_node(Node& node, bool fails);
 
   mutable std::mutex mutex_;
   Random random_;
   std::map<std::string, NodePtr> names_;
   std::map<std::string, NodePtr> durable_names_;
-  std::vector<NameChange> name_changes_;
+  std::vector<NameChange> name_changes_;  // in their order
+  std::map<std::string, DirectoryState> directories_;
   std::set<std::string> locks_;
   std::uint64_t calls_ = 0;
   std::uint64_t changing_calls_ = 0;
