@@ -1,8 +1,15 @@
 #include "tests/sim/invariants/observer.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
 #include <thrift/protocol/TProtocol.h>
 
 #include "base/check.h"
+#include "coordinator/consensus/runtime/replica_codec.h"
 #include "coordinator/decision_store/runtime/record_codec.h"
 #include "participant_agent/runtime/journal_codec.h"
 #include "participant_agent/runtime/wire.h"
@@ -32,16 +39,33 @@ DatabaseNumber database_named(const std::string& resource) {
 
 }  // namespace
 
-Observer::Observer(const Node& coordinator, const Ledger& asked, std::function<void(const Broken&)> on_broken)
-    : coordinator_(coordinator),
+Observer::Observer(std::vector<const Node*> coordinators,
+                   std::optional<coordinator::consensus::Configuration> group, const Ledger& asked,
+                   std::function<void(const Broken&)> on_broken)
+    : coordinators_(std::move(coordinators)),
       evidence_(asked),
       on_broken_(std::move(on_broken)),
-      reader_(rpc::Encoding::kBinary, {}) {}
+      reader_(rpc::Encoding::kBinary, {}) {
+  if (group) group_.emplace(*std::move(group));
+}
 
 void Observer::happened(const Happening& happening) {
+  Broken broken;
+  judge(evidence_, happening, broken);
+  noted(std::move(broken));
+}
+
+void Observer::noted(Broken broken) {
+  if (broken.empty()) return;
   const bool was_whole = broken_.empty();
-  judge(evidence_, happening, broken_);
-  if (was_whole && !broken_.empty()) on_broken_(broken_);
+  broken_.insert(broken_.end(), std::make_move_iterator(broken.begin()),
+                 std::make_move_iterator(broken.end()));
+  if (was_whole) on_broken_(broken_);
+}
+
+std::uint32_t Observer::number_of(const Node& program) const {
+  const auto found = std::ranges::find(coordinators_, &program);
+  return found == coordinators_.end() ? 0 : static_cast<std::uint32_t>(found - coordinators_.begin()) + 1;
 }
 
 // ---- messages
@@ -113,8 +137,10 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
       if (health.state == "set back" || health.state == "not owner")
         happened(ResourceGivenUp{program.name(), database_named(health.resource), health.state});
   } else if (method == wire::Administration_in_doubt::kName) {
+    const auto reply = read<wire::Administration_in_doubt_result>(answer);
+    if (!reply.__isset.success) return;
     OpenShown shown;
-    for (const auto& transaction : read<wire::Administration_in_doubt_result>(answer).success.transactions)
+    for (const auto& transaction : reply.success.transactions)
       if (auto id = TransactionId::parse(transaction.transaction_id))
         shown.transactions.insert(*std::move(id));
     happened(shown);
@@ -129,9 +155,34 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
 
 // ---- logs
 
+// Of a group a record is proposed, chosen and durable at once, as far as anybody can tell.
+void Observer::chosen(const GroupMemory::Chosen& records) {
+  for (const auto& record : records) {
+    happened(StoreAppended{record});
+    happened(StoreDurable{record});
+  }
+}
+
 template <typename OfStore, typename OfJournal>
 void Observer::record(const Node& program, const txlog::RecordView& record) {
-  if (&program == &coordinator_) {
+  const auto number = number_of(program);
+  if (number != 0 && group_) {
+    const std::string_view payload(reinterpret_cast<const char*>(record.payload.data()),
+                                   record.payload.size());
+    const auto decoded = coordinator::consensus::decode_record(record.type, payload);
+    CHECK(decoded.has_value(), "{}", decoded.error().message);
+    Broken broken;
+    GroupMemory::Chosen records;
+    if constexpr (std::is_same_v<OfStore, StoreFound>)
+      records = group_->found({number}, *decoded, broken);
+    else if constexpr (std::is_same_v<OfStore, StoreAppended>)
+      group_->appended({number}, *decoded, broken);
+    else
+      records = group_->durable({number}, *decoded, broken);
+    noted(std::move(broken));
+    return chosen(records);
+  }
+  if (number != 0) {
     auto decoded = coordinator::store::decode(record.type, record.payload);
     CHECK(decoded.has_value(), "{}", decoded.error().message);
     return happened(OfStore{*std::move(decoded)});
@@ -142,7 +193,9 @@ void Observer::record(const Node& program, const txlog::RecordView& record) {
 }
 
 void Observer::log_opens(const Node& program) {
-  if (&program == &coordinator_) return happened(StoreOpens{});
+  const auto number = number_of(program);
+  if (number != 0 && group_) return group_->opens({number});
+  if (number != 0) return happened(StoreOpens{});
   happened(JournalOpens{program.name()});
 }
 
