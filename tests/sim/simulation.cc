@@ -215,10 +215,12 @@ void Simulation::watch() {
   std::optional<coordinator::consensus::Configuration> group;
   if (swarm_.coordinators > 0) group = coordinator_settings().group.beginning();
   observer_ = std::make_unique<Observer>(
-      std::move(coordinators), std::move(group), ledger_, [this](const Broken& broken) {
+      std::move(coordinators), std::move(group), ledger_,
+      [this](const Broken& broken) {
         world_.trace().event(world_.now(), "BROKEN", "here", 0, [&] { return broken.front(); });
         world_.stop();
-      });
+      },
+      [this](std::string_view situation) { world_.count_rare(situation); });
   world_.set_witness(observer_.get());
   for (std::size_t i = 0; i < databases_.size(); ++i) {
     databases_[i]->on_request = [this, i](const Request& request) {

@@ -23,8 +23,8 @@ constexpr BatchOrigin kNobody{};
 
 }  // namespace
 
-GroupMemory::GroupMemory(Configuration configuration)
-    : configuration_(std::move(configuration)), engine_(kNobody, {}) {}
+GroupMemory::GroupMemory(Configuration configuration, std::function<void(std::string_view)> on_rare)
+    : configuration_(std::move(configuration)), on_rare_(std::move(on_rare)), engine_(kNobody, {}) {}
 
 void GroupMemory::opens(ReplicaId replica) {
   const auto told = replicas_[replica].told;
@@ -52,8 +52,11 @@ void GroupMemory::appended(ReplicaId replica, const DurableRecord& record, Broke
   } else if (const auto* learned = std::get_if<Learned>(&record)) {
     known.accepted[learned->slot] = learned->entry;
     judge_told(replica, learned->slot, broken);
+    on_rare_("a replica learned what others had chosen");
   } else if (const auto* through = std::get_if<ChosenThrough>(&record)) {
     // Behind a snapshot's word it says nothing of what was accepted here.
+    if (known.restates && through->slot > known.told && !known.accepted.contains(through->slot))
+      on_rare_("a replica was brought up by a snapshot");
     if (known.restates)
       known.told = std::max(known.told, through->slot);
     else
@@ -91,6 +94,9 @@ GroupMemory::Chosen GroupMemory::count(ReplicaId replica, const DurableRecord& r
   auto& proposal = proposals_[slot].at(ballot);
   proposal.accepted.insert(replica);
   if (proposal.accepted.size() < configuration_.quorums.write || chosen_.contains(slot)) return {};
+  if (leader() && *leader() != ballot.leader) on_rare_("the lead went to another replica");
+  if (proposals_[slot].size() > 1 && proposals_[slot].begin()->second.entry != entry)
+    on_rare_("a proposal was lost with its leader");
   chosen_.emplace(slot, Value{ballot, entry});
   return apply(broken);
 }
@@ -107,6 +113,7 @@ GroupMemory::Chosen GroupMemory::apply(Broken& broken) {
     }
     auto batch = decode_batch(*command->bytes);
     CHECK(batch.has_value(), "slot {}: {}", slot.value, batch.error().message);
+    note_rare(slot, *batch);
     for (auto& effect : engine_.step(GroupEngine::BatchDelivered{slot, *batch})) {
       auto* applied = std::get_if<GroupEngine::Applied>(&effect);
       if (applied == nullptr) continue;
@@ -117,6 +124,17 @@ GroupMemory::Chosen GroupMemory::apply(Broken& broken) {
     }
   }
   return taken;
+}
+
+void GroupMemory::note_rare(Slot slot, const Batch& batch) const {
+  const bool is_adopted = chosen_.at(slot).ballot.leader != batch.origin.replica;
+  for (const auto& asked : batch.requests) {
+    const auto* choose = std::get_if<Choose>(&asked.request);
+    if (choose == nullptr) continue;
+    // Its leader answered "unknown", or nothing.
+    if (is_adopted) on_rare_("a choose was chosen by the next leader");
+    if (epoch_ && choose->epoch < epoch_->number) on_rare_("a choose of an earlier leader was fenced");
+  }
 }
 
 void GroupMemory::judge_applied(const Batch& batch, const LogRecord& record, Broken& broken) {

@@ -13,10 +13,12 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -28,8 +30,9 @@ namespace troth::sim {
 
 class GroupMemory {
  public:
-  // Of a group whose members do not change.
-  explicit GroupMemory(coordinator::consensus::Configuration configuration);
+  // Of a group whose members do not change. `on_rare`: told of situations that a run is worth something for.
+  GroupMemory(coordinator::consensus::Configuration configuration,
+              std::function<void(std::string_view)> on_rare);
 
   // What comes of it: records that the store has from here, in their order.
   using Chosen = std::vector<coordinator::store::LogRecord>;
@@ -80,7 +83,10 @@ class GroupMemory {
   void judge_told(coordinator::consensus::ReplicaId replica, coordinator::consensus::Slot through,
                   Broken& broken);
 
+  void note_rare(coordinator::consensus::Slot slot, const coordinator::store::Batch& batch) const;
+
   coordinator::consensus::Configuration configuration_;
+  std::function<void(std::string_view)> on_rare_;
   std::map<coordinator::consensus::ReplicaId, Replica> replicas_;
   std::map<coordinator::consensus::Slot, std::map<coordinator::consensus::Ballot, Proposal>> proposals_;
   std::map<coordinator::consensus::Slot, Value> chosen_;

@@ -16,6 +16,7 @@
 #include "tests/sim/core/node.h"
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
+#include "thrift/gen/group_methods.h"
 
 namespace troth::sim {
 namespace {
@@ -41,12 +42,14 @@ DatabaseNumber database_named(const std::string& resource) {
 
 Observer::Observer(std::vector<const Node*> coordinators,
                    std::optional<coordinator::consensus::Configuration> group, const Ledger& asked,
-                   std::function<void(const Broken&)> on_broken)
+                   std::function<void(const Broken&)> on_broken,
+                   std::function<void(std::string_view)> on_rare)
     : coordinators_(std::move(coordinators)),
       evidence_(asked),
       on_broken_(std::move(on_broken)),
+      on_rare_(std::move(on_rare)),
       reader_(rpc::Encoding::kBinary, {}) {
-  if (group) group_.emplace(*std::move(group));
+  if (group) group_.emplace(*std::move(group), on_rare_);
 }
 
 void Observer::happened(const Happening& happening) {
@@ -82,12 +85,20 @@ Struct Observer::read(rpc::Bytes message) {
   return content;
 }
 
+void Observer::attempted(const RequestKey& request, const TransactionId& transaction) {
+  const auto before = evidence_.attempts.find(request);
+  if (before != evidence_.attempts.end() && before->second.rbegin()->epoch < transaction.epoch)
+    on_rare_("a request was tried again under another epoch");
+  happened(AttemptSent{request, transaction});
+}
+
 void Observer::called(const Node& /*program*/, std::string_view method, rpc::Bytes call) {
+  if (method == wire::Replicas_pass_on::kName) on_rare_("a call was passed on to the leader");
   const auto attempt_sent = [&](const auto& request) {
     if (!request.__isset.request) return;
     const auto id = TransactionId::parse(request.transaction_id);
     const auto carried = RequestId::parse(request.request.request_id);
-    if (id && carried) happened(AttemptSent{{request.request.client, *carried}, *id});
+    if (id && carried) attempted({request.request.client, *carried}, *id);
   };
   if (method == wire::Agent_prepare::kName) return attempt_sent(read<wire::Agent_prepare_args>(call).request);
   if (method == wire::Agent_run_statement::kName)
@@ -138,7 +149,10 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
         happened(ResourceGivenUp{program.name(), database_named(health.resource), health.state});
   } else if (method == wire::Administration_in_doubt::kName) {
     const auto reply = read<wire::Administration_in_doubt_result>(answer);
-    if (!reply.__isset.success) return;
+    // Who led while the answer was put together, and does not know yet that it does no longer, is behind.
+    const bool is_behind =
+        group_ && group_->leader() != coordinator::consensus::ReplicaId{number_of(program)};
+    if (!reply.__isset.success || is_behind) return;
     OpenShown shown;
     for (const auto& transaction : reply.success.transactions)
       if (auto id = TransactionId::parse(transaction.transaction_id))

@@ -20,9 +20,10 @@ class Observer final : public Witness {
  public:
   // `coordinators`: whose logs are the decision store; every other log is an agent's journal. `group`: by what they are a
   // group, the first of them replica 1; none: there is one, with a store of its own. `on_broken`: once, with the first
-  // happening that broke something.
+  // happening that broke something. `on_rare`: told of situations that a run is worth something for.
   Observer(std::vector<const Node*> coordinators, std::optional<coordinator::consensus::Configuration> group,
-           const Ledger& asked, std::function<void(const Broken&)> on_broken);
+           const Ledger& asked, std::function<void(const Broken&)> on_broken,
+           std::function<void(std::string_view)> on_rare);
 
   void happened(const Happening& happening);
   [[nodiscard]] const Evidence& evidence() const { return evidence_; }
@@ -48,12 +49,14 @@ class Observer final : public Witness {
   [[nodiscard]] std::uint32_t number_of(const Node& program) const;
   void noted(Broken broken);
   void chosen(const GroupMemory::Chosen& records);
+  void attempted(const RequestKey& request, const TransactionId& transaction);
 
   std::vector<const Node*> coordinators_;
   std::optional<GroupMemory> group_;
   Evidence evidence_;
   Broken broken_;
   std::function<void(const Broken&)> on_broken_;
+  std::function<void(std::string_view)> on_rare_;
   rpc::MessageReader reader_;
 };
 
