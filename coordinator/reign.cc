@@ -236,6 +236,9 @@ std::vector<TransactionId> TransactionTable::ended_to_tell(const AgentId& agent,
 TableCounts TransactionTable::counts() const {
   return reign_->counts();
 }
+bool TransactionTable::knows_all_open() const {
+  return reign_->knows_all_open();
+}
 std::vector<OpenTransactionReport> TransactionTable::open_transactions(Clocks clocks,
                                                                        std::size_t limit) const {
   return reign_->open_transactions(clocks, limit);

@@ -43,13 +43,13 @@ class TransactionTable::Reign {
 
   [[nodiscard]] std::vector<TableEffect> step(Clocks clocks, TableInput input);
   [[nodiscard]] std::optional<Instant> next_due() const;
-
   [[nodiscard]] const Epoch& epoch() const { return epoch_; }
   [[nodiscard]] Position watermark(const AgentId& agent) const;
   [[nodiscard]] store::Floors floors() const { return retention_.floors(); }
   [[nodiscard]] store::Floors floors(const AgentId& agent) const;
   [[nodiscard]] std::vector<TransactionId> ended_to_tell(const AgentId& agent, std::size_t limit) const;
   [[nodiscard]] TableCounts counts() const;
+  [[nodiscard]] bool knows_all_open() const { return open_is_listed_; }
   [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;
   [[nodiscard]] std::vector<ResourceReport> resources() const;
   [[nodiscard]] std::map<ResourceName, ResourceBacklog> backlogs(Clocks clocks, std::size_t limit) const;

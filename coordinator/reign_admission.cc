@@ -162,6 +162,9 @@ void TransactionTable::Reign::on(ForAdmission& purpose, store::StoreAnswer& answ
       drive(open->second, TwoPhaseCommit::CallJoined{caller});
     return;
   }
+  // The floor may have passed it while the store was asked: then the record that is not there may be forgotten.
+  if (auto error = refuse_forgotten(*asking.work.request, found->prefix.floors.request_ms))
+    return answer_asking(asking, Failed{std::nullopt, std::move(*error)});
   auto refused = check_room(asking.work);
   // Only now: a clock that was ahead may have let an earlier attempt in, and what that came to is told first.
   if (auto error = refuse_from_future(*asking.work.request, clocks_.wall); error && refused)

@@ -31,6 +31,8 @@ StatusReport report_of(const store::StoredDecision& decision) {
 
 namespace {
 
+constexpr const char* kForgotten = "below the request floor: what was known of it is forgotten";
+
 bool is_too_old(const StatusSubject& subject, const store::Prefix& prefix) {
   const auto* key = std::get_if<RequestKey>(&subject);
   return key != nullptr && key->id.unix_ms() < prefix.floors.request_ms;
@@ -59,8 +61,7 @@ StatusReport report_of(const StatusSubject& subject, const store::Found& found, 
     }
   }
   if (found.barred) return say(TransactionState::kNotCommitted, "barred: it never commits");
-  if (is_too_old(subject, found.prefix))
-    return say(TransactionState::kTooOld, "below the request floor: what was known of it is forgotten");
+  if (is_too_old(subject, found.prefix)) return say(TransactionState::kTooOld, kForgotten);
   return say(
       TransactionState::kUnknown,
       "no record: send the same request_id again, or ask with `bar` to make sure that it never commits");
@@ -163,6 +164,9 @@ void StatusQuery::take_bar(const store::StoreAnswer& chosen, std::vector<Effect>
   }
   const bool barred = std::holds_alternative<store::Won>(chosen) || existing != nullptr;
   if (barred) return answer(TransactionState::kNotCommitted, "barred: it never commits", effects);
+  const auto* refused = std::get_if<store::Refused>(&chosen);
+  if (refused != nullptr && refused->reason.code == ErrorCode::kRequestIdTooOld)
+    return answer(TransactionState::kTooOld, kForgotten, effects);
   answer(TransactionState::kUnknown, "the decision store did not answer; ask again", effects);
 }
 

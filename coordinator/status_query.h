@@ -9,7 +9,9 @@
 //   by request key, bar     look up -> settle every named resource -> choose barred -> answer
 //
 // Attack 40: only a bar says "not committed" of a request without a record. It settles the resources first,
-// so that a barred record means that their barriers stand, and is answered only after all are committed.
+// so that a barred record means that their barriers stand, and is answered only after all are committed. Where the request
+// floor has passed meanwhile, their barriers prove nothing: record and marker may have been forgotten before they were asked
+// for. The store bars nothing there.
 #pragma once
 
 #include <cstdint>

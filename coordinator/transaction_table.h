@@ -97,6 +97,8 @@ class TransactionTable {
   [[nodiscard]] std::vector<TransactionId> ended_to_tell(const AgentId& agent, std::size_t limit) const;
 
   [[nodiscard]] TableCounts counts() const;
+  // Not yet at the beginning of a reign, while the store lists what earlier ones left open.
+  [[nodiscard]] bool knows_all_open() const;
   [[nodiscard]] std::vector<OpenTransactionReport> open_transactions(Clocks clocks, std::size_t limit) const;
   [[nodiscard]] std::vector<ResourceReport> resources() const;
   // By resource; looks at the `limit` oldest open transactions.

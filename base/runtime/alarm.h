@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,7 +41,9 @@ class Alarm {
  private:
   void arm() {
     armed_ = wanted_;
-    timer_.expires_after(std::max(*wanted_ - boot_now(), Duration::zero()));
+    // Longer than that no timer's own units need take.
+    constexpr Duration kLongest = std::chrono::hours(24);
+    timer_.expires_after(std::clamp(*wanted_ - boot_now(), Duration::zero(), kLongest));
     timer_.async_wait([this, alive = std::weak_ptr(alive_)](const asio::error_code& stopped) {
       // It may have rung already, and waited for its turn.
       if (stopped || alive.expired()) return;

@@ -117,6 +117,13 @@ void RecordTable::drop_past_epochs() {
 RecordTable::Reply RecordTable::choose(const Choose& request, WriteNumber next) {
   if (auto fenced = fence(request.epoch)) return std::move(*fenced);
   if (auto existing = taken(request.record)) return std::move(*existing);
+  if (const auto* barred = std::get_if<BarredRecord>(&request.record);
+      barred != nullptr && barred->request.id.unix_ms() < floors_.request_ms)
+    return {Refused{fail(ErrorCode::kRequestIdTooOld, Effect::kUnknown,
+                         "the request is below the request floor: a commit of it may be forgotten")
+                        .error()},
+            {},
+            newest_};
   put(request.record, next);
   return {Won{}, {std::visit([](const auto& r) { return LogRecord{r}; }, request.record)}, next};
 }

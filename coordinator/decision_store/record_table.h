@@ -4,7 +4,8 @@
 // and feeds it the requests in one order; what it answers depends on that order alone.
 //
 // [S1] An older epoch than the newest is fenced.
-// [S2] A record is applied whole or not at all: is one of its keys taken, nothing is written.
+// [S2] A record is applied whole or not at all: is one of its keys taken, nothing is written. Below the request floor nothing
+//      is barred: that the key is free proves nothing there [T5].
 // [S8] Only what is ended, and below both floors, leaves.
 //
 // Durability: none. Each reply names the log records to append and the write that it depends on; an engine

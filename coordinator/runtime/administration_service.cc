@@ -116,7 +116,14 @@ std::vector<wire::OpenTransaction> AdministrationService::open_transactions() co
   return open;
 }
 
-void AdministrationService::in_doubt(Answer<wire::InDoubtReport> answer, Refusal) {
+void AdministrationService::in_doubt(Answer<wire::InDoubtReport> answer, Refusal refuse) {
+  if (!reigns_.serving().table().knows_all_open()) {
+    auto early =
+        fail(ErrorCode::kUnavailable, Effect::kNone,
+             "this reign has just begun, and the store has not told yet what earlier ones left open");
+    early.error().retryable = true;
+    return rpc::refuse_with(refuse, early.error());
+  }
   const auto gathering = std::make_shared<Gathering>();
   gathering->answer = std::move(answer);
   gathering->report.transactions = open_transactions();

@@ -210,6 +210,12 @@ void Coordinator::link_agent(const AgentId& agent, const std::string& address) {
   owner.on_connected = [this, agent](Incarnation incarnation) { step(AgentConnected{agent, incarnation}); };
   owner.on_lost = [this, agent] { step(AgentLost{agent}); };
   owner.on_heartbeat = [this, agent](const wire::HeartbeatReply& reply) {
+    // A late registration of another start of it had it taken for gone, and its connection never broke.
+    const auto is_out_of_reach = [&](const auto& each) {
+      return each.record.agent == agent && !each.connected;
+    };
+    if (std::ranges::any_of(table_->resources(), is_out_of_reach))
+      step(AgentConnected{agent, Incarnation{static_cast<std::uint64_t>(reply.incarnation)}});
     EndedTaken taken{agent, {}};
     for (const auto& text : reply.ended_taken) {
       if (auto id = TransactionId::parse(text)) taken.transactions.push_back(*std::move(id));

@@ -33,8 +33,10 @@ void FaultStorm::copy_later() {
       for (auto& each : simulation_.agents())
         copies_[each.get()].push_back(each->disk().image());
     }
-    if (strikes_with(FaultKind::kSetBackCoordinator))
-      copies_[&simulation_.coordinator()].push_back(simulation_.coordinator().disk().image());
+    if (strikes_with(FaultKind::kSetBackCoordinator)) {
+      for (auto& each : simulation_.coordinators())
+        copies_[each.get()].push_back(each->disk().image());
+    }
     if (strikes_with(FaultKind::kSetBackDatabase) || strikes_with(FaultKind::kPromotedStandby)) {
       for (std::size_t i = 0; i < simulation_.databases().size(); ++i)
         database_copies_[i].push_back(simulation_.copy_database(i));
@@ -71,7 +73,20 @@ Machine& FaultStorm::agent() {
 }
 
 Machine& FaultStorm::server() {
-  return simulation_.world().random(Purpose::kFaults).one_in(2) ? simulation_.coordinator() : agent();
+  return simulation_.world().random(Purpose::kFaults).one_in(2) ? coordinator() : agent();
+}
+
+// Of a group its leader, mostly: there is the most to be lost.
+Machine& FaultStorm::coordinator() {
+  auto& coordinators = simulation_.coordinators();
+  if (coordinators.size() == 1) return *coordinators.front();
+  auto& random = simulation_.world().random(Purpose::kFaults);
+  return random.one_in(2) ? simulation_.leader() : *coordinators[random.below(coordinators.size())];
+}
+
+bool FaultStorm::is_coordinator(const Machine& machine) const {
+  return std::ranges::any_of(simulation_.coordinators(),
+                             [&](const auto& each) { return each.get() == &machine; });
 }
 
 void FaultStorm::kill(Machine& machine, bool power_cut) {
@@ -84,17 +99,16 @@ void FaultStorm::strike_with(FaultKind kind) {
   const auto crash_kind = [&] { return random.one_in(2) ? CrashKind::kKilled : CrashKind::kPowerCut; };
   auto& databases = simulation_.databases();
   switch (kind) {
-    case FaultKind::kKillCoordinator: return kill(simulation_.coordinator(), false);
+    case FaultKind::kKillCoordinator: return kill(coordinator(), false);
     case FaultKind::kKillAgent: return kill(agent(), false);
-    case FaultKind::kPowerCutCoordinator: return kill(simulation_.coordinator(), true);
+    case FaultKind::kPowerCutCoordinator: return kill(coordinator(), true);
     case FaultKind::kPowerCutAgent: return kill(agent(), true);
     case FaultKind::kDieAtPoint: {
       auto& machine = server();
       // Those that are passed often, and those that hardly ever are.
       if (random.one_in(2))
         return machine.arm_any(1 + static_cast<std::uint32_t>(random.below(25)), crash_kind());
-      const auto points =
-          &machine == &simulation_.coordinator() ? coordinator_crash_points() : agent_crash_points();
+      const auto points = is_coordinator(machine) ? coordinator_crash_points() : agent_crash_points();
       machine.arm(points[random.below(points.size())], 1 + static_cast<std::uint32_t>(random.below(2)),
                   crash_kind());
       return;
@@ -154,6 +168,12 @@ void FaultStorm::strike_with(FaultKind kind) {
     case FaultKind::kSetBackDatabase: return restore(random.below(databases.size()), false);
     case FaultKind::kPromotedStandby: return restore(random.below(databases.size()), true);
     case FaultKind::kSetBackCoordinator: return set_back_coordinator();
+    case FaultKind::kStopCoordinator: return coordinator().ask_to_stop();
+    case FaultKind::kCutOffLeader:
+    case FaultKind::kSplitGroup: return split_group(kind);
+    case FaultKind::kFrozenLeader:
+      // About as long as others wait for it, and longer.
+      return simulation_.leader().pause(world.draw(Purpose::kFaults, Duration(100'000), Duration(2'500'000)));
     case FaultKind::kKillClient: {
       auto& clients = simulation_.clients();
       return kill(*clients[random.below(clients.size())], false);
@@ -191,7 +211,7 @@ void FaultStorm::lose_disk(Machine& machine, FaultKind kind) {
 
 // What docs/tool.md asks for is done behind every restore: a new reign, before the first start.
 void FaultStorm::set_back_coordinator() {
-  auto& machine = simulation_.coordinator();
+  auto& machine = *simulation_.coordinators().front();
   const auto& copies = copies_[&machine];
   if (copies.empty()) return;
   machine.crash(CrashKind::kPowerCut);
@@ -220,7 +240,9 @@ void FaultStorm::partition(FaultKind kind) {
   auto& world = simulation_.world();
   auto& random = world.random(Purpose::kFaults);
   auto& network = simulation_.network();
-  std::vector<Node*> all{&simulation_.coordinator()};
+  std::vector<Node*> all;
+  for (auto& coordinator : simulation_.coordinators())
+    all.push_back(coordinator.get());
   for (auto& agent : simulation_.agents())
     all.push_back(agent.get());
   for (auto& client : simulation_.clients())
@@ -244,6 +266,28 @@ void FaultStorm::partition(FaultKind kind) {
     default:
       for (auto* each : all)
         if (each != &one && (random.one_in(2) || each == &other)) cut(one, *each, true);
+  }
+  world.after(world.draw(Purpose::kFaults, Duration(50'000), Duration(5'000'000)),
+              [&network] { network.heal(); });
+}
+
+// Coordinators among themselves; services and agents reach them all.
+void FaultStorm::split_group(FaultKind kind) {
+  auto& world = simulation_.world();
+  auto& random = world.random(Purpose::kFaults);
+  auto& network = simulation_.network();
+  auto& coordinators = simulation_.coordinators();
+  const bool both = !random.one_in(3);
+  const bool outwards = random.one_in(2);
+  for (auto& one : coordinators) {
+    for (auto& other : coordinators) {
+      if (one == other) continue;
+      const bool is_cut = kind == FaultKind::kCutOffLeader ? one.get() == &simulation_.leader()
+                                                           : one->name() < other->name() && random.one_in(2);
+      if (!is_cut) continue;
+      if (both || outwards) network.block(*one, *other);
+      if (both || !outwards) network.block(*other, *one);
+    }
   }
   world.after(world.draw(Purpose::kFaults, Duration(50'000), Duration(5'000'000)),
               [&network] { network.heal(); });

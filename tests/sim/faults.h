@@ -30,6 +30,7 @@ class FaultStorm {
   void strike();
   void strike_with(FaultKind kind);
   void partition(FaultKind kind);
+  void split_group(FaultKind kind);
   // Copies of disks as they were, for who restores one.
   void copy_later();
   void jump();
@@ -39,6 +40,8 @@ class FaultStorm {
   void kill(Machine& machine, bool power_cut);
   // A coordinator or an agent.
   [[nodiscard]] Machine& server();
+  [[nodiscard]] Machine& coordinator();
+  [[nodiscard]] bool is_coordinator(const Machine& machine) const;
   [[nodiscard]] Machine& agent();
 
   Simulation& simulation_;

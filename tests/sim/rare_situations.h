@@ -9,27 +9,33 @@
 
 namespace troth::sim {
 
-inline constexpr std::array<std::string_view, 36> kRareSituations{
+inline constexpr std::array<std::string_view, 43> kRareSituations{
     "a batch was durable and its writer never heard so",
     "a batch was written and not synced",
     "a bit of a journal's last batch was flipped",
     "a branch in doubt was left to an operator",
+    "a call was passed on to the leader",
+    "a choose was chosen by the next leader",
     "a client asked about an earlier transaction",
     "a client did not wait for its answer",
     "a database came back as it was earlier",
     "a database's answer was lost",
     "a decision that a restore had lost was found in a resource",
-    "a log went on in its next segment",
     "a log was cut at its beginning",
+    "a log went on in its next segment",
     "a log's last batch was cut",
     "a lost branch was noted by an operator",
     "a new reign was begun by an operator",
     "a power cut met unsynced sectors",
-    "a request was barred",
+    "a proposal was lost with its leader",
+    "a replica learned what others had chosen",
+    "a replica was brought up by a snapshot",
     "a request from the future was refused",
+    "a request was barred",
+    "a request was forgotten on purpose",
+    "a request was tried again under another epoch",
     "a resource was taken over that was not owner",
     "a resource was taken over that was set back",
-    "a request was forgotten on purpose",
     "a retry met its commit",
     "a session outlived its client",
     "a standby was promoted",
@@ -44,8 +50,9 @@ inline constexpr std::array<std::string_view, 36> kRareSituations{
     "an interactive transaction was rolled back",
     "an operator was mistaken",
     "decided, and not yet applied everywhere",
-    "the coordinator came back with an older disk",
     "status told a commit that its caller had not heard of",
+    "the coordinator came back with an older disk",
+    "the lead went to another replica",
 };
 
 }  // namespace troth::sim

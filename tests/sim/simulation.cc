@@ -22,7 +22,14 @@ constexpr std::array<Duration, 3> kAfterwards{std::chrono::seconds(4), std::chro
                                               std::chrono::seconds(150)};
 constexpr Duration kLook = std::chrono::milliseconds(250);
 constexpr const char* kCluster = "bank-sim001";
-constexpr const char* kCoordinatorAddress = "10.0.0.1:7710";
+
+std::string coordinator_address(std::uint32_t number) {
+  return fmt::format("10.0.0.{}:7710", number + 1);
+}
+
+std::string peer_address(std::uint32_t number) {
+  return fmt::format("10.0.0.{}:7711", number + 1);
+}
 
 std::string agent_address(std::uint32_t number) {
   return fmt::format("10.0.1.{}:7720", number + 1);
@@ -46,7 +53,8 @@ Simulation::~Simulation() {
   operator_->end();
   for (auto& agent : agents_)
     agent->end();
-  coordinator_->end();
+  for (auto& coordinator : coordinators_)
+    coordinator->end();
   world_.end();
 }
 
@@ -70,6 +78,61 @@ std::unique_ptr<Machine> Simulation::machine(std::string name, Node::Boot boot) 
   return made;
 }
 
+coordinator::CoordinatorSettings Simulation::coordinator_settings() const {
+  coordinator::CoordinatorSettings settings;
+  settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
+  settings.log_bytes = 2 * settings.segment_bytes;
+  settings.heartbeat_interval = std::chrono::milliseconds(500);
+  settings.agent_call_timeout = std::chrono::milliseconds(2'000);
+  settings.table.default_timeout = std::chrono::seconds(3);
+  if (swarm_.short_retention) {
+    settings.table.retention = swarm_.retention;
+    settings.table.least_age = std::min<Duration>(swarm_.retention, std::chrono::seconds(2));
+  }
+  for (std::uint32_t i = 0; i < swarm_.coordinators; ++i)
+    settings.group.replicas.push_back({i + 1, coordinator_address(i), peer_address(i)});
+  return settings;
+}
+
+void Simulation::build_coordinators() {
+  CoordinatorPlan plan;
+  plan.cluster = ClusterId{kCluster};
+  plan.settings = coordinator_settings();
+  for (std::uint32_t i = 0; i < swarm_.coordinators; ++i) {
+    plan.address = coordinator_address(i);
+    plan.settings.group.replica = i + 1;
+    coordinators_.push_back(machine(fmt::format("co{}", i + 1), coordinator_program(plan)));
+  }
+  if (swarm_.coordinators > 0) return;
+  plan.address = coordinator_address(0);
+  NewReign restored;
+  restored.cluster = plan.cluster;
+  for (std::uint32_t i = 0; i < swarm_.agents; ++i)
+    restored.agents.push_back(agent_address(i));
+  restored.segment_bytes = plan.settings.segment_bytes;
+  restored.stands_committed = [this](const TransactionId& id) {
+    return !observer_->evidence().truth(id).committed.empty();
+  };
+  restored.ends = [this](const BranchId& branch) { observer_->happened(EndedByHand{branch}); };
+  restored.done = [this] { needs_new_reign_ = false; };
+  coordinators_.push_back(machine(
+      "co", [this, serve = coordinator_program(plan), restore = new_reign_program(std::move(restored))](
+                Node& node) { return needs_new_reign_ ? restore(node) : serve(node); }));
+}
+
+std::vector<std::string> Simulation::coordinator_addresses() const {
+  std::vector<std::string> addresses;
+  for (std::uint32_t i = 0; i < coordinators_.size(); ++i)
+    addresses.push_back(coordinator_address(i));
+  return addresses;
+}
+
+Machine& Simulation::leader() {
+  const auto* group = observer_->group();
+  const auto leader = group == nullptr ? std::nullopt : group->leader();
+  return *coordinators_[leader ? leader->value - 1 : 0];
+}
+
 void Simulation::build() {
   const ClusterId cluster{kCluster};
   for (std::size_t i = 0; i < swarm_.databases.size(); ++i) {
@@ -84,39 +147,14 @@ void Simulation::build() {
         std::make_unique<Database>(world_, network_, fmt::format("db{}", i + 1), std::move(options)));
   }
 
-  CoordinatorPlan plan;
-  plan.cluster = cluster;
-  plan.address = kCoordinatorAddress;
-  plan.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
-  plan.settings.log_bytes = 2 * plan.settings.segment_bytes;
-  plan.settings.heartbeat_interval = std::chrono::milliseconds(500);
-  plan.settings.agent_call_timeout = std::chrono::milliseconds(2'000);
-  plan.settings.table.default_timeout = std::chrono::seconds(3);
-  if (swarm_.short_retention) {
-    plan.settings.table.retention = swarm_.retention;
-    plan.settings.table.least_age = std::min<Duration>(swarm_.retention, std::chrono::seconds(2));
-  }
-  NewReign restored;
-  restored.cluster = cluster;
-  for (std::uint32_t i = 0; i < swarm_.agents; ++i)
-    restored.agents.push_back(agent_address(i));
-  restored.segment_bytes = plan.settings.segment_bytes;
-  restored.stands_committed = [this](const TransactionId& id) {
-    return !observer_->evidence().truth(id).committed.empty();
-  };
-  restored.ends = [this](const BranchId& branch) { observer_->happened(EndedByHand{branch}); };
-  restored.done = [this] { needs_new_reign_ = false; };
-  coordinator_ = machine(
-      "co", [this, serve = coordinator_program(plan), restore = new_reign_program(std::move(restored))](
-                Node& node) { return needs_new_reign_ ? restore(node) : serve(node); });
-
+  build_coordinators();
   const auto resource_name = [](std::size_t database) { return fmt::format("r{}", database + 1); };
   for (std::uint32_t i = 0; i < swarm_.agents; ++i) {
     AgentPlan agent;
     agent.cluster = cluster;
     agent.agent = AgentId{fmt::format("ag{}", i + 1)};
     agent.address = agent_address(i);
-    agent.settings.coordinators = {kCoordinatorAddress};
+    agent.settings.coordinators = coordinator_addresses();
     agent.settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
     agent.settings.journal_bytes = 2 * agent.settings.segment_bytes;
     agent.settings.first_inquiry = std::chrono::milliseconds(500);
@@ -139,7 +177,7 @@ void Simulation::build() {
   for (std::uint32_t i = 0; i < swarm_.clients; ++i) {
     ClientPlan client;
     client.name = fmt::format("cl{}", i + 1);
-    client.coordinator = kCoordinatorAddress;
+    client.coordinators = coordinator_addresses();
     for (std::size_t database = 0; database < databases_.size(); ++database)
       client.resources.push_back({resource_name(database), swarm_.databases[database], swarm_.accounts});
     client.transfers = swarm_.transfers;
@@ -159,7 +197,7 @@ void Simulation::build() {
 
 void Simulation::hire_operator() {
   OperatorPlan plan;
-  plan.coordinator = kCoordinatorAddress;
+  plan.coordinators = coordinator_addresses();
   for (std::uint32_t i = 0; i < swarm_.agents; ++i)
     plan.agents.push_back(agent_address(i));
   plan.mistakes = swarm_.mistakes;
@@ -171,10 +209,18 @@ void Simulation::hire_operator() {
 
 // Every step is judged as it is made; the first that breaks something ends the run.
 void Simulation::watch() {
-  observer_ = std::make_unique<Observer>(*coordinator_, ledger_, [this](const Broken& broken) {
-    world_.trace().event(world_.now(), "BROKEN", "here", 0, [&] { return broken.front(); });
-    world_.stop();
-  });
+  std::vector<const Node*> coordinators;
+  for (const auto& each : coordinators_)
+    coordinators.push_back(each.get());
+  std::optional<coordinator::consensus::Configuration> group;
+  if (swarm_.coordinators > 0) group = coordinator_settings().group.beginning();
+  observer_ = std::make_unique<Observer>(
+      std::move(coordinators), std::move(group), ledger_,
+      [this](const Broken& broken) {
+        world_.trace().event(world_.now(), "BROKEN", "here", 0, [&] { return broken.front(); });
+        world_.stop();
+      },
+      [this](std::string_view situation) { world_.count_rare(situation); });
   world_.set_witness(observer_.get());
   for (std::size_t i = 0; i < databases_.size(); ++i) {
     databases_[i]->on_request = [this, i](const Request& request) {
@@ -227,7 +273,8 @@ void Simulation::heal() {
     machine.set_wall(Duration::zero());
     if (!machine.is_up()) machine.boot();
   };
-  mend(*coordinator_);
+  for (auto& coordinator : coordinators_)
+    mend(*coordinator);
   for (auto& agent : agents_)
     mend(*agent);
   for (auto& client : clients_)
@@ -304,7 +351,8 @@ Outcome Simulation::run() {
   if (swarm_.short_retention) observe_later();
   for (auto& agent : agents_)
     agent->boot();
-  coordinator_->boot();
+  for (auto& coordinator : coordinators_)
+    coordinator->boot();
   for (auto& client : clients_)
     client->boot();
   operator_->boot();

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "coordinator/runtime/settings.h"
 #include "tests/sim/bank/ledger.h"
 #include "tests/sim/core/world.h"
 #include "tests/sim/database/database.h"
@@ -68,7 +69,10 @@ class Simulation {
   [[nodiscard]] const Swarm& swarm() const { return swarm_; }
   [[nodiscard]] const Variation& variation() const { return variation_; }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
-  [[nodiscard]] Machine& coordinator() { return *coordinator_; }
+  // One, or a group, the first of it replica 1.
+  [[nodiscard]] std::vector<std::unique_ptr<Machine>>& coordinators() { return coordinators_; }
+  // Who leads the group, or did last; the only one, where there is no other.
+  [[nodiscard]] Machine& leader();
   [[nodiscard]] std::vector<std::unique_ptr<Machine>>& agents() { return agents_; }
   [[nodiscard]] std::vector<std::unique_ptr<Machine>>& clients() { return clients_; }
   [[nodiscard]] std::vector<std::unique_ptr<Database>>& databases() { return databases_; }
@@ -85,13 +89,16 @@ class Simulation {
 
   [[nodiscard]] DatabaseCopy copy_database(std::size_t database);
   void restore_database(std::size_t database, const DatabaseCopy& copy, bool promoted);
-  // Its disk is an earlier one: no coordinator starts before an operator has begun a new reign.
+  // Of one that is alone. Its disk is an earlier one: it does not start before an operator has begun a new reign.
   void restore_coordinator();
 
  private:
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
   void build();
+  void build_coordinators();
+  [[nodiscard]] coordinator::CoordinatorSettings coordinator_settings() const;
   void hire_operator();
+  [[nodiscard]] std::vector<std::string> coordinator_addresses() const;
   void watch();
   void heal();
   void observe();
@@ -106,7 +113,7 @@ class Simulation {
   Swarm swarm_;
   Ledger ledger_;
   std::vector<std::unique_ptr<Database>> databases_;
-  std::unique_ptr<Machine> coordinator_;
+  std::vector<std::unique_ptr<Machine>> coordinators_;
   std::vector<std::unique_ptr<Machine>> agents_;
   std::vector<std::unique_ptr<Machine>> clients_;
   std::unique_ptr<Machine> operator_;

@@ -29,16 +29,22 @@ std::string_view name_of(FaultKind kind) {
     case FaultKind::kSetBackDatabase: return "database set back";
     case FaultKind::kPromotedStandby: return "standby promoted";
     case FaultKind::kSetBackCoordinator: return "coordinator's disk set back";
+    case FaultKind::kStopCoordinator: return "coordinator stopped in good order";
+    case FaultKind::kCutOffLeader: return "leader cut off from its group";
+    case FaultKind::kSplitGroup: return "group split";
+    case FaultKind::kFrozenLeader: return "leader frozen";
   }
   return {};
 }
 
 // Nothing goes on in what it strikes before a hand has mended it: most seeds do without.
 bool needs_operator(FaultKind kind) {
-  return kind >= FaultKind::kWipedAgent;
+  return kind >= FaultKind::kWipedAgent && kind <= FaultKind::kSetBackCoordinator;
 }
 
-Swarm draw_swarm(Random& random) {
+namespace {
+
+Swarm draw_cluster(Random& random) {
   using agent::DatabaseKind;
   constexpr std::array kKinds{DatabaseKind::kPostgres, DatabaseKind::kMysql, DatabaseKind::kMariadb};
   Swarm swarm;
@@ -80,6 +86,26 @@ Swarm draw_swarm(Random& random) {
   swarm.repeats = rate(5'000);
   swarm.audits = rate(5'000);
   swarm.retention = Duration(random.between(1'000, 6'000) * 1'000);
+  return swarm;
+}
+
+// What a group's own faults are drawn from is apart from the rest: the same seed is the same cluster around it.
+void draw_group(Swarm& swarm, Random random) {
+  if (random.one_in(2)) return;
+  constexpr std::array<std::uint32_t, 8> kSizes{1, 3, 3, 3, 3, 3, 3, 5};
+  swarm.coordinators = kSizes[random.below(kSizes.size())];
+  // What a lone disk has lost, nobody of its group knows; and nobody can begin a new reign of a group.
+  if (swarm.faults.empty()) return;
+  std::erase(swarm.faults, FaultKind::kSetBackCoordinator);
+  for (std::size_t each = 0; each < kGroupFaultKinds; ++each)
+    if (random.one_in(3)) swarm.faults.push_back(static_cast<FaultKind>(kFaultKinds + each));
+}
+
+}  // namespace
+
+Swarm draw_swarm(Random& random) {
+  auto swarm = draw_cluster(random);
+  draw_group(swarm, Random(random.next()));
   return swarm;
 }
 

@@ -64,13 +64,10 @@ std::optional<std::string> named_in(const Error& error) {
 class BankClient final : public Program {
  public:
   BankClient(Node& node, const ClientPlan& plan, Ledger& ledger)
-      : node_(node),
-        world_(node.world()),
-        plan_(plan),
-        ledger_(ledger),
-        loop_(node),
-        channel_(loop_, *rpc::Address::parse(plan.coordinator), {}),
-        timer_(loop_) {
+      : node_(node), world_(node.world()), plan_(plan), ledger_(ledger), loop_(node), timer_(loop_) {
+    for (const auto& address : plan.coordinators)
+      channels_.push_back(
+          std::make_unique<rpc::Channel>(loop_, *rpc::Address::parse(address), rpc::ChannelOptions{}));
     // What an earlier start of it left open.
     for (const auto& [key, transfer] : ledger_.transfers()) {
       if (key.client != plan_.name) continue;
@@ -225,6 +222,12 @@ class BankClient final : public Program {
     });
   }
 
+  // Mostly the one that it called last.
+  rpc::Channel& coordinator() {
+    if (channels_.size() > 1 && chance(3'000)) turn_ = random().below(channels_.size());
+    return *channels_[turn_];
+  }
+
   template <typename Method, typename Request, typename Done>
   void call(const Request& request, Done done) {
     auto patience = plan_.timeout + std::chrono::milliseconds(500);
@@ -232,7 +235,7 @@ class BankClient final : public Program {
       world_.count_rare("a client did not wait for its answer");
       patience = world_.draw(Purpose::kClients, Duration(500), Duration(500'000));
     }
-    channel_.call<Named<Method>>(request, patience, std::move(done));
+    coordinator().call<Named<Method>>(request, patience, std::move(done));
   }
 
   std::int64_t account_of(std::size_t database) {
@@ -437,7 +440,8 @@ class BankClient final : public Program {
   const ClientPlan& plan_;
   Ledger& ledger_;
   asio::io_context loop_;
-  rpc::Channel channel_;
+  std::vector<std::unique_ptr<rpc::Channel>> channels_;  // one to each coordinator
+  std::size_t turn_ = 0;
   asio::steady_timer timer_;
   std::vector<RequestKey> open_;
   std::uint32_t begun_ = 0;

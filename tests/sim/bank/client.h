@@ -17,7 +17,7 @@ namespace troth::sim {
 
 struct ClientPlan {
   std::string name;
-  std::string coordinator;  // its address
+  std::vector<std::string> coordinators;  // their addresses: it may call any
   struct Resource {
     std::string name;
     agent::DatabaseKind kind = agent::DatabaseKind::kPostgres;

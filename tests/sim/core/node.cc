@@ -119,6 +119,12 @@ void Node::pause(Duration length) {
   paused_until_ = std::max(paused_until_, world_.now() + length);
 }
 
+void Node::ask_to_stop() {
+  if (program_ == nullptr) return;
+  world_.trace().event(world_.now(), name_, "is asked to stop");
+  post([this] { program_->stop(); });
+}
+
 void Node::set_wall(Duration error) {
   world_.trace().event(world_.now(), name_, "has its clock set", static_cast<std::uint64_t>(error.count()),
                        [&] { return std::to_string(error.count()) + " us"; });

@@ -35,6 +35,8 @@ enum class CrashKind : std::uint8_t {
 class Program {
  public:
   virtual ~Program() = default;
+  // SIGTERM: it finishes what it does, and ends. Who does not take it goes on.
+  virtual void stop() {}
 };
 
 // What a death at a crash point is counted as.
@@ -60,6 +62,8 @@ class Node {
   void boot();
   void crash(CrashKind kind);
   void pause(Duration length);
+  // Its program is asked to end in good order.
+  void ask_to_stop();
   // Its UTC is set: so far off it is from here.
   void set_wall(Duration error);
   // The program ends of itself; it is booted again like a crashed one.

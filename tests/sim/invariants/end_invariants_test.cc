@@ -139,8 +139,8 @@ TEST_F(EndInvariants, WhatIsLeftIsNamed) {
 class EndedRun : public testing::Test {
  protected:
   EndedRun() {
-    auto calm =
-        *Variation::read("strikes=,lost=0,doubled=0,late=0,reset=0,full=0,database_breaks=0,mistakes=0");
+    auto calm = *Variation::read(
+        "strikes=,lost=0,doubled=0,late=0,reset=0,full=0,database_breaks=0,mistakes=0,coordinators=0");
     simulation = std::make_unique<Simulation>(7, calm);
     EXPECT_THAT(simulation->run().broken, IsEmpty());
   }
@@ -157,7 +157,7 @@ TEST_F(EndedRun, LogsThatAreInOrderBreakNothing) {
 }
 
 TEST_F(EndedRun, ALogThatCannotBeReadIsSeen) {
-  for (auto* disk : {&simulation->coordinator().disk(), &simulation->agents().front()->disk()}) {
+  for (auto* disk : {&simulation->coordinators().front()->disk(), &simulation->agents().front()->disk()}) {
     auto image = disk->image();
     for (auto& [path, bytes] : image)
       std::ranges::fill(bytes, std::byte{0x5a});

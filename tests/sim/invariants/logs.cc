@@ -1,10 +1,14 @@
 #include <fmt/format.h>
 
+#include "coordinator/consensus/runtime/replica_codec.h"
 #include "coordinator/decision_store/local_engine.h"
 #include "coordinator/decision_store/runtime/record_codec.h"
+#include "coordinator/decision_store/runtime/snapshot_directory.h"
+#include "coordinator/decision_store/runtime/snapshot_file.h"
 #include "participant_agent/journal_replay.h"
 #include "participant_agent/runtime/journal_codec.h"
 #include "tests/sim/invariants/invariants.h"
+#include "tests/sim/nodes/programs.h"
 #include "tests/sim/simulation.h"
 #include "txlog/runtime/inspect.h"
 
@@ -38,7 +42,8 @@ Status replay(Disk& disk, const std::string& directory, const Take& take) {
 void check_store(Simulation& simulation, Broken& broken) {
   coordinator::store::LocalEngine engine;
   coordinator::store::WriteNumber next{1};
-  auto read = replay(simulation.coordinator().disk(), "/log", [&](const txlog::RecordView& view) -> Status {
+  auto& disk = simulation.coordinators().front()->disk();
+  auto read = replay(disk, kLocalLog, [&](const txlog::RecordView& view) -> Status {
     auto record = coordinator::store::decode(view.type, view.payload);
     if (!record) return std::unexpected(record.error());
     next = {view.position.sequence.value + 1};
@@ -48,6 +53,46 @@ void check_store(Simulation& simulation, Broken& broken) {
   if (!read) return broken.push_back(fmt::format("store: it cannot be read: {}", read.error().message));
   if (const auto open = engine.records().counts().open; open > 0)
     broken.push_back(fmt::format("T6: {} decisions are still open in the store", open));
+}
+
+// What a start of this replica would begin with: its snapshot, and its log.
+void check_replica(Machine& machine, const GroupMemory& group, Broken& broken) {
+  using namespace coordinator;
+  const auto complain = [&](const std::string& why) {
+    broken.push_back(fmt::format("store of {}: {}", machine.name(), why));
+  };
+  const store::SnapshotDirectory directory(machine.disk(), std::string(kGroupLog) + "-snapshots");
+  const auto newest = directory.newest();
+  store::AppliedState state;
+  consensus::Restored restored;
+  if (newest && *newest) {
+    auto snapshot =
+        store::read_snapshot(machine.disk(), directory.path_of(**newest), ClusterId{"bank-sim001"});
+    if (!snapshot) return complain("its snapshot cannot be read: " + snapshot.error().message);
+    state = std::move(snapshot->state);
+    restored.snapshot = **newest;
+    restored.chosen = restored.snapshot;
+    restored.configured = std::move(snapshot->configured);
+  }
+  const auto read = replay(machine.disk(), kGroupLog, [&](const txlog::RecordView& view) -> Status {
+    auto record = consensus::decode_record(
+        view.type, {reinterpret_cast<const char*>(view.payload.data()), view.payload.size()});
+    if (!record) return std::unexpected(record.error());
+    return restored.take(*record);
+  });
+  if (!read) return complain("it cannot be read: " + read.error().message);
+  if (restored.chosen > group.applied())
+    complain(fmt::format("it takes slot {} for chosen, of {}", restored.chosen.value, group.applied().value));
+  if (restored.snapshot.value > 0 && group.state_on(std::move(state)) != group.state_on({}))
+    complain(
+        fmt::format("its snapshot of slot {} is not what was chosen up to there", restored.snapshot.value));
+}
+
+void check_group(Simulation& simulation, const GroupMemory& group, Broken& broken) {
+  if (const auto open = group.engine().records().counts().open; open > 0)
+    broken.push_back(fmt::format("T6: {} decisions are still open in the store", open));
+  for (auto& coordinator : simulation.coordinators())
+    check_replica(*coordinator, group, broken);
 }
 
 bool has_committed(const Simulation& simulation, const BranchId& branch, std::size_t database) {
@@ -84,7 +129,10 @@ void check_journal(Simulation& simulation, Machine& agent, Broken& broken) {
 }  // namespace
 
 void check_logs(Simulation& simulation, Broken& broken) {
-  check_store(simulation, broken);
+  if (const auto* group = simulation.observer().group())
+    check_group(simulation, *group, broken);
+  else
+    check_store(simulation, broken);
   for (auto& agent : simulation.agents())
     check_journal(simulation, *agent, broken);
 }

@@ -1,14 +1,22 @@
 #include "tests/sim/invariants/observer.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
 #include <thrift/protocol/TProtocol.h>
 
 #include "base/check.h"
+#include "coordinator/consensus/runtime/replica_codec.h"
 #include "coordinator/decision_store/runtime/record_codec.h"
 #include "participant_agent/runtime/journal_codec.h"
 #include "participant_agent/runtime/wire.h"
 #include "tests/sim/core/node.h"
 #include "thrift/gen/administration_methods.h"
 #include "thrift/gen/agents_methods.h"
+#include "thrift/gen/group_methods.h"
 
 namespace troth::sim {
 namespace {
@@ -32,16 +40,35 @@ DatabaseNumber database_named(const std::string& resource) {
 
 }  // namespace
 
-Observer::Observer(const Node& coordinator, const Ledger& asked, std::function<void(const Broken&)> on_broken)
-    : coordinator_(coordinator),
+Observer::Observer(std::vector<const Node*> coordinators,
+                   std::optional<coordinator::consensus::Configuration> group, const Ledger& asked,
+                   std::function<void(const Broken&)> on_broken,
+                   std::function<void(std::string_view)> on_rare)
+    : coordinators_(std::move(coordinators)),
       evidence_(asked),
       on_broken_(std::move(on_broken)),
-      reader_(rpc::Encoding::kBinary, {}) {}
+      on_rare_(std::move(on_rare)),
+      reader_(rpc::Encoding::kBinary, {}) {
+  if (group) group_.emplace(*std::move(group), on_rare_);
+}
 
 void Observer::happened(const Happening& happening) {
+  Broken broken;
+  judge(evidence_, happening, broken);
+  noted(std::move(broken));
+}
+
+void Observer::noted(Broken broken) {
+  if (broken.empty()) return;
   const bool was_whole = broken_.empty();
-  judge(evidence_, happening, broken_);
-  if (was_whole && !broken_.empty()) on_broken_(broken_);
+  broken_.insert(broken_.end(), std::make_move_iterator(broken.begin()),
+                 std::make_move_iterator(broken.end()));
+  if (was_whole) on_broken_(broken_);
+}
+
+std::uint32_t Observer::number_of(const Node& program) const {
+  const auto found = std::ranges::find(coordinators_, &program);
+  return found == coordinators_.end() ? 0 : static_cast<std::uint32_t>(found - coordinators_.begin()) + 1;
 }
 
 // ---- messages
@@ -58,12 +85,20 @@ Struct Observer::read(rpc::Bytes message) {
   return content;
 }
 
+void Observer::attempted(const RequestKey& request, const TransactionId& transaction) {
+  const auto before = evidence_.attempts.find(request);
+  if (before != evidence_.attempts.end() && before->second.rbegin()->epoch < transaction.epoch)
+    on_rare_("a request was tried again under another epoch");
+  happened(AttemptSent{request, transaction});
+}
+
 void Observer::called(const Node& /*program*/, std::string_view method, rpc::Bytes call) {
+  if (method == wire::Replicas_pass_on::kName) on_rare_("a call was passed on to the leader");
   const auto attempt_sent = [&](const auto& request) {
     if (!request.__isset.request) return;
     const auto id = TransactionId::parse(request.transaction_id);
     const auto carried = RequestId::parse(request.request.request_id);
-    if (id && carried) happened(AttemptSent{{request.request.client, *carried}, *id});
+    if (id && carried) attempted({request.request.client, *carried}, *id);
   };
   if (method == wire::Agent_prepare::kName) return attempt_sent(read<wire::Agent_prepare_args>(call).request);
   if (method == wire::Agent_run_statement::kName)
@@ -113,8 +148,13 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
       if (health.state == "set back" || health.state == "not owner")
         happened(ResourceGivenUp{program.name(), database_named(health.resource), health.state});
   } else if (method == wire::Administration_in_doubt::kName) {
+    const auto reply = read<wire::Administration_in_doubt_result>(answer);
+    // Who led while the answer was put together, and does not know yet that it does no longer, is behind.
+    const bool is_behind =
+        group_ && group_->leader() != coordinator::consensus::ReplicaId{number_of(program)};
+    if (!reply.__isset.success || is_behind) return;
     OpenShown shown;
-    for (const auto& transaction : read<wire::Administration_in_doubt_result>(answer).success.transactions)
+    for (const auto& transaction : reply.success.transactions)
       if (auto id = TransactionId::parse(transaction.transaction_id))
         shown.transactions.insert(*std::move(id));
     happened(shown);
@@ -129,9 +169,34 @@ void Observer::answered(const Node& program, std::string_view method, rpc::Bytes
 
 // ---- logs
 
+// Of a group a record is proposed, chosen and durable at once, as far as anybody can tell.
+void Observer::chosen(const GroupMemory::Chosen& records) {
+  for (const auto& record : records) {
+    happened(StoreAppended{record});
+    happened(StoreDurable{record});
+  }
+}
+
 template <typename OfStore, typename OfJournal>
 void Observer::record(const Node& program, const txlog::RecordView& record) {
-  if (&program == &coordinator_) {
+  const auto number = number_of(program);
+  if (number != 0 && group_) {
+    const std::string_view payload(reinterpret_cast<const char*>(record.payload.data()),
+                                   record.payload.size());
+    const auto decoded = coordinator::consensus::decode_record(record.type, payload);
+    CHECK(decoded.has_value(), "{}", decoded.error().message);
+    Broken broken;
+    GroupMemory::Chosen records;
+    if constexpr (std::is_same_v<OfStore, StoreFound>)
+      records = group_->found({number}, *decoded, broken);
+    else if constexpr (std::is_same_v<OfStore, StoreAppended>)
+      group_->appended({number}, *decoded, broken);
+    else
+      records = group_->durable({number}, *decoded, broken);
+    noted(std::move(broken));
+    return chosen(records);
+  }
+  if (number != 0) {
     auto decoded = coordinator::store::decode(record.type, record.payload);
     CHECK(decoded.has_value(), "{}", decoded.error().message);
     return happened(OfStore{*std::move(decoded)});
@@ -142,7 +207,9 @@ void Observer::record(const Node& program, const txlog::RecordView& record) {
 }
 
 void Observer::log_opens(const Node& program) {
-  if (&program == &coordinator_) return happened(StoreOpens{});
+  const auto number = number_of(program);
+  if (number != 0 && group_) return group_->opens({number});
+  if (number != 0) return happened(StoreOpens{});
   happened(JournalOpens{program.name()});
 }
 

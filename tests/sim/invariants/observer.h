@@ -4,10 +4,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/sim/core/witness.h"
 #include "tests/sim/invariants/evidence.h"
+#include "tests/sim/invariants/group_memory.h"
 #include "tests/sim/invariants/step_invariants.h"
 #include "thrift/runtime/codec.h"
 
@@ -15,13 +18,18 @@ namespace troth::sim {
 
 class Observer final : public Witness {
  public:
-  // `coordinator`: whose log is the decision store; every other log is an agent's journal. `on_broken`: once, with the first
-  // happening that broke something.
-  Observer(const Node& coordinator, const Ledger& asked, std::function<void(const Broken&)> on_broken);
+  // `coordinators`: whose logs are the decision store; every other log is an agent's journal. `group`: by what they are a
+  // group, the first of them replica 1; none: there is one, with a store of its own. `on_broken`: once, with the first
+  // happening that broke something. `on_rare`: told of situations that a run is worth something for.
+  Observer(std::vector<const Node*> coordinators, std::optional<coordinator::consensus::Configuration> group,
+           const Ledger& asked, std::function<void(const Broken&)> on_broken,
+           std::function<void(std::string_view)> on_rare);
 
   void happened(const Happening& happening);
   [[nodiscard]] const Evidence& evidence() const { return evidence_; }
   [[nodiscard]] const Broken& broken() const { return broken_; }
+  // Null: there is no group.
+  [[nodiscard]] const GroupMemory* group() const { return group_ ? &*group_ : nullptr; }
 
   void called(const Node& program, std::string_view method, rpc::Bytes call) override;
   void answered(const Node& program, std::string_view method, rpc::Bytes call, rpc::Bytes answer) override;
@@ -37,10 +45,18 @@ class Observer final : public Witness {
   template <typename Struct>
   Struct read(rpc::Bytes message);
 
-  const Node& coordinator_;
+  // Which of the coordinators it is, from 1 on; zero: none.
+  [[nodiscard]] std::uint32_t number_of(const Node& program) const;
+  void noted(Broken broken);
+  void chosen(const GroupMemory::Chosen& records);
+  void attempted(const RequestKey& request, const TransactionId& transaction);
+
+  std::vector<const Node*> coordinators_;
+  std::optional<GroupMemory> group_;
   Evidence evidence_;
   Broken broken_;
   std::function<void(const Broken&)> on_broken_;
+  std::function<void(std::string_view)> on_rare_;
   rpc::MessageReader reader_;
 };
 

@@ -23,6 +23,7 @@ class ServerProgram final : public Program {
       : loop_(node), server_(loop_, std::move(options)) {}
 
   [[nodiscard]] Status start() { return server_.start(); }
+  void stop() override { server_.stop(); }
 
  private:
   asio::io_context loop_;
@@ -32,7 +33,8 @@ class ServerProgram final : public Program {
 template <typename Server>
 std::unique_ptr<Program> started(Node& node, typename Server::Options options) {
   options.on_end = [&node](const Status& outcome) {
-    if (!outcome && (outcome.error().code == ErrorCode::kSetBack || outcome.error().code == ErrorCode::kStale))
+    if (!outcome &&
+        (outcome.error().code == ErrorCode::kSetBack || outcome.error().code == ErrorCode::kStale))
       node.world().count_rare("an agent started anew above its own past");
     node.program_ended(outcome ? std::string_view("stopped") : std::string_view(outcome.error().message));
   };
@@ -52,7 +54,7 @@ Node::Boot coordinator_program(CoordinatorPlan plan) {
     options.settings = plan.settings;
     options.settings.listen = plan.address;
     options.cluster = plan.cluster;
-    options.log_directory = "/log";
+    options.log_directory = plan.settings.group.is_set() ? kGroupLog : kLocalLog;
     options.audit_path = "/audit";
     options.files = &disk_of(node);
     options.on_ready = [](const rpc::Address&, const Epoch&) {};

@@ -15,6 +15,10 @@
 
 namespace troth::sim {
 
+// Where a coordinator keeps the decisions that are its own, and where those of its group.
+inline constexpr const char* kLocalLog = "/log";
+inline constexpr const char* kGroupLog = "/group";
+
 struct CoordinatorPlan {
   ClusterId cluster;
   std::string address;

@@ -20,12 +20,10 @@ constexpr Duration kPatience = std::chrono::seconds(5);
 class Operator final : public Program {
  public:
   Operator(Node& node, const OperatorPlan& plan)
-      : node_(node),
-        world_(node.world()),
-        plan_(plan),
-        loop_(node),
-        coordinator_(loop_, *rpc::Address::parse(plan.coordinator), {}),
-        timer_(loop_) {
+      : node_(node), world_(node.world()), plan_(plan), loop_(node), timer_(loop_) {
+    for (const auto& address : plan_.coordinators)
+      coordinators_.push_back(
+          std::make_unique<rpc::Channel>(loop_, *rpc::Address::parse(address), rpc::ChannelOptions{}));
     for (const auto& address : plan_.agents)
       watched_.push_back(std::make_unique<Watched>(loop_, address));
     for (auto& agent : watched_)
@@ -40,6 +38,9 @@ class Operator final : public Program {
     rpc::Channel channel;
     asio::steady_timer timer;
   };
+
+  // Each in turn: whichever leads, any of them answers.
+  rpc::Channel& coordinator() { return *coordinators_[turn_++ % coordinators_.size()]; }
 
   void note(std::string_view what, const std::string& text) {
     world_.trace().event(world_.now(), node_.name(), what, 0, [&] { return text; });
@@ -73,7 +74,7 @@ class Operator final : public Program {
   void look_at_decisions_later() {
     const auto pause = world_.draw(Purpose::kOperator, Duration(500'000), Duration(6'000'000));
     later(timer_, pause, [this] {
-      coordinator_.call<wire::Administration_in_doubt>(
+      coordinator().call<wire::Administration_in_doubt>(
           kPatience, [this](const Result<wire::InDoubtReport>& report) {
             if (report) {
               for (const auto& transaction : report->transactions)
@@ -94,7 +95,7 @@ class Operator final : public Program {
     request.branch = branch.branch;
     request.reason = "what was restored does not have it";
     request.operator_name = node_.name();
-    coordinator_.call<wire::Administration_resolve>(
+    coordinator().call<wire::Administration_resolve>(
         request, kPatience, [this](const Result<wire::ResolveReply>& reply) {
           note("hears", reply ? fmt::format("{}: {}", reply->state, reply->detail) : reply.error().message);
           look_at_decisions_later();
@@ -124,7 +125,7 @@ class Operator final : public Program {
     world_.count_rare("a branch in doubt was left to an operator");
     wire::StatusRequest request;
     request.__set_transaction_id(branch.transaction_id);
-    coordinator_.call<wire::Transactions_status>(
+    coordinator().call<wire::Transactions_status>(
         request, kPatience, [this, &agent, branch](const Result<wire::StatusReply>& reply) {
           if (!reply) return look_later(agent);
           note("hears state", fmt::format("{} {}", static_cast<int>(reply->state), branch.transaction_id));
@@ -155,7 +156,7 @@ class Operator final : public Program {
     request.operator_name = node_.name();
     note("resolves", fmt::format("{} in {}: {}", request.transaction_id, request.resource,
                                  request.commit ? "commit" : "rollback"));
-    coordinator_.call<wire::Administration_resolve>(
+    coordinator().call<wire::Administration_resolve>(
         request, kPatience, [this, &agent](const Result<wire::ResolveReply>& reply) {
           note("hears", reply ? fmt::format("{}: {}", reply->state, reply->detail) : reply.error().message);
           look_later(agent);
@@ -166,7 +167,8 @@ class Operator final : public Program {
   World& world_;
   const OperatorPlan& plan_;
   asio::io_context loop_;
-  rpc::Channel coordinator_;
+  std::vector<std::unique_ptr<rpc::Channel>> coordinators_;
+  std::size_t turn_ = 0;
   asio::steady_timer timer_;
   std::vector<std::unique_ptr<Watched>> watched_;
 };

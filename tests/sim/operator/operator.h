@@ -19,8 +19,8 @@
 namespace troth::sim {
 
 struct OperatorPlan {
-  std::string coordinator;          // its address
-  std::vector<std::string> agents;  // their addresses
+  std::vector<std::string> coordinators;  // their addresses
+  std::vector<std::string> agents;
   // So many of 10,000 branches are ended without a look into the books.
   std::uint32_t mistakes = 0;
   // What the books of the bank, and the markers of every database, tell of a transaction.

@@ -5,8 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "coordinator/consensus/runtime/replica_codec.h"
+#include "coordinator/decision_store/runtime/batch_codec.h"
 #include "coordinator/decision_store/runtime/record_codec.h"
 #include "participant_agent/runtime/journal_codec.h"
+#include "tests/sim/nodes/programs.h"
 #include "txlog/scan.h"
 
 namespace troth::sim {
@@ -73,10 +76,66 @@ std::string detail(const agent::JournalRecord& record) {
       record);
 }
 
+// ---- a replica's
+
+namespace consensus = coordinator::consensus;
+
+std::string words(const consensus::Ballot& ballot) {
+  return fmt::format("{}.{}", ballot.round, ballot.leader.value);
+}
+
+std::string words(const consensus::Entry& entry) {
+  const auto* command = std::get_if<consensus::Command>(&entry);
+  if (command == nullptr)
+    return std::holds_alternative<consensus::NoOp>(entry) ? "nothing" : "a configuration";
+  const auto batch = store::decode_batch(*command->bytes);
+  if (!batch) return batch.error().message;
+  std::string text = fmt::format("of replica {}:", batch->origin.replica.value);
+  for (const auto& asked : batch->requests) {
+    if (const auto* choose = std::get_if<store::Choose>(&asked.request))
+      text += " " +
+              std::visit([](const auto& record) { return words(store::LogRecord(record)); }, choose->record);
+    else if (std::holds_alternative<store::AcquireEpoch>(asked.request))
+      text += " an epoch";
+    else
+      text += " upkeep";
+  }
+  return text;
+}
+
+std::string words_of_replica(txlog::RecordType type, txlog::Bytes payload) {
+  const auto record =
+      consensus::decode_record(type, {reinterpret_cast<const char*>(payload.data()), payload.size()});
+  if (!record) return record.error().message;
+  return std::visit(
+      [](const auto& each) -> std::string {
+        using R = std::decay_t<decltype(each)>;
+        if constexpr (std::is_same_v<R, consensus::Promised>)
+          return fmt::format("promised {}", words(each.ballot));
+        else if constexpr (std::is_same_v<R, consensus::Accepted>)
+          return fmt::format("accepted in {}, slot {}: {}", words(each.ballot), each.slot.value,
+                             words(each.entry));
+        else if constexpr (std::is_same_v<R, consensus::Learned>)
+          return fmt::format("learned slot {}: {}", each.slot.value, words(each.entry));
+        else if constexpr (std::is_same_v<R, consensus::ChosenThrough>)
+          return fmt::format("chosen through slot {}", each.slot.value);
+        else if constexpr (std::is_same_v<R, consensus::ConfiguredFrom>)
+          return fmt::format("configuration from slot {}", each.slot.value);
+        else if constexpr (std::is_same_v<R, consensus::Started>)
+          return fmt::format("start {}", each.start);
+        else if constexpr (std::is_same_v<R, consensus::PositionsKnown>)
+          return "positions of the others";
+        else
+          return "how long a start waits";
+      },
+      *record);
+}
+
 }  // namespace
 
 std::string words_of(const std::string& directory, txlog::RecordType type, txlog::Bytes payload) {
-  if (directory == "/log") {
+  if (directory == kGroupLog) return words_of_replica(type, payload);
+  if (directory == kLocalLog) {
     const auto record = store::decode(type, payload);
     return record ? words(*record) : record.error().message;
   }

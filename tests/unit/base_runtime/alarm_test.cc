@@ -85,6 +85,13 @@ TEST_F(AlarmTest, NothingRingsAfterItsEnd) {
   EXPECT_EQ(rings, 0);
 }
 
+// A replica that never tries to lead sets it for that; more than a timer's own units take would spin.
+TEST_F(AlarmTest, ATimeThatNeverComesKeepsTheLoopAsleep) {
+  alarm.set(Instant::max());
+  EXPECT_EQ(loop.run_for(20ms), 0U);
+  EXPECT_EQ(rings, 0);
+}
+
 TEST_F(AlarmTest, MayBeSetAgainWhileItRings) {
   std::unique_ptr<Alarm> again;
   int times = 0;

@@ -11,7 +11,7 @@ namespace asio {
 
 template <typename Action>
 void post(io_context& loop, Action action) {
-  loop.node().post(std::move(action));
+  loop.post(std::move(action));
 }
 
 }  // namespace asio
