@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "tests/sim/nodes/crash_point_names.h"
+#include "tests/sim/nodes/programs.h"
 #include "tests/sim/simulation.h"
 
 namespace troth::sim {
@@ -16,7 +17,8 @@ void FaultStorm::begin() {
   const auto& faults = simulation_.swarm().faults;
   if (!faults.empty()) strike_later();
   if (strikes_with(FaultKind::kSetBackAgent) || strikes_with(FaultKind::kSetBackCoordinator) ||
-      strikes_with(FaultKind::kSetBackDatabase) || strikes_with(FaultKind::kPromotedStandby))
+      strikes_with(FaultKind::kSetBackReplica) || strikes_with(FaultKind::kSetBackDatabase) ||
+      strikes_with(FaultKind::kPromotedStandby))
     copy_later();
 }
 
@@ -37,6 +39,9 @@ void FaultStorm::copy_later() {
       for (auto& each : simulation_.coordinators())
         copies_[each.get()].push_back(each->disk().image());
     }
+    if (const auto* group = simulation_.observer().group();
+        group != nullptr && strikes_with(FaultKind::kSetBackReplica))
+      replica_copies_.push_back({damaged().disk().image(), group->acceptances()});
     if (strikes_with(FaultKind::kSetBackDatabase) || strikes_with(FaultKind::kPromotedStandby)) {
       for (std::size_t i = 0; i < simulation_.databases().size(); ++i)
         database_copies_[i].push_back(simulation_.copy_database(i));
@@ -151,7 +156,7 @@ void FaultStorm::strike_with(FaultKind kind) {
       // An agent's: what a lone coordinator's disk loses of a decision, nobody else knows.
       auto& machine = agent();
       machine.crash(CrashKind::kKilled);
-      if (!machine.is_up() && machine.disk().flip_bit_of_last_write()) {
+      if (!machine.is_up() && machine.disk().flip_bit_of_last_write("/journal")) {
         world.count_rare("a bit of a journal's last batch was flipped");
         simulation_.observer().happened(JournalDamaged{machine.name()});
       }
@@ -171,6 +176,14 @@ void FaultStorm::strike_with(FaultKind kind) {
     case FaultKind::kStopCoordinator: return coordinator().ask_to_stop();
     case FaultKind::kCutOffLeader:
     case FaultKind::kSplitGroup: return split_group(kind);
+    case FaultKind::kRottenReplica: {
+      auto& machine = damaged();
+      machine.crash(CrashKind::kKilled);
+      if (!machine.is_up() && machine.disk().flip_bit_of_last_write(kGroupLog))
+        world.count_rare("a bit of a replica's last batch was flipped");
+      return;
+    }
+    case FaultKind::kSetBackReplica: return set_back_replica();
     case FaultKind::kFrozenLeader:
       // About as long as others wait for it, and longer.
       return simulation_.leader().pause(world.draw(Purpose::kFaults, Duration(100'000), Duration(2'500'000)));
@@ -218,6 +231,32 @@ void FaultStorm::set_back_coordinator() {
   machine.disk().set_back(copies[simulation_.world().random(Purpose::kFaults).below(copies.size())]);
   simulation_.world().count_rare("the coordinator came back with an older disk");
   simulation_.restore_coordinator();
+}
+
+Machine& FaultStorm::damaged() {
+  return *simulation_.coordinators()[simulation_.swarm().damaged - 1];
+}
+
+// It need not be found out (consensus/standing.h) where nobody but itself knows what it had accepted: then nothing may hang on
+// that.
+void FaultStorm::set_back_replica() {
+  auto& world = simulation_.world();
+  auto& random = world.random(Purpose::kFaults);
+  auto& machine = damaged();
+  const auto* group = simulation_.observer().group();
+  if (group == nullptr || replica_copies_.empty()) return;
+  const auto& copy = replica_copies_[random.below(replica_copies_.size())];
+  const bool is_wiped = random.one_in(4);
+  const auto since = is_wiped ? 0 : copy.acceptances;
+  if (group->hangs_on({simulation_.swarm().damaged}, since)) return;
+  machine.crash(CrashKind::kPowerCut);
+  if (is_wiped)
+    machine.disk().wipe();
+  else
+    machine.disk().set_back(copy.disk);
+  simulation_.observer().replica_set_back(machine, since);
+  world.count_rare(is_wiped ? "a replica came back with an empty disk"
+                            : "a replica came back with an older disk");
 }
 
 // A standby has come nearly as far; what somebody restores is older than some raises of the owner row's counter, which is

@@ -36,11 +36,14 @@ class FaultStorm {
   void jump();
   void lose_disk(Machine& machine, FaultKind kind);
   void set_back_coordinator();
+  void set_back_replica();
   void restore(std::size_t database, bool promoted);
   void kill(Machine& machine, bool power_cut);
   // A coordinator or an agent.
   [[nodiscard]] Machine& server();
   [[nodiscard]] Machine& coordinator();
+  // The replica whose disk may be damaged.
+  [[nodiscard]] Machine& damaged();
   [[nodiscard]] bool is_coordinator(const Machine& machine) const;
   [[nodiscard]] Machine& agent();
 
@@ -52,6 +55,11 @@ class FaultStorm {
 
   std::map<Machine*, std::vector<Disk::Image>> copies_;
   std::map<std::size_t, std::vector<DatabaseCopy>> database_copies_;
+  struct ReplicaCopy {
+    Disk::Image disk;
+    std::uint64_t acceptances = 0;  // of the group by then
+  };
+  std::vector<ReplicaCopy> replica_copies_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -9,10 +9,11 @@
 
 namespace troth::sim {
 
-inline constexpr std::array<std::string_view, 43> kRareSituations{
+inline constexpr std::array<std::string_view, 46> kRareSituations{
     "a batch was durable and its writer never heard so",
     "a batch was written and not synced",
     "a bit of a journal's last batch was flipped",
+    "a bit of a replica's last batch was flipped",
     "a branch in doubt was left to an operator",
     "a call was passed on to the leader",
     "a choose was chosen by the next leader",
@@ -28,6 +29,8 @@ inline constexpr std::array<std::string_view, 43> kRareSituations{
     "a new reign was begun by an operator",
     "a power cut met unsynced sectors",
     "a proposal was lost with its leader",
+    "a replica came back with an empty disk",
+    "a replica came back with an older disk",
     "a replica learned what others had chosen",
     "a replica was brought up by a snapshot",
     "a request from the future was refused",

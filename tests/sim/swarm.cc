@@ -33,6 +33,8 @@ std::string_view name_of(FaultKind kind) {
     case FaultKind::kCutOffLeader: return "leader cut off from its group";
     case FaultKind::kSplitGroup: return "group split";
     case FaultKind::kFrozenLeader: return "leader frozen";
+    case FaultKind::kRottenReplica: return "replica's last batch rots";
+    case FaultKind::kSetBackReplica: return "replica's disk set back";
   }
   return {};
 }
@@ -99,6 +101,11 @@ void draw_group(Swarm& swarm, Random random) {
   std::erase(swarm.faults, FaultKind::kSetBackCoordinator);
   for (std::size_t each = 0; each < kGroupFaultKinds; ++each)
     if (random.one_in(3)) swarm.faults.push_back(static_cast<FaultKind>(kFaultKinds + each));
+  // A group stands one such replica, as long as the others are in order.
+  swarm.damaged = 1 + static_cast<std::uint32_t>(random.below(swarm.coordinators));
+  if (swarm.coordinators > 1) return;
+  std::erase(swarm.faults, FaultKind::kRottenReplica);
+  std::erase(swarm.faults, FaultKind::kSetBackReplica);
 }
 
 }  // namespace

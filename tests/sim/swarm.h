@@ -46,14 +46,18 @@ enum class FaultKind : std::uint8_t {
   kCutOffLeader,
   kSplitGroup,
   kFrozenLeader,
+  // Of one replica, always the same.
+  kRottenReplica,
+  kSetBackReplica,
 };
 inline constexpr std::size_t kFaultKinds = 25;      // that strike any cluster
-inline constexpr std::size_t kGroupFaultKinds = 4;  // and a group besides
+inline constexpr std::size_t kGroupFaultKinds = 6;  // and a group besides
 [[nodiscard]] std::string_view name_of(FaultKind kind);
 [[nodiscard]] bool needs_operator(FaultKind kind);
 
 struct Swarm {
   std::uint32_t coordinators = 0;  // of a group; 0: one, with a store of its own
+  std::uint32_t damaged = 0;       // of them: whose disk may be damaged; 0: nobody's
   std::uint32_t agents = 1;
   std::vector<agent::DatabaseKind> databases;
   std::uint32_t clients = 1;

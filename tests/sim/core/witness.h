@@ -23,6 +23,8 @@ class Witness {
 
   // A start reads its log: what it finds there is all that it knows. Then what it adds, first on its way, then durable.
   virtual void log_opens(const Node& program) = 0;
+  // Its last batch was bad, and is gone.
+  virtual void log_cut(const Node& program) = 0;
   virtual void record_found(const Node& program, const txlog::RecordView& record) = 0;
   virtual void record_appended(const Node& program, const txlog::RecordView& record) = 0;
   virtual void record_durable(const Node& program, const txlog::RecordView& record) = 0;

@@ -273,9 +273,11 @@ void Disk::tear(Inode& inode) {
   inode.dirty.assign((inode.cache.size() + kSectorBytes - 1) / kSectorBytes, false);
 }
 
-bool Disk::flip_bit_of_last_write() {
-  const bool is_named = std::ranges::any_of(
-      names_, [&](const auto& each) { return written_last_ && each.second == written_last_; });
+bool Disk::flip_bit_of_last_write(std::string_view directory) {
+  const auto log = std::string(directory) + "/";
+  const bool is_named = std::ranges::any_of(names_, [&](const auto& each) {
+    return written_last_ && each.second == written_last_ && each.first.starts_with(log);
+  });
   if (!is_named || written_bytes_ == 0 || written_at_ + written_bytes_ > written_last_->cache.size())
     return false;
   auto& random = node_.world().random(Purpose::kDisk);

@@ -34,8 +34,8 @@ class Disk final : public txlog::Files {
   // Syncs take so much longer until then, in true time.
   void stall_until(Duration until);
   void fill_up(bool is_full);
-  // Turns one bit of the newest batch that was written to a log; false: there is none.
-  bool flip_bit_of_last_write();
+  // Turns one bit of the newest batch, if it was written to the log in `directory`; false: it was not.
+  bool flip_bit_of_last_write(std::string_view directory);
   // The newest write until now is none of those.
   void keep_last_write() { written_bytes_ = 0; }
   // No fault is left waiting.

@@ -1,5 +1,6 @@
 #include "tests/sim/invariants/group_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -26,9 +27,13 @@ constexpr BatchOrigin kNobody{};
 GroupMemory::GroupMemory(Configuration configuration, std::function<void(std::string_view)> on_rare)
     : configuration_(std::move(configuration)), on_rare_(std::move(on_rare)), engine_(kNobody, {}) {}
 
+void GroupMemory::cut(ReplicaId replica) {
+  replicas_[replica].takes_over = true;
+}
+
 void GroupMemory::opens(ReplicaId replica) {
   const auto told = replicas_[replica].told;
-  replicas_[replica] = {.promised = {}, .accepted = {}, .told = told, .restates = false};
+  replicas_[replica] = {.promised = {}, .accepted = {}, .told = told, .takes_over = false, .restates = false};
 }
 
 GroupMemory::Chosen GroupMemory::found(ReplicaId replica, const DurableRecord& record, Broken& broken) {
@@ -73,7 +78,7 @@ GroupMemory::Chosen GroupMemory::durable(ReplicaId replica, const DurableRecord&
 void GroupMemory::note_proposal(ReplicaId replica, const Accepted& accepted, Broken& broken) {
   const auto& [slot, ballot, entry] = accepted;
   auto& known = replicas_[replica];
-  if (ballot < known.promised)
+  if (ballot < known.promised && !known.takes_over)
     broken.push_back(fmt::format("group: replica {} accepts slot {} in ballot {} behind its promise of {}",
                                  replica.value, slot.value, text_of(ballot), text_of(known.promised)));
   auto [at, is_new] = proposals_[slot].try_emplace(ballot, Proposal{entry, {}});
@@ -92,7 +97,7 @@ GroupMemory::Chosen GroupMemory::count(ReplicaId replica, const DurableRecord& r
   if (accepted == nullptr) return {};
   const auto& [slot, ballot, entry] = *accepted;
   auto& proposal = proposals_[slot].at(ballot);
-  proposal.accepted.insert(replica);
+  proposal.accepted.try_emplace(replica, ++acceptances_);
   if (proposal.accepted.size() < configuration_.quorums.write || chosen_.contains(slot)) return {};
   if (leader() && *leader() != ballot.leader) on_rare_("the lead went to another replica");
   if (proposals_[slot].size() > 1 && proposals_[slot].begin()->second.entry != entry)
@@ -201,13 +206,20 @@ std::multiset<std::string> GroupMemory::state_on(AppliedState snapshot) const {
   return state;
 }
 
-std::size_t GroupMemory::hangs_on(ReplicaId replica) const {
-  std::size_t slots = 0;
-  for (const auto& [slot, value] : chosen_) {
+bool GroupMemory::hangs_on(ReplicaId replica, std::uint64_t since) const {
+  return std::ranges::any_of(chosen_, [&](const auto& chosen) {
+    const auto& [slot, value] = chosen;
     const auto& accepted = proposals_.at(slot).at(value.ballot).accepted;
-    if (accepted.size() - accepted.count(replica) < configuration_.quorums.write) ++slots;
-  }
-  return slots;
+    const auto own = accepted.find(replica);
+    return own != accepted.end() && own->second > since && accepted.size() <= configuration_.quorums.write;
+  });
+}
+
+void GroupMemory::set_back(ReplicaId replica, std::uint64_t since) {
+  for (auto& [slot, proposals] : proposals_)
+    for (auto& [ballot, proposal] : proposals)
+      std::erase_if(proposal.accepted,
+                    [&](const auto& each) { return each.first == replica && each.second > since; });
 }
 
 }  // namespace troth::sim

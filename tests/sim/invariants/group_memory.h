@@ -39,6 +39,9 @@ class GroupMemory {
 
   // A start reads its log: what it finds is all that this replica knows of what it said.
   void opens(coordinator::consensus::ReplicaId replica);
+  // It found its last batch bad, and takes over what others have promised and accepted before it votes: also what is older than
+  // the highest of their promises.
+  void cut(coordinator::consensus::ReplicaId replica);
   [[nodiscard]] Chosen found(coordinator::consensus::ReplicaId replica,
                              const coordinator::consensus::DurableRecord& record, Broken& broken);
   void appended(coordinator::consensus::ReplicaId replica,
@@ -54,15 +57,20 @@ class GroupMemory {
   [[nodiscard]] std::optional<coordinator::consensus::ReplicaId> leader() const;
   // The state of a replica that applies what is chosen on top of `snapshot`, as text, one line a live record.
   [[nodiscard]] std::multiset<std::string> state_on(coordinator::store::AppliedState snapshot) const;
-  // So much of what is chosen would be lost with what this replica has accepted.
-  [[nodiscard]] std::size_t hangs_on(coordinator::consensus::ReplicaId replica) const;
+  // A moment of the history.
+  [[nodiscard]] std::uint64_t acceptances() const { return acceptances_; }
+  // Is something chosen that no write quorum has without what this replica has accepted since then?
+  [[nodiscard]] bool hangs_on(coordinator::consensus::ReplicaId replica, std::uint64_t since) const;
+  // What it has accepted since then went with its disk. Nothing that is chosen may hang on that.
+  void set_back(coordinator::consensus::ReplicaId replica, std::uint64_t since);
 
  private:
   struct Replica {
     coordinator::consensus::Ballot promised;
     std::map<coordinator::consensus::Slot, coordinator::consensus::Entry> accepted;  // last
     coordinator::consensus::Slot told;  // of it everything was compared with what is chosen
-    bool restates = false;              // it is saying again what stands, for its log is going to be cut
+    bool takes_over = false;
+    bool restates = false;  // it is saying again what stands, for its log is going to be cut
   };
   struct Value {
     coordinator::consensus::Ballot ballot;
@@ -70,7 +78,8 @@ class GroupMemory {
   };
   struct Proposal {
     coordinator::consensus::Entry entry;
-    std::set<coordinator::consensus::ReplicaId> accepted;  // durably
+    // Durably, and as the how many-th acceptance.
+    std::map<coordinator::consensus::ReplicaId, std::uint64_t> accepted;
   };
 
   void note_proposal(coordinator::consensus::ReplicaId replica,
@@ -90,6 +99,7 @@ class GroupMemory {
   std::map<coordinator::consensus::ReplicaId, Replica> replicas_;
   std::map<coordinator::consensus::Slot, std::map<coordinator::consensus::Ballot, Proposal>> proposals_;
   std::map<coordinator::consensus::Slot, Value> chosen_;
+  std::uint64_t acceptances_ = 0;
   coordinator::store::GroupEngine engine_;
   std::optional<Epoch> epoch_;
   coordinator::store::BatchOrigin ruler_;  // who asked for that epoch

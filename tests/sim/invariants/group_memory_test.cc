@@ -67,8 +67,9 @@ TEST_F(GroupMemoryTest, ADecisionStandsWhenAWriteQuorumHasItOnDisk) {
   ASSERT_EQ(chosen.size(), 1U);
   EXPECT_TRUE(std::holds_alternative<CommitRecord>(chosen.front()));
   EXPECT_EQ(memory.leader(), kFirst);
-  EXPECT_EQ(memory.hangs_on(kFirst), 2U);
-  EXPECT_EQ(memory.hangs_on(kThird), 0U);
+  EXPECT_TRUE(memory.hangs_on(kFirst, 0));
+  EXPECT_FALSE(memory.hangs_on(kFirst, memory.acceptances()));
+  EXPECT_FALSE(memory.hangs_on(kThird, 0));
   EXPECT_THAT(broken, IsEmpty());
 }
 
@@ -76,6 +77,15 @@ TEST_F(GroupMemoryTest, WhatAStartFindsCountsToo) {
   EXPECT_THAT(accept(kFirst, {{1}, {1, kFirst}, epoch_of(kFirst)}), IsEmpty());
   memory.opens(kSecond);
   EXPECT_EQ(memory.found(kSecond, Accepted{{1}, {1, kFirst}, epoch_of(kFirst)}, broken).size(), 1U);
+  EXPECT_THAT(broken, IsEmpty());
+}
+
+TEST_F(GroupMemoryTest, WhatWentWithADiskCountsNoMore) {
+  const Accepted epoch{{1}, {1, kFirst}, epoch_of(kFirst)};
+  EXPECT_THAT(accept(kFirst, epoch), IsEmpty());
+  memory.set_back(kFirst, 0);
+  EXPECT_THAT(accept(kSecond, epoch), IsEmpty());
+  EXPECT_EQ(accept(kThird, epoch).size(), 1U);
   EXPECT_THAT(broken, IsEmpty());
 }
 
@@ -102,6 +112,14 @@ TEST_F(GroupMemoryTest, AnAcceptanceBehindAHigherPromiseIsSeen) {
   EXPECT_THAT(broken, IsEmpty());
   memory.appended(kFirst, Accepted{{1}, {2, kSecond}, NoOp{}}, broken);
   EXPECT_THAT(broken, ElementsAre(HasSubstr("behind its promise of 3.3")));
+}
+
+TEST_F(GroupMemoryTest, WhoseLogWasCutTakesOverOlderAcceptances) {
+  memory.opens(kFirst);
+  memory.cut(kFirst);
+  memory.appended(kFirst, Promised{{3, kThird}}, broken);
+  memory.appended(kFirst, Accepted{{1}, {2, kSecond}, NoOp{}}, broken);
+  EXPECT_THAT(broken, IsEmpty());
 }
 
 TEST_F(GroupMemoryTest, WhoTakesForChosenWhatIsNotIsSeen) {

@@ -58,6 +58,10 @@ void Observer::happened(const Happening& happening) {
   noted(std::move(broken));
 }
 
+void Observer::replica_set_back(const Node& coordinator, std::uint64_t since) {
+  group_->set_back({number_of(coordinator)}, since);
+}
+
 void Observer::noted(Broken broken) {
   if (broken.empty()) return;
   const bool was_whole = broken_.empty();
@@ -211,6 +215,10 @@ void Observer::log_opens(const Node& program) {
   if (number != 0 && group_) return group_->opens({number});
   if (number != 0) return happened(StoreOpens{});
   happened(JournalOpens{program.name()});
+}
+
+void Observer::log_cut(const Node& program) {
+  if (const auto number = number_of(program); number != 0 && group_) group_->cut({number});
 }
 
 void Observer::record_found(const Node& program, const txlog::RecordView& found) {

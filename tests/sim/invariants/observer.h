@@ -29,11 +29,13 @@ class Observer final : public Witness {
   [[nodiscard]] const Evidence& evidence() const { return evidence_; }
   [[nodiscard]] const Broken& broken() const { return broken_; }
   // Null: there is no group.
+  void replica_set_back(const Node& coordinator, std::uint64_t since);
   [[nodiscard]] const GroupMemory* group() const { return group_ ? &*group_ : nullptr; }
 
   void called(const Node& program, std::string_view method, rpc::Bytes call) override;
   void answered(const Node& program, std::string_view method, rpc::Bytes call, rpc::Bytes answer) override;
   void log_opens(const Node& program) override;
+  void log_cut(const Node& program) override;
   void record_found(const Node& program, const txlog::RecordView& record) override;
   void record_appended(const Node& program, const txlog::RecordView& record) override;
   void record_durable(const Node& program, const txlog::RecordView& record) override;

@@ -248,7 +248,10 @@ Result<OpenedLog> Log::open(LogOptions options) {
   result.next_sequence = opened->start.last.next_sequence();
   result.records_replayed = opened->records_replayed;
   result.created = opened->created;
-  if (result.cut_tail) core->node.world().count_rare("a log's last batch was cut");
+  if (result.cut_tail) {
+    core->node.world().count_rare("a log's last batch was cut");
+    if (auto* witness = core->node.world().witness()) witness->log_cut(core->node);
+  }
   core->segments = std::move(opened->segments);
   core->next_sequence = result.next_sequence;
   core->preparer = std::make_unique<SegmentPreparer>(core->directory, core->options.on_warning);
