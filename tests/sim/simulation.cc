@@ -82,6 +82,7 @@ coordinator::CoordinatorSettings Simulation::coordinator_settings() const {
   coordinator::CoordinatorSettings settings;
   settings.segment_bytes = swarm_.small_segments ? 16UL << 10 : 64UL << 10;
   settings.log_bytes = 2 * settings.segment_bytes;
+  settings.group.batch = {.bytes = 8000, .request_bytes = 8000};  // what the smaller segments take
   settings.heartbeat_interval = std::chrono::milliseconds(500);
   settings.agent_call_timeout = std::chrono::milliseconds(2'000);
   settings.table.default_timeout = std::chrono::seconds(3);
