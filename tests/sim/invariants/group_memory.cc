@@ -53,6 +53,7 @@ void GroupMemory::appended(ReplicaId replica, const DurableRecord& record, Broke
   if (const auto* promised = std::get_if<Promised>(&record)) {
     known.promised = std::max(known.promised, promised->ballot);
   } else if (const auto* accepted = std::get_if<Accepted>(&record)) {
+    judge_promise(replica, *accepted, broken);
     note_proposal(replica, *accepted, broken);
   } else if (const auto* learned = std::get_if<Learned>(&record)) {
     known.accepted[learned->slot] = learned->entry;
@@ -75,12 +76,18 @@ GroupMemory::Chosen GroupMemory::durable(ReplicaId replica, const DurableRecord&
   return count(replica, record, broken);
 }
 
-void GroupMemory::note_proposal(ReplicaId replica, const Accepted& accepted, Broken& broken) {
+// When it is written: what a replica took over behind a cut tail lies below its promise in its log from then on.
+void GroupMemory::judge_promise(ReplicaId replica, const Accepted& accepted, Broken& broken) {
   const auto& [slot, ballot, entry] = accepted;
-  auto& known = replicas_[replica];
+  const auto& known = replicas_[replica];
   if (ballot < known.promised && !known.takes_over)
     broken.push_back(fmt::format("group: replica {} accepts slot {} in ballot {} behind its promise of {}",
                                  replica.value, slot.value, text_of(ballot), text_of(known.promised)));
+}
+
+void GroupMemory::note_proposal(ReplicaId replica, const Accepted& accepted, Broken& broken) {
+  const auto& [slot, ballot, entry] = accepted;
+  auto& known = replicas_[replica];
   auto [at, is_new] = proposals_[slot].try_emplace(ballot, Proposal{entry, {}});
   if (!is_new && at->second.entry != entry)
     broken.push_back(fmt::format("group: ballot {} has two values for slot {}", text_of(ballot), slot.value));

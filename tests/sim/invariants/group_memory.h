@@ -82,6 +82,8 @@ class GroupMemory {
     std::map<coordinator::consensus::ReplicaId, std::uint64_t> accepted;
   };
 
+  void judge_promise(coordinator::consensus::ReplicaId replica,
+                     const coordinator::consensus::Accepted& accepted, Broken& broken);
   void note_proposal(coordinator::consensus::ReplicaId replica,
                      const coordinator::consensus::Accepted& accepted, Broken& broken);
   [[nodiscard]] Chosen count(coordinator::consensus::ReplicaId replica,

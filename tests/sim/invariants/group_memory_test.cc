@@ -120,6 +120,11 @@ TEST_F(GroupMemoryTest, WhoseLogWasCutTakesOverOlderAcceptances) {
   memory.appended(kFirst, Promised{{3, kThird}}, broken);
   memory.appended(kFirst, Accepted{{1}, {2, kSecond}, NoOp{}}, broken);
   EXPECT_THAT(broken, IsEmpty());
+  // Its next start finds both in its log, whole.
+  memory.opens(kFirst);
+  static_cast<void>(memory.found(kFirst, Promised{{3, kThird}}, broken));
+  static_cast<void>(memory.found(kFirst, Accepted{{1}, {2, kSecond}, NoOp{}}, broken));
+  EXPECT_THAT(broken, IsEmpty());
 }
 
 TEST_F(GroupMemoryTest, WhoTakesForChosenWhatIsNotIsSeen) {
