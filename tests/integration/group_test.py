@@ -141,3 +141,96 @@ def test_clients_learn_who_leads(group: Group) -> None:
     leaders = {view.leader for view in group.views().values()}
     assert len(group.views()) == 3
     assert leaders == {group.leader()}
+
+
+# ---- what operators do
+
+
+def _administration(group: Group, number: int) -> harness.Remote:
+    return harness.Remote(
+        group.port_of(number), "Administration", certificate=group.certificate("operator", "alice")
+    )
+
+
+def _change(voters: list[int], learners: list[int] | None = None, **fields):
+    return api("administration").ChangeGroupRequest(
+        voters=voters,
+        learners=learners or [],
+        **{
+            "write_quorum": 0,
+            "elect_quorum": 0,
+            "read_quorum": 0,
+            "reason": "a test",
+            "operator_name": "alice",
+        }
+        | fields,
+    )
+
+
+def test_each_coordinator_says_how_the_group_stands(group: Group) -> None:
+    leader = group.leader()
+    for number in group.replicas:
+        with _administration(group, number) as asked:
+            status = asked.group_status()
+        assert status.cluster == group.cluster_id
+        assert (status.replica, status.leader) == (number, leader)
+        assert status.state == ("leads" if number == leader else "follows")
+        assert status.standing == "votes"
+        assert status.voters == [1, 2, 3]
+        assert (status.write_quorum, status.elect_quorum, status.read_quorum) == (2, 2, 2)
+        assert {peer.replica for peer in status.others if peer.reached} == {1, 2, 3} - {number}
+        assert status.began == "replicas 1, 2, 3: write 2, elect 2, read 2, lease 150 ms"
+
+
+def test_the_lead_is_handed_over_without_an_aborted_decision(group: Group) -> None:
+    for _ in range(4):
+        leader, successor = group.leader(), group.followers()[0]
+        with _administration(group, group.followers()[1]) as asked:
+            status = asked.transfer_lead(
+                api("administration").TransferLeadRequest(
+                    to=successor, reason="a test", operator_name="alice"
+                )
+            )
+        assert status.leader == successor
+        assert group.await_leader(other_than=leader) == successor
+        with group.client_of(leader) as client:
+            client.run(group.bank.transfer(new_request_id(), "pg", 1, "my", 2, amount=1))
+    assert "transfer-lead-done" in "".join(
+        (coordinator.directory / "data" / "audit.log").read_text(encoding="utf-8")
+        for coordinator in group.coordinators
+        if (coordinator.directory / "data" / "audit.log").exists()
+    )
+
+
+def test_a_replica_is_removed_and_added_again(group: Group) -> None:
+    leader = group.leader()
+    removed = group.followers()[0]
+    rest = [number for number in group.replicas if number != removed]
+    with _administration(group, leader) as asked:
+        assert asked.change_group(_change(rest)).voters == rest
+        with _administration(group, removed) as outside:
+            eventually(lambda: outside.group_status().standing == "is no member", "it hears of it")
+        assert asked.change_group(_change(rest, [removed])).learners == [removed]
+        with group.client_of(removed) as client:
+            client.run(group.bank.transfer(new_request_id(), "pg", 1, "my", 2, amount=1))
+        status = asked.change_group(_change([1, 2, 3]))
+        assert (status.voters, status.learners, status.settled) == ([1, 2, 3], [], True)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "why"),
+    [
+        (_change([1]), Code.INVALID_ARGUMENT, "must be above"),
+        (_change([1, 2, 3], write_quorum=1), Code.INVALID_ARGUMENT, "must be above"),
+        (_change([1, 2, 3, 9]), Code.INVALID_ARGUMENT, "does not name replica 9"),
+        (_change([]), Code.INVALID_ARGUMENT, ""),
+        (_change([1, 2], reason=""), Code.INVALID_ARGUMENT, "reason"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(group: Group, change, code, why: str) -> None:
+    with _administration(group, group.leader()) as asked:
+        with pytest.raises(TrothError) as refused:
+            asked.change_group(change)
+        assert (refused.value.code, refused.value.effect) == (code, Effect.NONE), refused.value.message
+        assert why in refused.value.message
+        assert asked.group_status().voters == [1, 2, 3]
