@@ -15,7 +15,7 @@
 namespace troth::coordinator {
 namespace {
 
-constexpr Duration kLook = std::chrono::milliseconds(10);
+constexpr Duration kLook = std::chrono::milliseconds(25);
 // How long a leader that no longer leads may take to say what became of a call: it may have stopped, and its connection
 // not be broken yet.
 constexpr Duration kLastWord = std::chrono::milliseconds(250);

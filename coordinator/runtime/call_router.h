@@ -35,7 +35,7 @@ class CallRouter {
  public:
   enum class Here : std::uint8_t {
     kNothing,  // no reign
-    kRunning,  // one that finishes what runs, or whose agents are not there yet: whatever begins waits
+    kRunning,  // a reign that finishes what runs: whatever begins waits for the next one
     kEverything
   };
   // `longest_call`: no call is answered later than that.

@@ -30,7 +30,6 @@ constexpr Duration kLongestReignWait = std::chrono::seconds(2);
 // How long a leader that stops looks for another one: four attempts, each with another replica.
 constexpr Duration kHandOver = std::chrono::seconds(2);
 constexpr Duration kLookForLeader = std::chrono::milliseconds(20);
-constexpr Duration kAgentsArrive = std::chrono::milliseconds(300);
 constexpr Duration kLongEnough = std::chrono::seconds(10);  // for a reign to have been a good one
 
 }  // namespace
@@ -256,16 +255,8 @@ Status CoordinatorServer::listen() {
 
 CallRouter::Here CoordinatorServer::serves_here() const {
   if (!reigns_->serves() || server_ == nullptr) return CallRouter::Here::kNothing;
-  if (stopping_ || finished_ || !agents_are_here()) return CallRouter::Here::kRunning;
+  if (stopping_ || finished_) return CallRouter::Here::kRunning;
   return CallRouter::Here::kEverything;
-}
-
-// A new leader has called its agents, and most answer within a round trip or two: work that came first would be refused. Who
-// is away is not waited for.
-bool CoordinatorServer::agents_are_here() const {
-  if (boot_now() - *reign_began_ >= kAgentsArrive) return true;
-  return std::ranges::all_of(reigns_->serving().links(),
-                             [](const auto& link) { return link.second->is_connected(); });
 }
 
 // ---- reigns

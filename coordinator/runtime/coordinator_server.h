@@ -78,7 +78,6 @@ class CoordinatorServer {
   [[nodiscard]] Epoch newest_epoch() const;
   [[nodiscard]] store::DecisionStore& store();
   [[nodiscard]] CallRouter::Here serves_here() const;
-  [[nodiscard]] bool agents_are_here() const;
   [[nodiscard]] Duration finishing_time() const;
   void reign_serves();
   void reign_over(const Error& why);

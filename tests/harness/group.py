@@ -16,6 +16,9 @@ from harness.programs import Program
 from harness.thrift_api import Client, Remote, api
 from harness.waiting import eventually
 
+# What only a coordinator of a group exports.
+METRICS = {"troth_coordinator_replica_reached", "troth_coordinator_snapshots_total"}
+
 # The smallest segments that take the group's largest entry.
 _SEGMENT_BYTES = 8 << 20
 

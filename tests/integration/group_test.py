@@ -8,6 +8,8 @@ import pytest
 
 import harness
 from harness import Group, api, eventually, new_request_id
+from harness.group import METRICS
+from harness.monitoring import scrape
 
 TrothError = api("common").TrothError
 Code, Effect = api("common").ErrorCode, api("common").Effect
@@ -143,6 +145,18 @@ def test_clients_learn_who_leads(group: Group) -> None:
     assert leaders == {group.leader()}
 
 
+def test_a_group_shows_itself(group: Group) -> None:
+    leader = group.leader()
+    for number, coordinator in group.replicas.items():
+        page = scrape(coordinator)
+        assert METRICS <= set(page.types)
+        assert page.value("troth_coordinator_leads") == (number == leader)
+        assert page.value("troth_coordinator_serves") == (number == leader)
+        assert page.value("troth_coordinator_leader") == leader
+        for other in set(group.replicas) - {number}:
+            assert page.value("troth_coordinator_replica_reached", replica=str(other)) == 1
+
+
 # ---- what operators do
 
 
@@ -193,6 +207,7 @@ def test_the_lead_is_handed_over_without_an_aborted_decision(group: Group) -> No
             )
         assert status.leader == successor
         assert group.await_leader(other_than=leader) == successor
+        group.wait_serving()  # it calls its agents first: for a few milliseconds work is refused, effect none
         with group.client_of(leader) as client:
             client.run(group.bank.transfer(new_request_id(), "pg", 1, "my", 2, amount=1))
     assert "transfer-lead-done" in "".join(
