@@ -271,6 +271,7 @@ void CoordinatorServer::reign_serves() {
 void CoordinatorServer::reign_over(const Error& why) {
   if (!replica_ || why.code == ErrorCode::kCorrupt) return end(std::unexpected(why));
   if (stopping_) return hand_over();
+  if (const auto then = std::exchange(finished_, nullptr)) then();
   if (reign_began_ && boot_now() - *reign_began_ > kLongEnough) reign_wait_ = Duration::zero();
   reign_began_.reset();
   reign_wait_ = std::clamp<Duration>(reign_wait_ * 2, kFirstReignWait, kLongestReignWait);
@@ -284,14 +285,16 @@ void CoordinatorServer::reign_over(const Error& why) {
 }
 
 void CoordinatorServer::lead_changed(bool leads) {
-  finished_ = nullptr;
   if (stopping_) {
     if (!leads) end_reign("this coordinator leads its group no longer");
     return hand_over();
   }
   if (!leads) {
     timer_.cancel();
-    return end_reign("this coordinator leads its group no longer; ask again, and the next leader answers");
+    end_reign("this coordinator leads its group no longer; ask again, and the next leader answers");
+    // Whoever waited for the reign's end hears of it, too: a hand-over that came to nothing may be asked for again.
+    if (const auto then = std::exchange(finished_, nullptr)) then();
+    return;
   }
   reign_wait_ = Duration::zero();
   if (reigns_->current() == nullptr) reigns_->begin(store());
