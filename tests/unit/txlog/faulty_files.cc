@@ -106,8 +106,13 @@ class FaultyLock final : public DirectoryLock {
 };
 
 void FaultyFiles::fail_call(std::uint64_t nth, bool for_ever) {
+  fail_call_at({}, nth, for_ever);
+}
+
+void FaultyFiles::fail_call_at(std::string part, std::uint64_t nth, bool for_ever) {
   const std::lock_guard lock(mutex_);
-  fail_at_ = calls_ + nth;
+  failing_part_ = std::move(part);
+  to_failure_ = nth;
   fail_for_ever_ = for_ever;
 }
 
@@ -162,7 +167,7 @@ void FaultyFiles::resume_after_kill() {
   const std::lock_guard lock(mutex_);
   CHECK(locks_.empty(), "let the log go first");
   stopped_ = false;
-  fail_at_ = 0;
+  to_failure_ = 0;
   has_failed_ = false;
   fail_syncs_ = false;
 }
@@ -222,8 +227,12 @@ Status FaultyFiles::enter(std::string_view call, const std::string& path) {
   ++calls_;
   const bool reads = call == "read" || call == "look at" || call == "list" || call == "open";
   if (!reads) ++changing_calls_;
-  const bool fails = fail_at_ != 0 && (calls_ == fail_at_ || (fail_for_ever_ && calls_ > fail_at_));
-  if (!fails) return {};
+  if (to_failure_ == 0 || !path.contains(failing_part_)) return {};
+  if (to_failure_ > 1) {
+    --to_failure_;
+    return {};
+  }
+  if (!fail_for_ever_) to_failure_ = 0;
   has_failed_ = true;
   return io_error(call, path, "Input/output error");
 }

@@ -31,6 +31,8 @@ class FaultyFiles final : public Files {
 
   // The Nth call from now (1: the next) that touches the disk fails; with `for_ever` all after it do, too.
   void fail_call(std::uint64_t nth, bool for_ever);
+  // The same of those calls whose path contains `part`.
+  void fail_call_at(std::string part, std::uint64_t nth, bool for_ever);
   // Calls since construction, to know how many there are to fail.
   [[nodiscard]] std::uint64_t calls() const;
   // Those of them that changed something.
@@ -102,7 +104,8 @@ class FaultyFiles final : public Files {
   std::set<std::string> locks_;
   std::uint64_t calls_ = 0;
   std::uint64_t changing_calls_ = 0;
-  std::uint64_t fail_at_ = 0;
+  std::uint64_t to_failure_ = 0;  // calls until one fails; zero: none will
+  std::string failing_part_;
   bool fail_for_ever_ = false;
   bool has_failed_ = false;
   bool fail_syncs_ = false;
