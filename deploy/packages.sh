@@ -34,6 +34,8 @@ readonly test_set=(
   python3-prometheus-client python3-yaml
   # A terminal for `troth shell`.
   python3-pexpect
+  # Networks of a test's own, in network namespaces.
+  iproute2
 )
 readonly check_set=(git clang-format-19 clang-tidy-19 black shellcheck)
 readonly fuzz_set=(clang-19 libclang-rt-19-dev)

@@ -17,6 +17,7 @@ from harness.certificates import Certificate, CertificateAuthority  # noqa: E402
 from harness.cluster import Cluster, Marker, install  # noqa: E402
 from harness.conversation import Conversation  # noqa: E402
 from harness.group import Group  # noqa: E402
+from harness.networked_group import AGENT, NetworkedGroup, node_of  # noqa: E402
 from harness.frames import Message, parse_message  # noqa: E402
 from harness.pooler import PgBouncer  # noqa: E402
 from harness.processes import Process, ProcessError  # noqa: E402
@@ -39,8 +40,8 @@ from harness.waiting import eventually  # noqa: E402
 from harness.workload import Order, Workload  # noqa: E402
 
 __all__ = [
-    "ROOT", "Backend", "Backup", "Bank", "Certificate", "CertificateAuthority", "Client", "Cluster", "Conversation", "Fleet", "Group", "MariaDb", "Marker", "Message", "MySql", "Order", "PgBouncer", "Postgres", "Process", "ProcessError", "Program",
+    "AGENT", "ROOT", "Backend", "Backup", "Bank", "Certificate", "CertificateAuthority", "Client", "Cluster", "Conversation", "Fleet", "Group", "MariaDb", "Marker", "Message", "MySql", "NetworkedGroup", "Order", "PgBouncer", "Postgres", "Process", "ProcessError", "Program",
     "Proxy", "Relay", "Remote", "Server", "ServerError", "Vault", "Workload", "api", "backends", "branch", "connect", "connected", "create_account",
-    "end_backends", "eventually", "free_port", "fresh_database", "install", "new_request_id", "parse_message", "prepared_branches", "programs_directory",
+    "end_backends", "eventually", "free_port", "fresh_database", "install", "new_request_id", "node_of", "parse_message", "prepared_branches", "programs_directory",
     "roll_back_prepared", "rows", "statement", "troth", "value", "wait_gone", "writing_backends",
 ]  # fmt: skip

@@ -43,10 +43,19 @@ class Group(Cluster):
         self.cluster_id = ""
         self._turn = itertools.count()
 
-    @staticmethod
-    def _listed(number: int) -> dict:
-        address, peer_address = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-        return {"number": number, "address": address, "peer_address": peer_address}
+    def _host(self, _number: int) -> str:
+        return "127.0.0.1"
+
+    def _within(self, _number: int) -> list[str]:
+        return []
+
+    def _listed(self, number: int) -> dict:
+        host = self._host(number)
+        return {
+            "number": number,
+            "address": f"{host}:{free_port()}",
+            "peer_address": f"{host}:{free_port()}",
+        }
 
     def _replica(self, number: int, alone: dict) -> Program:
         own = next(each for each in self.listed if each["number"] == number)
@@ -57,7 +66,8 @@ class Group(Cluster):
             "replicas": self.listed,
             "decision_log": {"segment_bytes": _SEGMENT_BYTES, "log_bytes": 8 * _SEGMENT_BYTES},
         }
-        return Program("troth-coordinator", self.directory / f"coordinator{number}", settings)
+        directory = self.directory / f"coordinator{number}"
+        return Program("troth-coordinator", directory, settings, within=self._within(number))
 
     @property
     def coordinators(self) -> list[Program]:
@@ -86,15 +96,18 @@ class Group(Cluster):
     def client_of(self, number: int, name: str = "harness", **options) -> Client:
         return Client(self.port_of(number), name, certificate=self.certificate("service", name), **options)
 
-    def leader(self) -> int | None:
-        """Whom most of the running coordinators take for the leader; None where they do not agree."""
-        seen = [view.leader for view in self.views().values() if view.leader is not None]
+    def leader(self, of: set[int] | None = None) -> int | None:
+        """Whom most of the running coordinators take for the leader; None where they do not agree. `of`: those that are
+        asked, where others are cut off."""
+        seen = [view.leader for n, view in self.views(of).items() if view.leader is not None]
         leaders = set(seen)
         return leaders.pop() if len(leaders) == 1 and 2 * len(seen) > len(self.replicas) else None
 
-    def await_leader(self, other_than: int | None = None, within_s: float = 20) -> int:
+    def await_leader(
+        self, other_than: int | None = None, within_s: float = 20, of: set[int] | None = None
+    ) -> int:
         def found() -> int | None:
-            leader = self.leader()
+            leader = self.leader(of)
             assert leader is not None and leader != other_than, f"the leader is {leader}: {self.views()}"
             return leader
 
@@ -108,10 +121,12 @@ class Group(Cluster):
     class View:
         leader: int | None
 
-    def views(self) -> dict[int, View]:
+    def views(self, of: set[int] | None = None) -> dict[int, View]:
         """What each coordinator that runs says of the group."""
         found = {}
         for number, coordinator in self.replicas.items():
+            if of is not None and number not in of:
+                continue
             if not coordinator.runs() or coordinator.is_paused():
                 continue
             try:
@@ -128,15 +143,19 @@ class Group(Cluster):
         by_address = {each["address"]: each["number"] for each in self.listed}
         return self.View(by_address.get(said.leader))
 
-    def first_commit(self, since: float, transfer: str, within_s: float = 20) -> float:
-        """Seconds from `since` (time.monotonic()) until a transfer commits that is asked for again and again."""
+    def first_commit(
+        self, since: float, transfer: str, within_s: float = 20, at: set[int] | None = None
+    ) -> float:
+        """Seconds from `since` (time.monotonic()) until a transfer commits that is asked for again and again, `at` any of
+        these."""
+        turn = itertools.cycle(sorted(at or ()))
         names = list(self.bank.vaults)
         refused: list[str] = []
         for attempt in itertools.count():
             waited = time.monotonic() - since
             assert waited < within_s, f"no transfer has committed within {within_s} s: {refused}"
             try:
-                with self.client(timeout_s=5) as client:
+                with self.client_of(next(turn), timeout_s=5) if at else self.client(timeout_s=5) as client:
                     # Of accounts that no mix of transactions touches.
                     work = self.bank.transfer(
                         f"{transfer}-{attempt}", names[0], 199, names[-1], 200, amount=1

@@ -28,8 +28,14 @@ class Program(Process):
     """
 
     def __init__(
-        self, program: str, directory: Path, settings: dict, environment: dict[str, str] | None = None
+        self,
+        program: str,
+        directory: Path,
+        settings: dict,
+        environment: dict[str, str] | None = None,
+        within: list[str] | None = None,
     ) -> None:
+        """`within`: in front of its command, as Network.inside() gives it."""
         directory.mkdir(parents=True, exist_ok=True)
         self.program = programs_directory() / program
         self.configuration = directory / "config.toml"
@@ -37,7 +43,7 @@ class Program(Process):
         self.address = ""
         super().__init__(
             directory.name,
-            [str(self.program), "--config", str(self.configuration)],
+            [*(within or []), str(self.program), "--config", str(self.configuration)],
             directory,
             ready=r"^ready address=(\S+).*$",
             environment=environment,
