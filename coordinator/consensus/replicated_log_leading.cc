@@ -105,11 +105,14 @@ void ReplicatedLog::beat() {
     leading.lease.granted(now_, {.by = options_.self, .ballot = ballot, .sent = now_, .terms = *terms},
                           membership_.newest().lease_terms.drift_ppm);
   leading.seen[options_.self] = leading.number;
+  // Its own, too: it counts what it accepts without an answer that would tell how far its log has come.
+  auto positions = positions_;
+  positions[options_.self] = position(durable_);
   send_to_all(membership_.everybody_above(chosen()), Heartbeat{.ballot = ballot,
                                                                .number = leading.number,
                                                                .chosen = chosen(),
                                                                .sent = now_,
-                                                               .positions = positions_});
+                                                               .positions = std::move(positions)});
 }
 
 void ReplicatedLog::hear_heartbeat_seen(ReplicaId from, const HeartbeatSeen& seen) {

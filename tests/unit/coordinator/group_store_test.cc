@@ -197,5 +197,20 @@ TEST(GroupStore, ManyRequestsOfATurnShareSyncs) {
   EXPECT_LT(group.store(group.leader()).counters().syncs - before, 1280U / 10);
 }
 
+// Attack 26, of the leader itself: what it accepted it never told anybody as an answer, and counted all the same.
+TEST(GroupStoreSetBack, ALeaderWhoseDiskWasWipedVotesNoMore) {
+  GroupOnDisks group(3);
+  const auto leader = group.leader();
+  group.ask(AcquireEpoch{{1}, {}, {}});
+  group.settle();
+  const auto soon = group.now() + std::chrono::milliseconds(100);
+  ASSERT_TRUE(group.run_until([&] { return group.now() >= soon; }));
+  group.stop(leader);
+  group.wipe(leader);
+  group.start(leader);
+  ASSERT_TRUE(group.run_until(
+      [&] { return group.store(leader).log().standing() == consensus::Standing::State::kSetBack; }));
+}
+
 }  // namespace
 }  // namespace troth::coordinator::store
