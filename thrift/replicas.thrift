@@ -75,6 +75,11 @@ struct WaitsAfterStart {
   1: i64 wait_us
 }
 
+// 31
+struct StandingAsked {
+  1: Position position
+}
+
 // ---- messages
 
 struct PreVote {

@@ -37,6 +37,10 @@ Status Restored::take(const DurableRecord& record) {
       configured.insert_or_assign(from->slot, from->configuration);
   } else if (const auto* started = std::get_if<Started>(&record)) {
     start = std::max(start, started->start);
+    asked.reset();
+  } else if (const auto* asks = std::get_if<StandingAsked>(&record)) {
+    start = std::max(start, asks->position.start);
+    asked = asks->position;
   } else if (const auto* waits = std::get_if<WaitsAfterStart>(&record)) {
     wait = waits->wait;
   } else {
@@ -44,6 +48,10 @@ Status Restored::take(const DurableRecord& record) {
       positions[replica] = std::max(positions[replica], position);
   }
   return {};
+}
+
+LogPosition Restored::position() const {
+  return asked ? *asked : LogPosition{start, written};
 }
 
 Duration Restored::waits() const {

@@ -39,7 +39,12 @@ struct ConfiguredFrom {
   bool operator==(const ConfiguredFrom&) const = default;
 };
 
-// The replica's starts, counted.
+// A start asks others what they know of it. What it may have said is up to here, whatever it learns before it votes.
+struct StandingAsked {
+  LogPosition position;
+  bool operator==(const StandingAsked&) const = default;
+};
+// It votes: the starts that did are counted.
 struct Started {
   std::uint64_t start = 0;
   bool operator==(const Started&) const = default;
@@ -56,7 +61,7 @@ struct WaitsAfterStart {
 };
 
 using DurableRecord = std::variant<Promised, Accepted, Learned, ChosenThrough, ConfiguredFrom, Started,
-                                   PositionsKnown, WaitsAfterStart>;
+                                   PositionsKnown, WaitsAfterStart, StandingAsked>;
 
 // About what it takes of memory, in bytes.
 [[nodiscard]] inline std::size_t size_of(const DurableRecord& record) {
@@ -74,6 +79,7 @@ struct Restored {
   std::map<Slot, Configuration> configured;  // from which slot on; never empty
   std::map<ReplicaId, LogPosition> positions;
   std::uint64_t start = 0;
+  std::optional<LogPosition> asked;  // the last start did not come to vote
   // None: no lease was granted but by the terms of the first configuration, which stands in the log; one whose beginning is cut
   // says the wait again.
   std::optional<Duration> wait;
@@ -83,6 +89,8 @@ struct Restored {
 
   // Takes the next record. Refuses (kCorrupt) a chosen slot that nothing was written of, or that came too early.
   [[nodiscard]] Status take(const DurableRecord& record);
+  // Through which write the log has what this replica said.
+  [[nodiscard]] LogPosition position() const;
   // For how long others are refused.
   [[nodiscard]] Duration waits() const;
 };

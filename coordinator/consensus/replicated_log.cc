@@ -33,14 +33,15 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       highest_seen_(restored.promised),
       // The batch that was cut may have held a start that others know of.
       start_(restored.start + (restored.cut_tail ? 2 : 1)),
-      standing_(options.self, {restored.start, restored.written}, restored.cut_tail),
+      said_before_(restored.position()),
+      standing_(options.self, said_before_, restored.cut_tail),
       started_(now),
       positions_(restored.positions),
       last_quorum_read_(options.start.value >> 16U),
       chosen_written_(restored.chosen),
       chosen_written_at_(now) {
   restore_chosen(restored);
-  start_write_ = append(Started{start_});
+  append(StandingAsked{said_before_});
 }
 
 void ReplicatedLog::restore_chosen(const Restored& restored) {
@@ -195,7 +196,7 @@ void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
                      .position = position(durable_),
                      .sent = heartbeat.sent,
                      .granted = granted},
-       std::max(promise_write_, start_write_));
+       std::max(promise_write_, *start_write_));
   // A follower that hears of its leader in time never wakes for anything.
   write_chosen_if_old();
 }
@@ -327,8 +328,13 @@ void ReplicatedLog::writes_durable(LogWrite through) {
 }
 
 std::vector<DurableRecord> ReplicatedLog::restated(Slot snapshot) const {
-  std::vector<DurableRecord> records{Started{start_}, Promised{acceptor_.promised()},
-                                     PositionsKnown{positions_}, WaitsAfterStart{pledge_.said()}};
+  std::vector<DurableRecord> records;
+  if (start_write_)
+    records.emplace_back(Started{start_});
+  else
+    records.emplace_back(StandingAsked{said_before_});
+  records.insert(records.end(), {Promised{acceptor_.promised()}, PositionsKnown{positions_},
+                                 WaitsAfterStart{pledge_.said()}});
   for (auto& configured : membership_.standing({snapshot.value + 1}))
     records.emplace_back(std::move(configured));
   // A start that does not find the snapshot is refused by it.

@@ -55,6 +55,8 @@ class ReplicatedLog {
 
   [[nodiscard]] bool is_leading() const { return std::holds_alternative<Leading>(role_); }
   [[nodiscard]] bool can_propose() const;
+  // A transfer to it would be tried: this replica leads, and the other one votes and answered lately.
+  [[nodiscard]] bool may_hand_over_to(ReplicaId successor) const;
   [[nodiscard]] std::optional<ReplicaId> leader() const { return leader_; }
   [[nodiscard]] Slot chosen() const { return chosen_.chosen(); }
   // Nothing waits for the own log.
@@ -203,7 +205,8 @@ class ReplicatedLog {
   Role role_;
 
   const std::uint64_t start_;
-  LogWrite start_write_;
+  std::optional<LogWrite> start_write_;  // once it votes
+  const LogPosition said_before_;        // in earlier starts
   Standing standing_;
   Instant started_;
   std::optional<Instant> ask_standing_at_;

@@ -56,6 +56,7 @@ void ReplicatedLog::settle_standing() {
   if (!standing_.is_decided(membership_, chosen(), now_ - started_ >= options_.timing.silence)) return;
   if (standing_.state() == Standing::State::kRecovering && !take_over_what_was_lost()) return;
   standing_.vote();
+  if (!start_write_) start_write_ = append(Started{start_});
   election_.heard(now_);
   if (membership_.voters_above(chosen()) == Replicas{options_.self}) election_.be_at_once(now_);
 }
@@ -75,17 +76,18 @@ bool ReplicatedLog::take_over_what_was_lost() {
       if (acceptor_.take_over(*accepted)) append(*accepted);
     }
     if (standing_.promised() > promised()) promise(standing_.promised());
-    taken_over_ = written_;
+    start_write_ = taken_over_ = append(Started{start_});
   }
   if (*taken_over_ > durable_) return false;
   effects_.emplace_back(SettleCutTail{});
   return true;
 }
 
-// Until the start itself is durable, what is known of the log belongs to an earlier one: a crash before would otherwise
-// look as if the disk had been set back.
+// Until it is durable that this start votes, it has said no more than earlier ones: a crash before would look as if the disk
+// had been set back; and one that was, and asks again and again, must never come to look as if it had not been.
 LogPosition ReplicatedLog::position(LogWrite durable) const {
-  return {durable >= start_write_ ? start_ : start_ - 1, durable};
+  if (!start_write_ || durable < *start_write_) return said_before_;
+  return {start_, durable};
 }
 
 void ReplicatedLog::note_position(ReplicaId of, const LogPosition& position) {

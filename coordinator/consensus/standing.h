@@ -8,6 +8,9 @@
 //     | '--somebody knows newer--> set back: learns, and has to be replaced
 //   recovering (cut tail) --N - min(E, W) + 2 heard, taken over durably--> voting
 //
+// What counts is how far its log had come when it last voted: what a start writes before it votes is nothing that it said, so
+// one that was set back is found out at every start, and not only at the first.
+//
 // Both counts include the replica itself. The first meets every quorum that may have counted it; the second meets every
 // quorum also without it, so that one rotted tail among any number of torn ones is safe. N = 1 has only itself.
 //

@@ -265,6 +265,12 @@ replica::PositionsKnown to_wire(const PositionsKnown& in) {
   return out;
 }
 
+replica::StandingAsked to_wire(const StandingAsked& in) {
+  replica::StandingAsked out;
+  out.__set_position(to_wire(in.position));
+  return out;
+}
+
 replica::WaitsAfterStart to_wire(const WaitsAfterStart& in) {
   replica::WaitsAfterStart out;
   out.__set_wait_us(in.wait.count());
@@ -507,6 +513,11 @@ DurableRecord from_wire(const replica::PositionsKnown& in) {
   return PositionsKnown{from_wire(in.positions)};
 }
 
+DurableRecord from_wire(const replica::StandingAsked& in) {
+  need(in.__isset.position);
+  return StandingAsked{from_wire(in.position)};
+}
+
 DurableRecord from_wire(const replica::WaitsAfterStart& in) {
   need(in.__isset.wait_us);
   return WaitsAfterStart{Duration{static_cast<Duration::rep>(read_number(in.wait_us))}};
@@ -526,6 +537,7 @@ enum class Type : std::uint32_t {
   kStarted = 6,
   kPositionsKnown = 7,
   kWaitsAfterStart = 30,
+  kStandingAsked = 31,
 };
 
 DurableRecord read_as(txlog::RecordType type, std::string_view bytes) {
@@ -538,6 +550,7 @@ DurableRecord read_as(txlog::RecordType type, std::string_view bytes) {
     case Type::kStarted: return read_all<replica::Started>(bytes);
     case Type::kPositionsKnown: return read_all<replica::PositionsKnown>(bytes);
     case Type::kWaitsAfterStart: return read_all<replica::WaitsAfterStart>(bytes);
+    case Type::kStandingAsked: return read_all<replica::StandingAsked>(bytes);
   }
   throw Impossible{"this program does not know the type"};
 }
@@ -573,6 +586,8 @@ txlog::RecordType type_of(const DurableRecord& record) {
           return Type::kStarted;
         else if constexpr (std::is_same_v<R, PositionsKnown>)
           return Type::kPositionsKnown;
+        else if constexpr (std::is_same_v<R, StandingAsked>)
+          return Type::kStandingAsked;
         else
           return Type::kWaitsAfterStart;
       },

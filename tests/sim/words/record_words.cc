@@ -122,9 +122,12 @@ std::string words_of_replica(txlog::RecordType type, txlog::Bytes payload) {
         else if constexpr (std::is_same_v<R, consensus::ConfiguredFrom>)
           return fmt::format("configuration from slot {}", each.slot.value);
         else if constexpr (std::is_same_v<R, consensus::Started>)
-          return fmt::format("start {}", each.start);
+          return fmt::format("votes, start {}", each.start);
         else if constexpr (std::is_same_v<R, consensus::PositionsKnown>)
           return "positions of the others";
+        else if constexpr (std::is_same_v<R, consensus::StandingAsked>)
+          return fmt::format("asks whether it may vote, with start {}, write {}", each.position.start,
+                             each.position.write.value);
         else
           return "how long a start waits";
       },

@@ -131,6 +131,9 @@ std::string text(const DurableRecord& record) {
           [](const Learned& in) { return fmt::format("learned {} {}", in.slot.value, text(in.entry)); },
           [](const ChosenThrough& in) { return fmt::format("chosen through {}", in.slot.value); },
           [](const ConfiguredFrom& in) { return fmt::format("configured from {}", in.slot.value); },
+          [](const StandingAsked& in) {
+            return fmt::format("asks with {}.{}", in.position.start, in.position.write.value);
+          },
           [](const Started& in) { return fmt::format("started {}", in.start); },
           [](const PositionsKnown&) { return std::string("positions"); },
           [](const WaitsAfterStart& in) { return fmt::format("waits {}us after a start", in.wait.count()); },

@@ -506,9 +506,9 @@ void GroupWorld::cut_log(Replica& replica) {
   const auto whole = read_back(replica);
   replica.cut = std::exchange(replica.next_cut, 0);
   const auto left = read_back(replica);
-  if (left.promised != whole.promised || left.start != whole.start || left.positions != whole.positions ||
-      left.accepted != whole.accepted || left.chosen != whole.chosen || left.configured != whole.configured ||
-      left.waits() != whole.waits())
+  if (left.promised != whole.promised || left.start != whole.start || left.asked != whole.asked ||
+      left.positions != whole.positions || left.accepted != whole.accepted || left.chosen != whole.chosen ||
+      left.configured != whole.configured || left.waits() != whole.waits())
     break_rule("a start has not from a log that was cut what it had from the whole");
   replica.was_cut_at = replica.durable.size();
 }

@@ -71,7 +71,8 @@ std::vector<DurableRecord> every_record() {
           Started{3},
           PositionsKnown{{{{1}, kPosition}, {{2}, {}}}},
           ConfiguredFrom{{6}, with_lease()},
-          WaitsAfterStart{153'001us}};
+          WaitsAfterStart{153'001us},
+          StandingAsked{kPosition}};
 }
 
 std::string words(const Message& message) {
