@@ -12,6 +12,11 @@ void ReplicatedLog::transfer_asked(ReplicaId successor) {
     begin_transfer(*leading, successor);
 }
 
+bool ReplicatedLog::may_hand_over_to(ReplicaId successor) const {
+  const auto* leading = std::get_if<Leading>(&role_);
+  return leading != nullptr && may_succeed(*leading, successor);
+}
+
 bool ReplicatedLog::may_succeed(const Leading& leading, ReplicaId successor) const {
   const auto heard = leading.heard.find(successor);
   return successor != options_.self && membership_.newest().voters.contains(successor) &&

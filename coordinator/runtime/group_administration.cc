@@ -149,27 +149,63 @@ void GroupAdministration::transfer(consensus::ReplicaId to, Done done) {
     busy.error().retryable = true;
     return done(std::move(busy));
   }
-  owner_.finish_reign([this, to, done = std::move(done)] {
-    replica_.store().transfer_to(to);
-    watch(std::make_shared<Transfer>(Transfer{to, boot_now() + kTransferTime, done}));
+  wait_for_successor(std::make_shared<Transfer>(Transfer{to, boot_now() + kTransferTime, std::move(done)}));
+}
+
+// No reign ends for one that does not answer, or does not vote yet after its start.
+void GroupAdministration::wait_for_successor(const std::shared_ptr<Transfer>& transfer) {
+  const auto to = transfer->to.value;
+  if (!replica_.leads()) {
+    return end(*transfer, fail(ErrorCode::kUnavailable, Effect::kNone,
+                               fmt::format("the lead was lost before it was handed over to replica {}", to)));
+  }
+  if (replica_.store().log().may_hand_over_to(transfer->to)) {
+    return owner_.finish_reign([this, transfer] {
+      transfer->until = boot_now() + kTransferTime;
+      watch(transfer);
+    });
+  }
+  if (boot_now() >= transfer->until) {
+    return end(*transfer,
+               fail(ErrorCode::kUnavailable, Effect::kNone,
+                    fmt::format("replica {} is connected, and does not answer its leader as one that "
+                                "votes: see what `troth cluster status` says of it",
+                                to)));
+  }
+  look_again(transfer, &GroupAdministration::wait_for_successor);
+}
+
+// Its caller may have been served by somebody who leads no longer when it is over. What the group gives up, because its successor
+// was slow, is asked for again.
+void GroupAdministration::watch(const std::shared_ptr<Transfer>& transfer) {
+  const auto leader = replica_.leader();
+  const auto to = transfer->to.value;
+  if (leader == transfer->to) return end(*transfer, status());
+  if (leader && *leader != replica_.self()) {
+    return end(*transfer, fail(ErrorCode::kUnavailable, Effect::kUnknown,
+                               fmt::format("replica {} leads, and not replica {}", leader->value, to)));
+  }
+  if (boot_now() >= transfer->until) {
+    owner_.go_on();
+    return end(*transfer,
+               fail(ErrorCode::kUnavailable, Effect::kUnknown,
+                    fmt::format("replica {} does not lead yet: look at the group, and ask again", to)));
+  }
+  if (replica_.leads() && !owner_.serves()) replica_.store().transfer_to(transfer->to);
+  look_again(transfer, &GroupAdministration::watch);
+}
+
+void GroupAdministration::look_again(const std::shared_ptr<Transfer>& transfer,
+                                     void (GroupAdministration::*look)(const std::shared_ptr<Transfer>&)) {
+  const auto timer = std::make_shared<asio::steady_timer>(loop_, kLook);
+  timer->async_wait([this, timer, transfer, look](const asio::error_code& stopped) {
+    if (!stopped) (this->*look)(transfer);
   });
 }
 
-// Its caller may have been served by somebody who leads no longer when it is over.
-void GroupAdministration::watch(const std::shared_ptr<Transfer>& transfer) {
-  const bool is_done = replica_.leader() == transfer->to;
-  if (is_done || boot_now() >= transfer->until) transferring_ = false;
-  if (is_done) return transfer->done(status());
-  if (boot_now() >= transfer->until) {
-    owner_.go_on();
-    return transfer->done(fail(
-        ErrorCode::kUnavailable, Effect::kUnknown,
-        fmt::format("replica {} does not lead yet: look at the group, and ask again", transfer->to.value)));
-  }
-  const auto timer = std::make_shared<asio::steady_timer>(loop_, kLook);
-  timer->async_wait([this, timer, transfer](const asio::error_code& stopped) {
-    if (!stopped) watch(transfer);
-  });
+void GroupAdministration::end(const Transfer& transfer, const Result<wire::GroupStatus>& outcome) {
+  transferring_ = false;
+  transfer.done(outcome);
 }
 
 }  // namespace troth::coordinator

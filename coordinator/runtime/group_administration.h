@@ -30,7 +30,8 @@ class GroupAdministration {
 
   [[nodiscard]] wire::GroupStatus status() const;
   void change(const wire::ChangeGroupRequest& request, Done done);
-  // Refused where the one that is to lead has no vote or is not reached (invalid_argument, unavailable; effect none).
+  // Refused where the one that is to lead has no vote, is not reached or does not answer (invalid_argument, unavailable; effect
+  // none).
   void transfer(consensus::ReplicaId to, Done done);
 
  private:
@@ -41,7 +42,11 @@ class GroupAdministration {
   };
   [[nodiscard]] Result<consensus::Configuration> configuration_of(
       const wire::ChangeGroupRequest& request) const;
+  void wait_for_successor(const std::shared_ptr<Transfer>& transfer);
   void watch(const std::shared_ptr<Transfer>& transfer);
+  void look_again(const std::shared_ptr<Transfer>& transfer,
+                  void (GroupAdministration::*look)(const std::shared_ptr<Transfer>&));
+  void end(const Transfer& transfer, const Result<wire::GroupStatus>& outcome);
 
   asio::io_context& loop_;
   Replica& replica_;
