@@ -57,6 +57,9 @@ class ReplicatedLog {
   [[nodiscard]] bool can_propose() const;
   // A transfer to it would be tried: this replica leads, and the other one votes and answered lately.
   [[nodiscard]] bool may_hand_over_to(ReplicaId successor) const;
+  // How many slots it lacks, as far as this leader knows; none: it has not answered lately as one that may vote, or this
+  // replica does not lead.
+  [[nodiscard]] std::optional<std::uint64_t> behind(ReplicaId replica) const;
   [[nodiscard]] std::optional<ReplicaId> leader() const { return leader_; }
   [[nodiscard]] Slot chosen() const { return chosen_.chosen(); }
   // Nothing waits for the own log.
@@ -146,6 +149,7 @@ class ReplicatedLog {
   void begin_transfer(Leading& leading, ReplicaId successor);
   void give_up_late_transfer(Leading& leading);
   void try_to_hand_over();
+  [[nodiscard]] bool answered_lately(const Leading& leading, ReplicaId replica) const;
   [[nodiscard]] bool may_succeed(const Leading& leading, ReplicaId successor) const;
   void hear_release(ReplicaId from, const Release& release);
   void hear_take_over(ReplicaId from, const TakeOver& take_over);

@@ -17,10 +17,23 @@ bool ReplicatedLog::may_hand_over_to(ReplicaId successor) const {
   return leading != nullptr && may_succeed(*leading, successor);
 }
 
+std::optional<std::uint64_t> ReplicatedLog::behind(ReplicaId replica) const {
+  const auto* leading = std::get_if<Leading>(&role_);
+  if (leading == nullptr || !answered_lately(*leading, replica)) return std::nullopt;
+  const auto told = leading->told.find(replica);
+  if (told == leading->told.end()) return std::nullopt;
+  return chosen().value - std::min(told->second, chosen()).value;
+}
+
+// Only those that their disk lets vote answer.
+bool ReplicatedLog::answered_lately(const Leading& leading, ReplicaId replica) const {
+  const auto heard = leading.heard.find(replica);
+  return heard != leading.heard.end() && now_ - heard->second.at <= 2 * options_.timing.heartbeat;
+}
+
 bool ReplicatedLog::may_succeed(const Leading& leading, ReplicaId successor) const {
-  const auto heard = leading.heard.find(successor);
   return successor != options_.self && membership_.newest().voters.contains(successor) &&
-         heard != leading.heard.end() && now_ - heard->second.at <= 2 * options_.timing.heartbeat;
+         answered_lately(leading, successor);
 }
 
 void ReplicatedLog::begin_transfer(Leading& leading, ReplicaId successor) {

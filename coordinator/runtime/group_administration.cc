@@ -13,6 +13,7 @@ namespace troth::coordinator {
 namespace {
 
 constexpr Duration kTransferTime = std::chrono::seconds(2);
+constexpr Duration kLearnTime = std::chrono::seconds(5);
 constexpr Duration kLook = std::chrono::milliseconds(5);
 
 std::int32_t wire_of(consensus::ReplicaId replica) {
@@ -128,10 +129,58 @@ Result<consensus::Configuration> GroupAdministration::configuration_of(
 void GroupAdministration::change(const wire::ChangeGroupRequest& request, Done done) {
   auto next = configuration_of(request);
   if (!next) return done(std::unexpected(std::move(next.error())));
-  replica_.store().change(*std::move(next), [this, done = std::move(done)](const Status& outcome) {
+  if (auto sound = consensus::check_change(replica_.store().log().membership().newest(), *next); !sound)
+    return done(std::unexpected(std::move(sound.error())));
+  change_when_learned(*next, boot_now() + kLearnTime, done);
+}
+
+void GroupAdministration::change_when_learned(const consensus::Configuration& next, Instant until,
+                                              const Done& done) {
+  if (auto learned = check_voters(next); !learned) {
+    if (learned.error().code != ErrorCode::kUnavailable || !replica_.leads() || boot_now() >= until)
+      return done(std::unexpected(std::move(learned.error())));
+    const auto timer = std::make_shared<asio::steady_timer>(loop_, kLook);
+    return timer->async_wait([this, timer, next, until, done](const asio::error_code& stopped) {
+      if (!stopped) change_when_learned(next, until, done);
+    });
+  }
+  replica_.store().change(next, [this, done](const Status& outcome) {
     if (!outcome) return done(std::unexpected(outcome.error()));
     done(status());
   });
+}
+
+// A vote that cannot come raises what a majority needs, and brings nothing; and behind the change there has to be a quorum.
+Status GroupAdministration::check_voters(const consensus::Configuration& next) const {
+  const auto& log = replica_.store().log();
+  const auto& now = log.membership().newest();
+  for (const auto& voter : next.voters) {
+    if (now.voters.contains(voter) || voter == replica_.self()) continue;
+    if (!now.learners.contains(voter))
+      return invalid(
+          fmt::format("replica {} cannot vote before it has learned what is chosen: add it as a "
+                      "learner, and give it its vote when it has caught up",
+                      voter.value));
+    const auto behind = log.behind(voter);
+    if (behind && *behind <= consensus::kWindow) continue;
+    return fail(ErrorCode::kUnavailable, Effect::kNone,
+                behind
+                    ? fmt::format("replica {} lacks {} slots of what is chosen: ask again when it has "
+                                  "caught up",
+                                  voter.value, *behind)
+                    : fmt::format("replica {} does not answer the leader, replica {}, as one that can vote: "
+                                  "see its log, and what `troth cluster status` says of it",
+                                  voter.value, replica_.self().value));
+  }
+  const auto answering = static_cast<std::uint32_t>(std::ranges::count_if(
+      next.voters, [&](auto voter) { return voter == replica_.self() || log.behind(voter).has_value(); }));
+  const auto needed = std::max(next.quorums.write, next.quorums.elect);
+  if (answering >= needed) return {};
+  return fail(
+      ErrorCode::kUnavailable, Effect::kNone,
+      fmt::format("only {} of the {} that would vote answer the leader now, and {} would be needed for "
+                  "a quorum: nothing could be decided behind this change",
+                  answering, next.voters.size(), needed));
 }
 
 void GroupAdministration::transfer(consensus::ReplicaId to, Done done) {

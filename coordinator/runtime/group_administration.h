@@ -29,6 +29,8 @@ class GroupAdministration {
                       ClusterId cluster, Owner owner);
 
   [[nodiscard]] wire::GroupStatus status() const;
+  // Who is to vote has to have learned what is chosen before: waits for a moment, and refuses where it does not come to that
+  // (unavailable, effect none), or where it is no learner yet (invalid_argument).
   void change(const wire::ChangeGroupRequest& request, Done done);
   // Refused where the one that is to lead has no vote, is not reached or does not answer (invalid_argument, unavailable; effect
   // none).
@@ -42,6 +44,8 @@ class GroupAdministration {
   };
   [[nodiscard]] Result<consensus::Configuration> configuration_of(
       const wire::ChangeGroupRequest& request) const;
+  [[nodiscard]] Status check_voters(const consensus::Configuration& next) const;
+  void change_when_learned(const consensus::Configuration& next, Instant until, const Done& done);
   void wait_for_successor(const std::shared_ptr<Transfer>& transfer);
   void watch(const std::shared_ptr<Transfer>& transfer);
   void look_again(const std::shared_ptr<Transfer>& transfer,

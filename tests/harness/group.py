@@ -41,6 +41,8 @@ class Group(Cluster):
         self.coordinator = self.replicas[1]
         self.agent.settings["coordinators"] = [each["address"] for each in self.listed]
         self.cluster_id = ""
+        self.voters = set(self.replicas)
+        self._founders = ", ".join(map(str, self.replicas))
         self._turn = itertools.count()
 
     def _host(self, _number: int) -> str:
@@ -68,6 +70,59 @@ class Group(Cluster):
         }
         directory = self.directory / f"coordinator{number}"
         return Program("troth-coordinator", directory, settings, within=self._within(number))
+
+    def list_another(self, number: int) -> Program:
+        """One more replica in everybody's files, also in its own, not started; the others read theirs when they start."""
+        self.listed.append(self._listed(number))
+        added = self.replicas[number] = self._replica(number, self.coordinator.settings)
+        for each in self.replicas.values():
+            each.settings["group"]["founders"] = self._founders
+        self.agent.settings["coordinators"].append(self.listed[-1]["address"])
+        return added
+
+    def restart_in_turn(self) -> None:
+        """As an operator does it, the leader last."""
+        for number in [*self.followers(), self.leader()]:
+            if self.replicas[number].runs():
+                self.replicas[number].stop(within_s=15)
+                self.replicas[number].start()
+                self.await_leader()
+
+    def administration(self, number: int) -> Remote:
+        """As the operator alice."""
+        return Remote(
+            self.port_of(number), "Administration", certificate=self.certificate("operator", "alice")
+        )
+
+    def transfer(self, to: int) -> None:
+        """Returns when it leads."""
+        request = api("administration").TransferLeadRequest(to=to, reason="a test", operator_name="alice")
+        if self.await_leader() != to:
+            with self.administration(self.await_leader()) as asked:
+                asked.transfer_lead(request)
+
+    def change(self, voters: list[int], learners: list[int] = ()):
+        """To these, with the smallest majorities; returns the group's state when the change is in effect."""
+        request = api("administration").ChangeGroupRequest(
+            voters=voters,
+            learners=list(learners),
+            write_quorum=0,
+            elect_quorum=0,
+            read_quorum=0,
+            reason="a test",
+            operator_name="alice",
+        )
+        with self.administration(self.await_leader()) as asked:
+            changed = asked.change_group(request)
+        self.voters = set(changed.voters)
+        return changed
+
+    def replace(self, lost: int, by: int) -> None:
+        """One step after the other, so that quorums of each two neighbours share a replica."""
+        rest = sorted(self.voters - {lost})
+        self.change([*rest, lost], [by])
+        self.change([*rest, lost, by])
+        assert self.change([*rest, by]).voters == [*rest, by]
 
     @property
     def coordinators(self) -> list[Program]:
@@ -97,11 +152,11 @@ class Group(Cluster):
         return Client(self.port_of(number), name, certificate=self.certificate("service", name), **options)
 
     def leader(self, of: set[int] | None = None) -> int | None:
-        """Whom most of the running coordinators take for the leader; None where they do not agree. `of`: those that are
-        asked, where others are cut off."""
+        """Whom most of those that vote take for the leader; None where they do not agree. `of`: those that are asked, where
+        others are cut off."""
         seen = [view.leader for n, view in self.views(of).items() if view.leader is not None]
         leaders = set(seen)
-        return leaders.pop() if len(leaders) == 1 and 2 * len(seen) > len(self.replicas) else None
+        return leaders.pop() if len(leaders) == 1 and 2 * len(seen) > len(self.voters) else None
 
     def await_leader(
         self, other_than: int | None = None, within_s: float = 20, of: set[int] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -160,12 +161,6 @@ def test_a_group_shows_itself(group: Group) -> None:
 # ---- what operators do
 
 
-def _administration(group: Group, number: int) -> harness.Remote:
-    return harness.Remote(
-        group.port_of(number), "Administration", certificate=group.certificate("operator", "alice")
-    )
-
-
 def _change(voters: list[int], learners: list[int] | None = None, **fields):
     return api("administration").ChangeGroupRequest(
         voters=voters,
@@ -184,7 +179,7 @@ def _change(voters: list[int], learners: list[int] | None = None, **fields):
 def test_each_coordinator_says_how_the_group_stands(group: Group) -> None:
     leader = group.leader()
     for number in group.replicas:
-        with _administration(group, number) as asked:
+        with group.administration(number) as asked:
             status = asked.group_status()
         assert status.cluster == group.cluster_id
         assert (status.replica, status.leader) == (number, leader)
@@ -199,7 +194,7 @@ def test_each_coordinator_says_how_the_group_stands(group: Group) -> None:
 def test_the_lead_is_handed_over_without_an_aborted_decision(group: Group) -> None:
     for _ in range(4):
         leader, successor = group.leader(), group.followers()[0]
-        with _administration(group, group.followers()[1]) as asked:
+        with group.administration(group.followers()[1]) as asked:
             status = asked.transfer_lead(
                 api("administration").TransferLeadRequest(
                     to=successor, reason="a test", operator_name="alice"
@@ -221,15 +216,46 @@ def test_a_replica_is_removed_and_added_again(group: Group) -> None:
     leader = group.leader()
     removed = group.followers()[0]
     rest = [number for number in group.replicas if number != removed]
-    with _administration(group, leader) as asked:
+    with group.administration(leader) as asked:
         assert asked.change_group(_change(rest)).voters == rest
-        with _administration(group, removed) as outside:
+        with group.administration(removed) as outside:
             eventually(lambda: outside.group_status().standing == "is no member", "it hears of it")
         assert asked.change_group(_change(rest, [removed])).learners == [removed]
         with group.client_of(removed) as client:
             client.run(group.bank.transfer(new_request_id(), "pg", 1, "my", 2, amount=1))
         status = asked.change_group(_change([1, 2, 3]))
         assert (status.voters, status.learners, status.settled) == ([1, 2, 3], [], True)
+
+
+def test_nobody_votes_who_cannot(group: Group) -> None:
+    """One that does not answer, or is no learner yet, or would be missing for a quorum."""
+    leader, (one, other) = group.leader(), group.followers()
+    with group.administration(leader) as asked:
+        asked.change_group(_change([leader, one]))
+        with pytest.raises(TrothError) as refused:
+            asked.change_group(_change([1, 2, 3]))
+        assert (refused.value.code, refused.value.effect) == (Code.INVALID_ARGUMENT, Effect.NONE)
+        assert "as a learner" in refused.value.message
+        asked.change_group(_change([leader, one], [other]))
+        group.replicas[other].kill()
+        with pytest.raises(TrothError) as refused:
+            asked.change_group(_change([1, 2, 3]))
+        assert (refused.value.code, refused.value.effect) == (Code.UNAVAILABLE, Effect.NONE)
+        assert f"replica {other} does not answer" in refused.value.message
+        group.replicas[other].start()
+        asked.change_group(_change([1, 2, 3]))
+        # Of three that vote one is gone, and just that one would be half of the next group.
+        group.replicas[other].kill()
+        eventually(
+            lambda: not all(peer.reached for peer in asked.group_status().others), "it is missed, and silent"
+        )
+        time.sleep(0.2)
+        with pytest.raises(TrothError) as refused:
+            asked.change_group(_change([leader, other]))
+        assert (refused.value.code, refused.value.effect) == (Code.UNAVAILABLE, Effect.NONE)
+        assert "only 1 of the 2" in refused.value.message
+        assert asked.group_status().voters == [1, 2, 3]
+        group.replicas[other].start()
 
 
 @pytest.mark.parametrize(
@@ -243,7 +269,7 @@ def test_a_replica_is_removed_and_added_again(group: Group) -> None:
     ],
 )
 def test_a_change_that_cannot_be_is_refused(group: Group, change, code, why: str) -> None:
-    with _administration(group, group.leader()) as asked:
+    with group.administration(group.leader()) as asked:
         with pytest.raises(TrothError) as refused:
             asked.change_group(change)
         assert (refused.value.code, refused.value.effect) == (code, Effect.NONE), refused.value.message
