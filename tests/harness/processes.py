@@ -42,7 +42,7 @@ class Process:
         self.log = self.directory / f"{name}.log"
         self.starts = 0
         self._ready = re.compile(ready, re.MULTILINE) if ready else None
-        self._environment = environment or {}
+        self.environment = environment or {}
         self._process: subprocess.Popen | None = None
         self._log_start = 0
 
@@ -60,7 +60,7 @@ class Process:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self.directory,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -95,7 +95,7 @@ class Program(Process):
         done = subprocess.run(
             [str(self.program), "--config", str(self.configuration), *arguments],
             cwd=self.directory,
-            env={**os.environ, **self._environment},
+            env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
             timeout=60,
