@@ -274,6 +274,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
               [&](consensus::Deliver& in) { deliver(in); },
               [&](consensus::Lead&) {
                 carry_out(engine_.step(GroupEngine::LeadBegun{}));
+                fill_window();
                 tell_lead(true);
               },
               [&](consensus::StopLeading&) {
@@ -298,10 +299,10 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     }
   }
 
-  // A change counts a window of slots behind its own: where nobody asks for anything, they are filled.
+  // A change counts a window of slots behind its own: where nobody asks for anything, they are filled, by whoever leads then.
   void fill_window() {
     const auto& membership = replica_->membership();
-    if (!changing_ || membership.newest() != changing_->next) return;
+    if (!replica_->is_leading() || membership.is_settled(replica_->chosen())) return;
     fillers_ = membership.standing(replica_->chosen()).back().slot.value - replica_->chosen().value;
   }
 
