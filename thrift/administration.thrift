@@ -75,7 +75,8 @@ struct GroupStatus {
   19: string began,          // by what the group began: the same at all, for ever
   20: list<PeerStatus> others,
   21: i64 log_bytes,
-  22: i64 clock_ms
+  22: i64 clock_ms,
+  23: string address         // where services, agents and the tool call it
 }
 
 /** What the group is to be. A change of members or quorums that cannot be safe is refused, with the sum. */

@@ -238,6 +238,10 @@ Status DataDirectory::record_member(std::uint32_t replica, const std::string& gr
         "data_directory",
         path_, replica));
   }
+  return record_import(replica, group);
+}
+
+Status DataDirectory::record_import(std::uint32_t replica, const std::string& group) {
   return replace_identity([&](Identity& identity) {
     identity.replica = replica;
     identity.group = group;

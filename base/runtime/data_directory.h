@@ -67,6 +67,8 @@ class DataDirectory {
   // replica, of a group that began otherwise, of one that is alone, and of one that is not. What is in the directory says it
   // where the identity does not.
   [[nodiscard]] Status record_member(std::uint32_t replica, const std::string& group);
+  // The same of a coordinator that was alone, and whose decision log was imported to group_log_path().
+  [[nodiscard]] Status record_import(std::uint32_t replica, const std::string& group);
 
  private:
   DataDirectory(std::string path, Identity identity, FileDescriptor lock)

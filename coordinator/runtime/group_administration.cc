@@ -80,6 +80,7 @@ wire::GroupStatus GroupAdministration::status() const {
   status.lease_ms = std::chrono::duration_cast<std::chrono::milliseconds>(newest.lease_terms.length).count();
   status.settled = log.membership().is_settled(log.chosen());
   status.began = text_of(settings_.group.beginning());
+  status.address = settings_.group.find(settings_.group.replica)->address;
   for (const auto& [id, link] : replica_.links()) {
     wire::PeerStatus peer;
     peer.replica = wire_of(id);

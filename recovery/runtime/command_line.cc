@@ -312,12 +312,9 @@ void add_resource(CLI::App& app, const Choose& choose) {
   command->final_callback([=] { choose(*spec); });
 }
 
-void add_cluster(CLI::App& app, const Choose& choose) {
-  auto* group = app.add_subcommand("cluster", "Change the reign of a cluster");
-  group->require_subcommand(1);
-  group->fallthrough();
+void add_new_reign(CLI::App& group, const Choose& choose) {
   auto* command = add_command(
-      *group, "new-reign", "Give a coordinator that was set back an epoch above all agents'",
+      group, "new-reign", "Give a coordinator that was set back an epoch above all agents'",
       "  troth cluster new-reign /var/lib/troth/coordinator --agent 10.0.0.7:7402 \\\n"
       "        --agent 10.0.0.8:7402 --reason 'restored from the backup of 03:00'\n"
       "  troth cluster new-reign /var/lib/troth/coordinator --above 17 --reason ...\n"
@@ -335,6 +332,118 @@ void add_cluster(CLI::App& app, const Choose& choose) {
     if (spec->above == 0 && spec->agents.empty()) throw CLI::RequiredError("--above, or each --agent");
     choose(*spec);
   });
+}
+
+void add_cluster_init(CLI::App& group, const Choose& choose) {
+  auto* command = add_command(
+      group, "init", "Make the data directory of a coordinator of a group, also of one that was alone",
+      "  troth cluster init --config /etc/troth/coordinator.toml --name bank             # the first of all\n"
+      "  troth cluster init --config /etc/troth/coordinator.toml --cluster bank-x7k2p9   # another one\n"
+      "  troth cluster init --config /etc/troth/coordinator.toml --from-local\n"
+      "The last one turns the stopped coordinator of that data directory into the only replica of a group,\n"
+      "with every decision that it has; then `troth cluster add` adds the others.");
+  const auto spec = std::make_shared<InitClusterCommand>();
+  command->add_option("--config", spec->config, "The coordinator's configuration; has [group]")
+      ->required()
+      ->type_name("FILE");
+  auto* which = command->add_option_group("which cluster");
+  which->add_option("--name", spec->name, "A new one: the name that its id begins with");
+  which->add_option("--cluster", spec->cluster, "The id of one that there is");
+  which->add_flag("--from-local", spec->from_local,
+                  "That of the data directory, whose coordinator was alone");
+  which->require_option(1);
+  command->final_callback([=] { choose(*spec); });
+}
+
+void add_cluster_status(CLI::App& group, const Choose& choose) {
+  auto* command =
+      add_command(group, "status", "Who belongs to the group, who leads, and how far each has come",
+                  "  troth cluster status\n"
+                  "  troth --coordinator c1:7710,c2:7710,c3:7710 cluster status --watch\n"
+                  "  troth cluster status --watch --count 60 --json\n"
+                  "Each coordinator is asked by itself. Exit code 5: not all is well.");
+  const auto spec = std::make_shared<ClusterStatusCommand>();
+  const auto interval_ms = std::make_shared<std::int64_t>(spec->interval.count());
+  auto* watch = command->add_flag("--watch", spec->watch, "Again and again, until it is interrupted");
+  command->add_option("--interval-ms", *interval_ms, "Between two looks")
+      ->needs(watch)
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{100}, std::int64_t{3'600'000}));
+  command->add_option("--count", spec->count, "So many looks")->needs(watch)->check(CLI::PositiveNumber);
+  command->final_callback([=] {
+    spec->interval = std::chrono::milliseconds(*interval_ms);
+    choose(*spec);
+  });
+}
+
+CLI::Option* add_replica(CLI::App* command, const char* name, std::uint32_t& replica, const char* what) {
+  return command->add_option(name, replica, what)->required()->check(CLI::PositiveNumber);
+}
+
+// What all changes of members have in common.
+void add_change(CLI::App* command, const std::shared_ptr<ChangeClusterCommand>& spec,
+                const std::shared_ptr<bool>& only_learns, const Choose& choose) {
+  const auto timeout_s = std::make_shared<std::int64_t>(spec->timeout.count());
+  command->add_option("--timeout", *timeout_s, "Seconds to wait for it; the same command goes on later")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  add_reason(command, spec->reason);
+  command->final_callback([=] {
+    spec->timeout = std::chrono::seconds(*timeout_s);
+    if (*only_learns) spec->wish.kind = GroupWish::Kind::kAddLearner;
+    choose(*spec);
+  });
+}
+
+void add_cluster_changes(CLI::App& group, const Choose& choose) {
+  const auto change = [](GroupWish::Kind kind) {
+    auto spec = std::make_shared<ChangeClusterCommand>();
+    spec->wish.kind = kind;
+    return spec;
+  };
+  const auto only_learns = std::make_shared<bool>(false);
+  const auto never = std::make_shared<bool>(false);
+
+  auto* add = add_command(group, "add", "Add a replica: it learns what is chosen, then it votes",
+                          "  troth cluster add 4 --reason 'ticket 4711: a fourth machine'\n"
+                          "It runs, and every coordinator's file lists it in [[replicas]].");
+  const auto added = change(GroupWish::Kind::kAdd);
+  add_replica(add, "replica", added->wish.replica, "Its number");
+  add->add_flag("--learner", *only_learns, "It learns, and gets no vote");
+  add_change(add, added, only_learns, choose);
+
+  auto* remove = add_command(group, "remove", "Remove a replica, also one that is gone",
+                             "  troth cluster remove 2 --reason 'machine c2 is retired'\n"
+                             "Refused where those that are left would be no quorum. Stop it afterwards.");
+  const auto removed = change(GroupWish::Kind::kRemove);
+  add_replica(remove, "replica", removed->wish.replica, "Its number");
+  add_change(remove, removed, never, choose);
+
+  auto* replace =
+      add_command(group, "replace", "Give the vote of one replica, also of one that is gone, to a new one",
+                  "  troth cluster replace 2 4 --reason 'the disk of c2 is lost'\n"
+                  "The new one learns, votes beside the old one, and then the old one goes.");
+  const auto replaced = change(GroupWish::Kind::kReplace);
+  add_replica(replace, "old", replaced->wish.replica, "The number of the one that goes");
+  add_replica(replace, "new", replaced->wish.by, "The number of the one that comes");
+  add_change(replace, replaced, never, choose);
+
+  auto* transfer = add_command(group, "transfer", "Let another replica lead; nothing is aborted for it",
+                               "  troth cluster transfer 2 --reason 'c1 is to be restarted'");
+  const auto transferred = std::make_shared<TransferLeadCommand>();
+  add_replica(transfer, "replica", transferred->to, "The number of the one that is to lead");
+  add_reason(transfer, transferred->reason);
+  transfer->final_callback([=] { choose(*transferred); });
+}
+
+void add_cluster(CLI::App& app, const Choose& choose) {
+  auto* group = app.add_subcommand("cluster", "A group of coordinators: who belongs to it, and who leads");
+  group->require_subcommand(1);
+  group->fallthrough();
+  add_cluster_init(*group, choose);
+  add_cluster_status(*group, choose);
+  add_cluster_changes(*group, choose);
+  add_new_reign(*group, choose);
 }
 
 // ---- logs and installation
@@ -433,7 +542,7 @@ std::variant<Invocation, NothingToRun> parse_command_line(std::vector<std::strin
   auto& tls = invocation.around.tls_files;
   tls = {environment("TROTH_TLS_CA"), environment("TROTH_TLS_CERTIFICATE"), environment("TROTH_TLS_KEY")};
   app.add_option("--coordinator", invocation.around.coordinator,
-                 "Also: environment variable TROTH_COORDINATOR")
+                 "Also: environment variable TROTH_COORDINATOR. Of a group several, with commas between")
       ->type_name("HOST:PORT");
   app.add_option("--operator", invocation.around.operator_name,
                  "Who asks, for the audit trail; else the name in the certificate, or your login name");

@@ -12,6 +12,7 @@
 
 #include "base/settings.h"
 #include "recovery/exit_code.h"
+#include "recovery/group_change.h"
 #include "recovery/resolution.h"
 #include "thrift/runtime/channel.h"
 #include "thrift/runtime/tls_files.h"
@@ -22,7 +23,7 @@ class Console;
 
 // Given once, for every command.
 struct Surroundings {
-  std::string coordinator;  // host:port
+  std::string coordinator;  // host:port; several of a group, with commas between them
   std::string operator_name;
   rpc::TlsFiles tls_files;
   rpc::TlsPointer tls;  // of them; null: plain, to this machine only
@@ -114,6 +115,34 @@ struct NewReignCommand {
   std::string reason;
 };
 
+// troth cluster status
+struct ClusterStatusCommand {
+  bool watch = false;
+  std::chrono::milliseconds interval{1000};
+  std::uint64_t count = 0;  // of looks, with watch; 0: until it is interrupted
+};
+
+// troth cluster add, remove, replace
+struct ChangeClusterCommand {
+  GroupWish wish;
+  std::chrono::seconds timeout{600};
+  std::string reason;
+};
+
+// troth cluster transfer
+struct TransferLeadCommand {
+  std::uint32_t to = 0;
+  std::string reason;
+};
+
+// troth cluster init
+struct InitClusterCommand {
+  std::string config;       // of a coordinator
+  std::string name;         // of a new cluster, or:
+  std::string cluster;      // one that there is, or:
+  bool from_local = false;  // the data directory has one that is alone
+};
+
 // troth log dump, troth log verify
 struct LogCommand {
   enum class What : std::uint8_t { kDump, kVerify };
@@ -144,7 +173,8 @@ struct DoctorCommand {
 
 using Command =
     std::variant<ExecuteCommand, ShellCommand, StatusCommand, InDoubtCommand, ResourcesCommand,
-                 ResolveCommand, TakeOverCommand, NewReignCommand, LogCommand, InstallCommand, DoctorCommand>;
+                 ResolveCommand, TakeOverCommand, NewReignCommand, ClusterStatusCommand, ChangeClusterCommand,
+                 TransferLeadCommand, InitClusterCommand, LogCommand, InstallCommand, DoctorCommand>;
 
 [[nodiscard]] ExitCode run(const ExecuteCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const ShellCommand& command, const Surroundings& around, Console& console);
@@ -154,6 +184,10 @@ using Command =
 [[nodiscard]] ExitCode run(const ResolveCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const TakeOverCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const NewReignCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const ClusterStatusCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const ChangeClusterCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const TransferLeadCommand& command, const Surroundings& around, Console& console);
+[[nodiscard]] ExitCode run(const InitClusterCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const LogCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const InstallCommand& command, const Surroundings& around, Console& console);
 [[nodiscard]] ExitCode run(const DoctorCommand& command, const Surroundings& around, Console& console);

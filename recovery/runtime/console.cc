@@ -65,6 +65,11 @@ void Console::print_json_line(const Json& document) {
   output_ << document.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
+void Console::note(std::string_view text) {
+  errors_ << text << '\n';
+  errors_.flush();
+}
+
 void Console::flush() {
   output_.flush();
 }

@@ -38,6 +38,8 @@ class Console {
   void print_json(const Json& document);
   // One document per line, for output without an end.
   void print_json_line(const Json& document);
+  // What happens meanwhile, on standard error, at once.
+  void note(std::string_view text);
   // What was printed reaches whoever reads it, now.
   void flush();
 

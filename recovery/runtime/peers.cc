@@ -1,5 +1,6 @@
 #include "recovery/runtime/peers.h"
 
+#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -15,6 +16,8 @@ namespace troth::recovery {
 namespace {
 
 constexpr std::int32_t kContractVersion = 1;
+// Of several coordinators one that is silent costs so much.
+constexpr Duration kAnyPatience = std::chrono::seconds(2);
 
 wire::Hello own_hello() {
   wire::Hello hello;
@@ -47,6 +50,22 @@ rpc::ChannelOptions greeting(const Surroundings& around, rpc::Role server) {
   return options;
 }
 
+// Of those that were named; each is asked in turn.
+Result<rpc::Address> one_that_answers(const Surroundings& around) {
+  std::string troubles;
+  std::istringstream list(around.coordinator);
+  for (std::string text; std::getline(list, text, ',');) {
+    auto address = rpc::Address::parse(text);
+    if (!address) return address;
+    rpc::BlockingChannel channel(*address, greeting_of_coordinator(around));
+    const auto hello = channel.call<wire::Transactions_hello>(own_hello(), kAnyPatience);
+    if (hello) return address;
+    troubles += fmt::format("{}{}", troubles.empty() ? "" : "; ", hello.error().message);
+  }
+  return fail(ErrorCode::kUnavailable, Effect::kNone,
+              fmt::format("none of the coordinators answers: {}", troubles));
+}
+
 }  // namespace
 
 std::string Surroundings::client_name(const std::string& given) const {
@@ -59,7 +78,8 @@ Result<rpc::Address> coordinator_at(const Surroundings& around) {
     return fail(ErrorCode::kInvalidArgument, Effect::kNone,
                 "no coordinator was named: give --coordinator HOST:PORT, or set TROTH_COORDINATOR");
   }
-  return rpc::Address::parse(around.coordinator);
+  if (around.coordinator.find(',') == std::string::npos) return rpc::Address::parse(around.coordinator);
+  return one_that_answers(around);
 }
 
 rpc::ChannelOptions greeting_of_coordinator(const Surroundings& around) {

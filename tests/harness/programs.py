@@ -58,12 +58,12 @@ class Program(Process):
         return self._init("--cluster", cluster)
 
     def _init(self, *arguments: str) -> str:
-        self._write_configuration()
+        self.configure()
         printed = self.run("init", *arguments)
         return re.match(r"initialised (?:cluster|agent)=(\S+)", printed)[1]
 
     def launch(self) -> None:
-        self._write_configuration()
+        self.configure()
         super().launch()
 
     def wait_ready(self, within_s: float = 30):
@@ -108,5 +108,6 @@ class Program(Process):
             )
         return done.stdout if exit_code == 0 else done.stdout + done.stderr
 
-    def _write_configuration(self) -> None:
+    def configure(self) -> None:
+        """Writes its file, as the settings are now; each start does."""
         self.configuration.write_text(to_toml(self.settings), encoding="utf-8")

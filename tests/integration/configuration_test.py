@@ -24,7 +24,7 @@ def program(request, workspace) -> Program:
 
 
 def complaint(program: Program, *arguments: str, exit_code: int) -> str:
-    program._write_configuration()
+    program.configure()
     return program.run(*arguments, exit_code=exit_code)
 
 

@@ -371,7 +371,7 @@ def test_a_stock_client_without_certificate_or_without_tls_gets_nothing(cluster,
 def test_without_tls_only_loopback_is_listened_on(workspace, address):
     coordinator = Program("troth-coordinator", workspace / "c", {"listen": address})
     said = None
-    coordinator._write_configuration()
+    coordinator.configure()
     said = coordinator.run("--check-config", exit_code=2)
     assert "'listen': is not on this machine's loopback" in said
     assert "set tls.ca, tls.certificate and tls.key" in said
@@ -382,7 +382,7 @@ def test_without_tls_an_agent_neither_calls_nor_is_called_from_elsewhere(workspa
     for key, value in (("coordinators", ["192.0.2.1:7710"]), ("advertise", "192.0.2.1:7720")):
         settings = {"listen": "127.0.0.1:0", "resource": [resource], key: value}
         agent = Program("troth-agent", workspace / key, settings)
-        agent._write_configuration()
+        agent.configure()
         said = agent.run("--check-config", exit_code=2)
         assert f"'{key}': is not on this machine's loopback" in said
 
@@ -390,18 +390,18 @@ def test_without_tls_an_agent_neither_calls_nor_is_called_from_elsewhere(workspa
 def test_a_database_elsewhere_needs_a_word_about_tls(workspace):
     resource = {"name": "pg", "kind": "postgres", "host": "db7", "database": "bank", "user": "agent"}
     agent = Program("troth-agent", workspace / "a", {"listen": "127.0.0.1:0", "resource": [resource]})
-    agent._write_configuration()
+    agent.configure()
     said = agent.run("--check-config", exit_code=2)
     assert "'resource.tls': is off, and the database is not on this machine's loopback" in said
     resource["tls"] = "require"
-    agent._write_configuration()
+    agent.configure()
     agent.run("--check-config")
 
 
 def test_grants_without_tls_are_refused(workspace):
     settings = {"listen": "127.0.0.1:0", "services": [{"name": "payments", "resources": ["pg"]}]}
     coordinator = Program("troth-coordinator", workspace / "c", settings)
-    coordinator._write_configuration()
+    coordinator.configure()
     assert "without TLS no service can prove its name" in coordinator.run("--check-config", exit_code=2)
 
 
@@ -416,8 +416,8 @@ def test_certificates_that_cannot_work_stop_the_start(workspace):
     said = coordinator.run(exit_code=1)
     assert "it is agent/bank's, and this process needs one with OU=troth-coordinator" in said
     coordinator.settings["tls"]["key"] = str(workspace / "nowhere.key")
-    coordinator._write_configuration()
+    coordinator.configure()
     assert f"tls.key {workspace}/nowhere.key: No such file" in coordinator.run(exit_code=1)
     del coordinator.settings["tls"]["key"]
-    coordinator._write_configuration()
+    coordinator.configure()
     assert "give tls.ca, tls.certificate and tls.key, or none of them" in coordinator.run(exit_code=2)

@@ -232,4 +232,18 @@ Result<Imported> import_local(const LocalImport& asked) {
   return imported;
 }
 
+Result<bool> is_imported(const LocalImport& import) {
+  auto& files = import.files ? *import.files : txlog::posix_files();
+  const auto place = place_of(import.directory);
+  const auto local = read_local(import, files);
+  if (!local) return std::unexpected(local.error());
+  const auto& superseded = local->superseded;
+  if (!superseded || !superseded->group_is_made || place_of(superseded->by) != place) return false;
+  const SnapshotDirectory directory(
+      files, import.snapshot_directory.empty() ? place + "-snapshots" : import.snapshot_directory);
+  const auto newest = directory.newest();
+  if (!newest) return std::unexpected(newest.error());
+  return newest->has_value() && holds_log(files, place);
+}
+
 }  // namespace troth::coordinator::store

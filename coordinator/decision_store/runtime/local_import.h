@@ -48,4 +48,7 @@ struct Imported {
 // taken over by another group or by one that has gone on since, and a place where a group's log or snapshot is already.
 [[nodiscard]] Result<Imported> import_local(const LocalImport& import);
 
+// It was imported to this place, to its end. Changes nothing; fails where the local log cannot be read.
+[[nodiscard]] Result<bool> is_imported(const LocalImport& import);
+
 }  // namespace troth::coordinator::store
