@@ -177,9 +177,9 @@ Status CoordinatorServer::open_replica() {
                                                  std::move(administered));
   if (auto listening = replica_->listen(); !listening) return std::unexpected(std::move(listening.error()));
   // Not before start() has returned.
-  asio::post(loop_, [this] {
+  asio::post(loop_, lifetime_.guard([this] {
     if (auto listening = listen(); !listening) end(std::move(listening));
-  });
+  }));
   return {};
 }
 
@@ -278,10 +278,10 @@ void CoordinatorServer::reign_over(const Error& why) {
   // Another one may have more luck.
   if (reign_wait_ == kLongestReignWait) replica_->hand_over();
   timer_.expires_after(reign_wait_);
-  timer_.async_wait([this](const asio::error_code& stopped) {
+  timer_.async_wait(lifetime_.guard([this](const asio::error_code& stopped) {
     if (stopped || !replica_->leads() || stopping_ || reigns_->current() != nullptr) return;
     reigns_->begin(store());
-  });
+  }));
 }
 
 void CoordinatorServer::lead_changed(bool leads) {
@@ -350,9 +350,9 @@ void CoordinatorServer::hand_over() {
   }
   if (replica_->leads() && !is_late && !replica_->hand_over()) hand_over_until_ = now;
   timer_.expires_after(replica_->leads() ? kHandOver / 4 : kLookForLeader);
-  timer_.async_wait([this](const asio::error_code& stopped) {
+  timer_.async_wait(lifetime_.guard([this](const asio::error_code& stopped) {
     if (!stopped) hand_over();
-  });
+  }));
 }
 
 void CoordinatorServer::reread() {
@@ -373,10 +373,10 @@ void CoordinatorServer::end(Status outcome) {
   if (std::exchange(ended_, true)) return;
   timer_.cancel();
   // Not inside a call that the server may be dispatching.
-  asio::post(loop_, [this] {
+  asio::post(loop_, lifetime_.guard([this] {
     if (server_) server_->close();
     if (replica_) replica_->close();
-  });
+  }));
   options_.on_end(std::move(outcome));
 }
 

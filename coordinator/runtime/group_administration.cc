@@ -167,9 +167,9 @@ void GroupAdministration::watch(const std::shared_ptr<Transfer>& transfer) {
         fmt::format("replica {} does not lead yet: look at the group, and ask again", transfer->to.value)));
   }
   const auto timer = std::make_shared<asio::steady_timer>(loop_, kLook);
-  timer->async_wait([this, timer, transfer](const asio::error_code& stopped) {
+  timer->async_wait(lifetime_.guard([this, timer, transfer](const asio::error_code& stopped) {
     if (!stopped) watch(transfer);
-  });
+  }));
 }
 
 }  // namespace troth::coordinator

@@ -87,9 +87,9 @@ void PeerLink::connect() {
 void PeerLink::connect_later() {
   wait_ = std::clamp(wait_ * 2, kFirstWait, kLongestWait);
   timer_.expires_after(wait_);
-  timer_.async_wait([this](const asio::error_code& stopped) {
+  timer_.async_wait(lifetime_.guard([this](const asio::error_code& stopped) {
     if (!stopped) connect();
-  });
+  }));
 }
 
 void PeerLink::knock() {

@@ -18,6 +18,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/runtime/lifetime.h"
 #include "base/time.h"
 #include "coordinator/consensus/ballot.h"
 #include "thrift/address.h"
@@ -85,6 +86,7 @@ class PeerLink {
   std::unique_ptr<rpc::Channel> question_;  // who answers there?
   rpc::Channel calls_;
   asio::steady_timer timer_;
+  Lifetime lifetime_;
 };
 
 }  // namespace troth::coordinator
