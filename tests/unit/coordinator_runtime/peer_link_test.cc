@@ -10,58 +10,15 @@
 
 #include "tests/support/holds_within.h"
 #include "tests/unit/coordinator_runtime/replica_group.h"
-#include "thrift/gen/Replicas.h"
-#include "thrift/gen/group_methods.h"
-#include "thrift/runtime/contract.h"
-#include "thrift/runtime/refusal.h"
-#include "thrift/runtime/wire_error.h"
+#include "tests/unit/coordinator_runtime/scripted_peer.h"
 
 namespace troth::coordinator {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kGroup = "replicas 1, 2, 3: write 2, elect 2, read 2, lease 150 ms";
+constexpr const char* kGroup = ScriptedPeer::kGroup;
 constexpr Nonce kOwnStart{71};
-
-// Replica 2, of which every word is the test's.
-class ScriptedPeer : public wire::ReplicasCobSvIf {
- public:
-  template <typename Reply>
-  using Answer = std::function<void(const Reply&)>;
-
-  ScriptedPeer() {
-    reply.hello = rpc::hello_of("troth-coordinator", kGroupsCluster);
-    reply.replica = 2;
-    reply.to = 1;
-    reply.start = 4711;
-    reply.group = kGroup;
-  }
-  void greet(Answer<wire::ReplicaHello> answer, rpc::Refusal refuse,
-             const wire::ReplicaHello& hello) override {
-    greetings.push_back(hello);
-    if (refusal) return rpc::refuse_with(refuse, *refusal);
-    answer(reply);
-  }
-  void deliver(std::function<void()> taken, const wire::ReplicaMessage& message) override {
-    delivered.push_back(message);
-    taken();
-  }
-  void pass_on(Answer<wire::PassedAnswer> answer, rpc::Refusal refuse,
-               const wire::PassedCall& call) override {
-    passed.push_back(call);
-    answers.push_back(std::move(answer));
-    refusals.push_back(std::move(refuse));
-  }
-
-  wire::ReplicaHello reply;
-  std::optional<Error> refusal;
-  std::vector<wire::ReplicaHello> greetings;
-  std::vector<wire::ReplicaMessage> delivered;
-  std::vector<wire::PassedCall> passed;
-  std::vector<Answer<wire::PassedAnswer>> answers;
-  std::vector<rpc::Refusal> refusals;
-};
 
 class PeerLinkTest : public testing::Test, protected OwnLoop {
  protected:
@@ -70,20 +27,8 @@ class PeerLinkTest : public testing::Test, protected OwnLoop {
     close();
   }
 
-  void serve() {
-    rpc::ServerOptions options;
-    options.write_error = [](rpc::ThriftProtocol& out, const Error& error) {
-      wire::from_error(error).write(&out);
-    };
-    server_ = std::make_unique<rpc::Server>(loop(), std::move(options));
-    server_->add_service<wire::ReplicasAsyncProcessor>(peer_);
-    ASSERT_TRUE(server_->listen(address_));
-  }
-  void close() {
-    server_.reset();
-    peer_->answers.clear();
-    peer_->refusals.clear();
-  }
+  void serve() { server_ = std::make_unique<PeersServer>(loop(), address_, peer_); }
+  void close() { server_.reset(); }
   void link() {
     PeerLink::Owner owner;
     owner.self = {1};
@@ -103,7 +48,7 @@ class PeerLinkTest : public testing::Test, protected OwnLoop {
 
   const rpc::Address address_ = address_of(free_loopback_address());
   std::shared_ptr<ScriptedPeer> peer_ = std::make_shared<ScriptedPeer>();
-  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<PeersServer> server_;
   std::unique_ptr<PeerLink> link_;
   int ups_ = 0;
   int losses_ = 0;
