@@ -64,8 +64,7 @@ Status CoordinatorServer::start() {
   owner.on_drained = [this] {
     if (!replica_) return drain(kLastAnswers);
     end_reign("this coordinator hands the lead over");
-    if (stopping_) return hand_over();
-    if (const auto then = std::exchange(finished_, nullptr)) then();
+    reign_finished();
   };
   reigns_ = std::make_unique<Reigns>(loop_, options_.cluster, settings, metrics_, tls_, std::move(owner));
   if (auto open = open_monitor(); !open) return open;
@@ -270,8 +269,8 @@ void CoordinatorServer::reign_serves() {
 // By itself: a newer epoch rules, it was given none, or what it found cannot be.
 void CoordinatorServer::reign_over(const Error& why) {
   if (!replica_ || why.code == ErrorCode::kCorrupt) return end(std::unexpected(why));
-  if (stopping_) return hand_over();
-  if (const auto then = std::exchange(finished_, nullptr)) then();
+  reign_finished();
+  if (stopping_) return;
   if (reign_began_ && boot_now() - *reign_began_ > kLongEnough) reign_wait_ = Duration::zero();
   reign_began_.reset();
   reign_wait_ = std::clamp<Duration>(reign_wait_ * 2, kFirstReignWait, kLongestReignWait);
@@ -285,17 +284,12 @@ void CoordinatorServer::reign_over(const Error& why) {
 }
 
 void CoordinatorServer::lead_changed(bool leads) {
-  if (stopping_) {
-    if (!leads) end_reign("this coordinator leads its group no longer");
-    return hand_over();
-  }
   if (!leads) {
-    timer_.cancel();
+    if (!stopping_) timer_.cancel();
     end_reign("this coordinator leads its group no longer; ask again, and the next leader answers");
-    // Whoever waited for the reign's end hears of it, too: a hand-over that came to nothing may be asked for again.
-    if (const auto then = std::exchange(finished_, nullptr)) then();
-    return;
+    return reign_finished();
   }
+  if (stopping_) return hand_over();
   reign_wait_ = Duration::zero();
   if (reigns_->current() == nullptr) reigns_->begin(store());
 }
@@ -304,6 +298,13 @@ void CoordinatorServer::finish_reign(std::function<void()> then) {
   if (!reigns_->serves()) return then();
   finished_ = std::move(then);
   reigns_->shut_down(finishing_time());
+}
+
+// However it ended, and also where this coordinator stops: whoever waits for that end hears of it, so that a hand-over that came
+// to nothing may be asked for again. One that was asked for goes before the one of the stop, which is another one's choice.
+void CoordinatorServer::reign_finished() {
+  if (const auto then = std::exchange(finished_, nullptr)) then();
+  if (stopping_) hand_over();
 }
 
 void CoordinatorServer::go_on() {

@@ -84,6 +84,7 @@ class CoordinatorServer {
   void reign_over(const Error& why);
   void lead_changed(bool leads);
   void finish_reign(std::function<void()> then);
+  void reign_finished();
   void go_on();
   void end_reign(std::string_view why);
   void hand_over();
