@@ -70,6 +70,7 @@ class PeerLink {
   void reconnect();
   [[nodiscard]] rpc::ChannelOptions options(Use use);
   void greet(rpc::Channel& channel, Use use, const rpc::Greeted& greeted);
+  [[nodiscard]] Error refused(Error why) const;
   [[nodiscard]] Status check(const wire::ReplicaHello& reply) const;
   void connect();
   void connect_later();

@@ -131,7 +131,8 @@ TEST_F(PeerLinkTest, WhatItsPeerRefusesItWithIsItsTrouble) {
   link();
   ASSERT_TRUE(run_until([this] { return peer_->greetings.size() >= 2; }));
   EXPECT_FALSE(link_->is_up());
-  EXPECT_EQ(link_->trouble(), "add it there, and start it again");
+  EXPECT_EQ(link_->trouble(),
+            "the process at " + address_.text() + " refuses this one: add it there, and start it again");
   EXPECT_EQ(ups_, 0);
   EXPECT_EQ(losses_, 0) << "it was never up";
 }
