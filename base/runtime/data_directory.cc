@@ -211,7 +211,15 @@ Status DataDirectory::record_member(std::uint32_t replica, const std::string& gr
   };
   const auto& known = identity_;
   const bool is_member = known.replica != 0;
-  if (replica == 0 && known.group.empty()) return {};
+  const auto holds = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
+  if (replica == 0 && known.group.empty()) {
+    // Beside a log of its own, an import's remains: that log knows what became of it.
+    if (holds(log_path()) || !holds(group_log_path())) return {};
+    return refuse(fmt::format(
+        "{} holds the decision log of a replica of a group, and the configuration has no group: set "
+        "group.replica, or configure another data_directory",
+        path_));
+  }
   if (replica == 0) {
     return refuse(fmt::format(
         "{} is the data directory of a coordinator that belongs to a group of the cluster {}, and the "
@@ -231,7 +239,7 @@ Status DataDirectory::record_member(std::uint32_t replica, const std::string& gr
                     path_, known.group, group));
   }
   if (is_member) return {};
-  if (::access(log_path().c_str(), F_OK) == 0) {
+  if (holds(log_path())) {
     return refuse(fmt::format(
         "{} holds the decision log of a coordinator that was alone, and group.replica is {}: make it "
         "the first of a group by `troth cluster init --from-local`, or configure another "

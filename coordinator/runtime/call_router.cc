@@ -104,7 +104,9 @@ void CallRouter::pass_on(Waiting waiting, PeerLink& link) {
   passed.message.assign(reinterpret_cast<const char*>(content.data()), content.size());
   passed_.emplace(number, Passed{std::move(waiting), link.peer(), std::nullopt});
   link.pass_on(std::move(passed), longest_call_,
-               [this, number](Result<wire::PassedAnswer> answer) { answered(number, std::move(answer)); });
+               lifetime_.guard([this, number](Result<wire::PassedAnswer> answer) {
+                 answered(number, std::move(answer));
+               }));
 }
 
 void CallRouter::answered(std::uint64_t number, Result<wire::PassedAnswer> answer) {
@@ -187,11 +189,11 @@ void CallRouter::refuse_waiting(std::string_view why) {
 void CallRouter::watch() {
   if (std::exchange(watching_, true)) return;
   timer_.expires_after(kLook);
-  timer_.async_wait([this, alive = std::weak_ptr(alive_)](const asio::error_code& stopped) {
-    if (stopped || alive.expired()) return;
+  timer_.async_wait(lifetime_.guard([this](const asio::error_code& stopped) {
+    if (stopped) return;
     watching_ = false;
     time_passed();
-  });
+  }));
 }
 
 void CallRouter::time_passed() {

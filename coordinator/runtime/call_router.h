@@ -24,6 +24,7 @@
 #include <asio/steady_timer.hpp>
 
 #include "base/result.h"
+#include "base/runtime/lifetime.h"
 #include "base/time.h"
 #include "coordinator/runtime/replica.h"
 #include "thrift/runtime/diverted_call.h"
@@ -93,7 +94,7 @@ class CallRouter {
   std::map<std::uint64_t, Passed> passed_;
   asio::steady_timer timer_;
   bool watching_ = false;
-  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Lifetime lifetime_;
 };
 
 }  // namespace troth::coordinator

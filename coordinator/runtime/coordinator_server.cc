@@ -64,8 +64,7 @@ Status CoordinatorServer::start() {
   owner.on_drained = [this] {
     if (!replica_) return drain(kLastAnswers);
     end_reign("this coordinator hands the lead over");
-    if (stopping_) return hand_over();
-    if (const auto then = std::exchange(finished_, nullptr)) then();
+    reign_finished();
   };
   reigns_ = std::make_unique<Reigns>(loop_, options_.cluster, settings, metrics_, tls_, std::move(owner));
   if (auto open = open_monitor(); !open) return open;
@@ -177,9 +176,9 @@ Status CoordinatorServer::open_replica() {
                                                  std::move(administered));
   if (auto listening = replica_->listen(); !listening) return std::unexpected(std::move(listening.error()));
   // Not before start() has returned.
-  asio::post(loop_, [this] {
+  asio::post(loop_, lifetime_.guard([this] {
     if (auto listening = listen(); !listening) end(std::move(listening));
-  });
+  }));
   return {};
 }
 
@@ -270,32 +269,27 @@ void CoordinatorServer::reign_serves() {
 // By itself: a newer epoch rules, it was given none, or what it found cannot be.
 void CoordinatorServer::reign_over(const Error& why) {
   if (!replica_ || why.code == ErrorCode::kCorrupt) return end(std::unexpected(why));
-  if (stopping_) return hand_over();
-  if (const auto then = std::exchange(finished_, nullptr)) then();
+  reign_finished();
+  if (stopping_) return;
   if (reign_began_ && boot_now() - *reign_began_ > kLongEnough) reign_wait_ = Duration::zero();
   reign_began_.reset();
   reign_wait_ = std::clamp<Duration>(reign_wait_ * 2, kFirstReignWait, kLongestReignWait);
   // Another one may have more luck.
   if (reign_wait_ == kLongestReignWait) replica_->hand_over();
   timer_.expires_after(reign_wait_);
-  timer_.async_wait([this](const asio::error_code& stopped) {
+  timer_.async_wait(lifetime_.guard([this](const asio::error_code& stopped) {
     if (stopped || !replica_->leads() || stopping_ || reigns_->current() != nullptr) return;
     reigns_->begin(store());
-  });
+  }));
 }
 
 void CoordinatorServer::lead_changed(bool leads) {
-  if (stopping_) {
-    if (!leads) end_reign("this coordinator leads its group no longer");
-    return hand_over();
-  }
   if (!leads) {
-    timer_.cancel();
+    if (!stopping_) timer_.cancel();
     end_reign("this coordinator leads its group no longer; ask again, and the next leader answers");
-    // Whoever waited for the reign's end hears of it, too: a hand-over that came to nothing may be asked for again.
-    if (const auto then = std::exchange(finished_, nullptr)) then();
-    return;
+    return reign_finished();
   }
+  if (stopping_) return hand_over();
   reign_wait_ = Duration::zero();
   if (reigns_->current() == nullptr) reigns_->begin(store());
 }
@@ -304,6 +298,13 @@ void CoordinatorServer::finish_reign(std::function<void()> then) {
   if (!reigns_->serves()) return then();
   finished_ = std::move(then);
   reigns_->shut_down(finishing_time());
+}
+
+// However it ended, and also where this coordinator stops: whoever waits for that end hears of it, so that a hand-over that came
+// to nothing may be asked for again. One that was asked for goes before the one of the stop, which is another one's choice.
+void CoordinatorServer::reign_finished() {
+  if (const auto then = std::exchange(finished_, nullptr)) then();
+  if (stopping_) hand_over();
 }
 
 void CoordinatorServer::go_on() {
@@ -350,9 +351,9 @@ void CoordinatorServer::hand_over() {
   }
   if (replica_->leads() && !is_late && !replica_->hand_over()) hand_over_until_ = now;
   timer_.expires_after(replica_->leads() ? kHandOver / 4 : kLookForLeader);
-  timer_.async_wait([this](const asio::error_code& stopped) {
+  timer_.async_wait(lifetime_.guard([this](const asio::error_code& stopped) {
     if (!stopped) hand_over();
-  });
+  }));
 }
 
 void CoordinatorServer::reread() {
@@ -373,10 +374,10 @@ void CoordinatorServer::end(Status outcome) {
   if (std::exchange(ended_, true)) return;
   timer_.cancel();
   // Not inside a call that the server may be dispatching.
-  asio::post(loop_, [this] {
+  asio::post(loop_, lifetime_.guard([this] {
     if (server_) server_->close();
     if (replica_) replica_->close();
-  });
+  }));
   options_.on_end(std::move(outcome));
 }
 

@@ -13,7 +13,7 @@
 //          '------- log lost -------'-----------------'------------------'---------------'-----> ended, with why
 //
 // Everything runs on the loop's thread. The loop must have stopped, or run on this thread, when it is
-// destroyed.
+// destroyed; nothing of it runs any more then.
 #pragma once
 
 #include <functional>
@@ -26,6 +26,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/runtime/lifetime.h"
 #include "coordinator/decision_store/runtime/local_store.h"
 #include "coordinator/runtime/call_router.h"
 #include "coordinator/runtime/coordinator_view.h"
@@ -83,6 +84,7 @@ class CoordinatorServer {
   void reign_over(const Error& why);
   void lead_changed(bool leads);
   void finish_reign(std::function<void()> then);
+  void reign_finished();
   void go_on();
   void end_reign(std::string_view why);
   void hand_over();
@@ -118,6 +120,7 @@ class CoordinatorServer {
   asio::steady_timer timer_;             // of the next reign, of handing over
   std::unique_ptr<rpc::Server> server_;  // goes before the reigns that its services call
   std::unique_ptr<Monitor> monitor_;     // goes first: it looks at all of them
+  Lifetime lifetime_;
 };
 
 }  // namespace troth::coordinator

@@ -141,9 +141,10 @@ void GroupAdministration::change_when_learned(const consensus::Configuration& ne
     if (learned.error().code != ErrorCode::kUnavailable || !replica_.leads() || boot_now() >= until)
       return done(std::unexpected(std::move(learned.error())));
     const auto timer = std::make_shared<asio::steady_timer>(loop_, kLook);
-    return timer->async_wait([this, timer, next, until, done](const asio::error_code& stopped) {
-      if (!stopped) change_when_learned(next, until, done);
-    });
+    return timer->async_wait(
+        lifetime_.guard([this, timer, next, until, done](const asio::error_code& stopped) {
+          if (!stopped) change_when_learned(next, until, done);
+        }));
   }
   replica_.store().change(next, [this, done](const Status& outcome) {
     if (!outcome) return done(std::unexpected(outcome.error()));
@@ -248,9 +249,9 @@ void GroupAdministration::watch(const std::shared_ptr<Transfer>& transfer) {
 void GroupAdministration::look_again(const std::shared_ptr<Transfer>& transfer,
                                      void (GroupAdministration::*look)(const std::shared_ptr<Transfer>&)) {
   const auto timer = std::make_shared<asio::steady_timer>(loop_, kLook);
-  timer->async_wait([this, timer, transfer, look](const asio::error_code& stopped) {
+  timer->async_wait(lifetime_.guard([this, timer, transfer, look](const asio::error_code& stopped) {
     if (!stopped) (this->*look)(transfer);
-  });
+  }));
 }
 
 void GroupAdministration::end(const Transfer& transfer, const Result<wire::GroupStatus>& outcome) {

@@ -9,6 +9,7 @@
 
 #include <asio/steady_timer.hpp>
 
+#include "base/runtime/lifetime.h"
 #include "coordinator/runtime/replica.h"
 #include "thrift/gen/administration_types.h"
 
@@ -58,6 +59,7 @@ class GroupAdministration {
   ClusterId cluster_;
   Owner owner_;
   bool transferring_ = false;
+  Lifetime lifetime_;
 };
 
 }  // namespace troth::coordinator

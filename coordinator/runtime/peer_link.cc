@@ -87,9 +87,9 @@ void PeerLink::connect() {
 void PeerLink::connect_later() {
   wait_ = std::clamp(wait_ * 2, kFirstWait, kLongestWait);
   timer_.expires_after(wait_);
-  timer_.async_wait([this](const asio::error_code& stopped) {
+  timer_.async_wait(lifetime_.guard([this](const asio::error_code& stopped) {
     if (!stopped) connect();
-  });
+  }));
 }
 
 void PeerLink::knock() {
@@ -124,7 +124,7 @@ void PeerLink::greet(rpc::Channel& channel, Use use, const rpc::Greeted& greeted
   hello.group = owner_.group;
   channel.call_in_greeting<wire::Replicas_greet>(
       hello, kGreetingTimeout, [this, use, greeted](Result<wire::ReplicaHello> reply) {
-        Status outcome = reply ? check(*reply) : std::unexpected(std::move(reply.error()));
+        Status outcome = reply ? check(*reply) : std::unexpected(refused(std::move(reply.error())));
         if (!outcome) {
           note_trouble(outcome.error());
         } else if (const Nonce start{static_cast<std::uint64_t>(reply->start)}; use == Use::kMessages) {
@@ -134,6 +134,13 @@ void PeerLink::greet(rpc::Channel& channel, Use use, const rpc::Greeted& greeted
         }
         greeted(outcome);
       });
+}
+
+// What the other side says of itself, and of this one, it says as "this process".
+Error PeerLink::refused(Error why) const {
+  if (why.code == ErrorCode::kNotOwner || why.code == ErrorCode::kStale)
+    why.message = fmt::format("the process at {} refuses this one: {}", address_.text(), why.message);
+  return why;
 }
 
 Status PeerLink::check(const wire::ReplicaHello& reply) const {

@@ -18,6 +18,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/runtime/lifetime.h"
 #include "base/time.h"
 #include "coordinator/consensus/ballot.h"
 #include "thrift/address.h"
@@ -69,6 +70,7 @@ class PeerLink {
   void reconnect();
   [[nodiscard]] rpc::ChannelOptions options(Use use);
   void greet(rpc::Channel& channel, Use use, const rpc::Greeted& greeted);
+  [[nodiscard]] Error refused(Error why) const;
   [[nodiscard]] Status check(const wire::ReplicaHello& reply) const;
   void connect();
   void connect_later();
@@ -85,6 +87,7 @@ class PeerLink {
   std::unique_ptr<rpc::Channel> question_;  // who answers there?
   rpc::Channel calls_;
   asio::steady_timer timer_;
+  Lifetime lifetime_;
 };
 
 }  // namespace troth::coordinator

@@ -63,16 +63,16 @@ void Reigns::begin(store::DecisionStore& store) {
   // Its answers are being carried out just now.
   events.on_stop = [this, number = number_](const Error& error) {
     serves_ = false;
-    asio::post(loop_, [this, number, error] {
+    asio::post(loop_, lifetime_.guard([this, number, error] {
       if (number != number_ || current_ == nullptr) return;
       end(error);
       owner_.on_over(error);
-    });
+    }));
   };
   events.on_drained = [this, number = number_] {
-    asio::post(loop_, [this, number] {
+    asio::post(loop_, lifetime_.guard([this, number] {
       if (number == number_ && current_ != nullptr) owner_.on_drained();
-    });
+    }));
   };
   tickets_ = std::make_unique<OwnTickets>(store, number_);
   current_ = std::make_unique<Coordinator>(loop_, cluster_, settings_, std::move(events), metrics_, tls_);

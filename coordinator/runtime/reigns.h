@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/runtime/lifetime.h"
 #include "coordinator/decision_store/decision_store.h"
 #include "coordinator/runtime/coordinator.h"
 
@@ -53,7 +54,6 @@ class Reigns {
 
  private:
   class OwnTickets;
-  void retire();
 
   asio::io_context& loop_;
   ClusterId cluster_;
@@ -65,6 +65,7 @@ class Reigns {
   std::unique_ptr<OwnTickets> tickets_;
   std::unique_ptr<Coordinator> current_;
   bool serves_ = false;
+  Lifetime lifetime_;
 };
 
 }  // namespace troth::coordinator

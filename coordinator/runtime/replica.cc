@@ -214,6 +214,13 @@ Result<wire::ReplicaHello> Replica::greet(const wire::ReplicaHello& hello) {
                     "group.founders and its quorums must be the same at both, as they were at the beginning",
                     hello.replica, hello.group, own, group));
   }
+  if (hello.replica == own) {
+    return fail(
+        ErrorCode::kNotOwner, Effect::kNone,
+        fmt::format("this is replica {} itself, and {} calls as that one, too: are there two with that "
+                    "number?",
+                    own, hello.hello.program));
+  }
   auto* link = find(hello.replica);
   if (link == nullptr) {
     return fail(

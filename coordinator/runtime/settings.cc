@@ -123,6 +123,7 @@ std::string trouble_of(const GroupSettings& group) {
   std::map<std::uint32_t, std::size_t> numbers;
   std::map<std::string, std::uint32_t> addresses;
   for (const auto& replica : group.replicas) {
+    if (replica.number == 0) return "a replica has no number: give each its own, 1 or more";
     if (++numbers[replica.number] > 1)
       return fmt::format("there are two replicas with the number {}", replica.number);
     for (const auto& text : {replica.address, replica.peer_address}) {
@@ -172,6 +173,11 @@ void describe_group(Schema& schema, CoordinatorSettings& settings) {
   schema.require(trouble.empty(), "replicas", trouble);
   schema.require(group.is_set() || group.replicas.empty(), "replicas",
                  "are listed, and group.replica does not say which of them this process is");
+  if (!group.listen.empty()) {
+    const auto address = rpc::Address::parse(group.listen);
+    schema.require(address.has_value(), "group.listen", address ? "" : address.error().message);
+    schema.require(settings.tls.is_set() || !is_elsewhere(group.listen), "group.listen", rpc::kNeedsTls);
+  }
   const bool readable = numbers_in(group.founders).has_value();
   schema.require(readable, "group.founders", "expected numbers of replicas: \"1, 2, 3\"");
   if (!group.is_set() || !readable) return;

@@ -1,5 +1,6 @@
 #include "thrift/runtime/diverted_call.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -42,8 +43,26 @@ std::shared_ptr<CallEnd> DivertedCall::take_end() {
   return std::move(end_);
 }
 
+bool DivertedCall::is_answered_by(Bytes frame) const {
+  if (frame.size() < kFrameLengthBytes) return false;
+  const auto content = frame.subspan(kFrameLengthBytes);
+  if (!std::ranges::equal(frame.first(kFrameLengthBytes),
+                          frame_length(static_cast<std::uint32_t>(content.size()))))
+    return false;
+  const auto header = read_message_header(content);
+  return header && header->encoding == ticket_.encoding && header->method == ticket_.method &&
+         header->seqid == ticket_.seqid &&
+         (header->kind == MessageKind::kReply || header->kind == MessageKind::kException);
+}
+
 void DivertedCall::answer(Bytes frame) {
-  take_end()->finish_call(ticket_, frame);
+  if (is_answered_by(frame)) return take_end()->finish_call(ticket_, frame);
+  refuse(
+      fail(ErrorCode::kInternal, Effect::kUnknown,
+           fmt::format("whoever '{}' was passed on to sent back what is no answer to it: are both processes "
+                       "of versions that work together?",
+                       ticket_.method))
+          .error());
 }
 
 void DivertedCall::refuse(const Error& error) {

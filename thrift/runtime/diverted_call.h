@@ -33,12 +33,14 @@ class DivertedCall {
   // Of a refusal before any service saw it, see ServerOptions::effect_of_refusal.
   [[nodiscard]] Effect effect_of_refusal() const;
 
-  // One of these, once. `frame`: an answer to this very message, its length included.
+  // One of these, once. `frame`: an answer to this very message, its length included; what is none would put its client's
+  // stream out of step, and its client hears that the effect is unknown.
   void answer(Bytes frame);
   void refuse(const Error& error);
   void serve_here();
 
  private:
+  [[nodiscard]] bool is_answered_by(Bytes frame) const;
   [[nodiscard]] std::shared_ptr<CallEnd> take_end();
 
   std::shared_ptr<ServerState> server_;  // null: ended

@@ -30,7 +30,7 @@ void PassedCall::fail_call(const Ticket& ticket, int type, const std::string& me
 
 void PassedCall::end(Bytes frame) {
   const auto self = std::exchange(self_, nullptr);
-  done_(frame);
+  if (!server_->is_closed()) done_(frame);
 }
 
 }  // namespace troth::rpc

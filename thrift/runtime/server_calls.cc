@@ -93,7 +93,7 @@ void ServerState::take_passed(const CallContext& context, Bytes content, Server:
         fail(ErrorCode::kInvalidArgument, Effect::kNone, "what was passed on is no call of Thrift's"));
   }
   Ticket ticket{header->encoding, header->kind, std::string(header->method), header->seqid, 0};
-  if (draining_) return done(std::unexpected(closing(ticket, content)));
+  if (draining_ || closed_) return done(std::unexpected(closing(ticket, content)));
   const auto end = PassedCall::begin(shared_from_this(), std::move(done));
   if (auto full = what_is_full()) {
     ++counts_.overloaded;

@@ -48,6 +48,7 @@ class ServerState : public std::enable_shared_from_this<ServerState> {
   [[nodiscard]] ServerCounts& counts() { return counts_; }
   [[nodiscard]] WriterPool& writers() { return writers_; }
   [[nodiscard]] bool is_draining() const { return draining_; }
+  [[nodiscard]] bool is_closed() const { return closed_; }
   [[nodiscard]] bool is_out_of_memory() const {
     return held_bytes_ + unsent_bytes_ > options_.max_buffered_bytes;
   }

@@ -122,6 +122,10 @@ void BankServer::release_held(std::int64_t ticket) {
   on_loop([&](Server&) { CHECK(bank_->release_held(ticket)); });
 }
 
+void BankServer::drop_held() {
+  on_loop([this](Server&) { bank_->drop_held(); });
+}
+
 bool BankServer::wait_for(const std::function<bool(const ServerCounts&)>& condition) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   asio::steady_timer timer(loop_);

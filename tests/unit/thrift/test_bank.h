@@ -68,6 +68,7 @@ class BankServer {
   [[nodiscard]] const Address& address() const { return address_; }
   [[nodiscard]] ServerCounts counts();
   void release_held(std::int64_t ticket);
+  void drop_held();
   // Runs on the server's thread and waits for it.
   void on_loop(const std::function<void(Server&)>& work);
   // Until the condition holds; false after ten seconds.
