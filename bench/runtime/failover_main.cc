@@ -1,4 +1,4 @@
-// bench-failover: clients of a group, which go to its next coordinator when one fails them, and a watch over them.
+// bench-failover: clients of a group, which go to its next coordinator when one fails them, newcomers, and a watch over all.
 //
 // Speaks in lines with bench/runtime/failover.py. Prints `warm` when each client had an answer. A line `after T` (seconds of
 // CLOCK_BOOTTIME) is answered, when the first commit is acknowledged that was asked for after T, with the time of its
@@ -127,6 +127,44 @@ class Client {
   std::vector<std::unique_ptr<rpc::Channel>> channels_;
 };
 
+// Somebody new every few milliseconds, at one coordinator after the other, with one commit each: who comes while all the others wait
+// for a leader that stands still.
+class Newcomers {
+ public:
+  Newcomers(asio::io_context& loop, const Arguments& arguments, const std::vector<rpc::Address>& coordinators,
+            Watch& watch)
+      : caller_(GroupCall::kCommit, arguments.resources), watch_(watch), next_(loop) {
+    rpc::ChannelOptions options;
+    options.first_backoff = options.longest_backoff = std::chrono::milliseconds(20);
+    for (const auto& address : coordinators)
+      channels_.push_back(std::make_unique<rpc::Channel>(loop, address, options));
+  }
+
+  void come() {
+    const auto asked = boot_now();
+    caller_.ask(*channels_[turn_++ % channels_.size()], kPatience, [this, asked](const Status& outcome) {
+      if (outcome)
+        watch_.committed(asked);
+      else
+        watch_.failed(outcome.error());
+    });
+    next_.expires_after(kInterval);
+    next_.async_wait([this](const asio::error_code& cancelled) {
+      if (!cancelled) come();
+    });
+  }
+
+ private:
+  static constexpr Duration kInterval = std::chrono::milliseconds(10);
+  static constexpr Duration kPatience = std::chrono::seconds(10);
+
+  GroupCaller caller_;
+  std::size_t turn_ = 0;
+  Watch& watch_;
+  asio::steady_timer next_;
+  std::vector<std::unique_ptr<rpc::Channel>> channels_;
+};
+
 // Lines of the input; its end stops the loop.
 class Orders {
  public:
@@ -179,6 +217,8 @@ int run(const Arguments& arguments) {
     }));
     clients.back()->ask();
   }
+  Newcomers newcomers(loop, arguments, coordinators, watch);
+  newcomers.come();
   loop.run();
   return 0;
 }

@@ -142,33 +142,37 @@ class GroupStage:
             return administration.cluster_status()
 
     def leader(self) -> int:
-        """Who leads and serves; an AssertionError, where nobody does."""
+        """Who leads and serves, and whom a majority follows; an AssertionError, where nobody does. Who stood still for a
+        while may say that it leads, and does no more."""
+        found = {}
         for number, coordinator in self.coordinators.items():
             if not coordinator.runs() or coordinator.is_paused():
                 continue
             with contextlib.suppress(TException, OSError, EOFError):
-                status = self.group_status(number)
-                if status.state == "leads" and status.serves:
-                    return number
-        raise AssertionError("nobody leads and serves")
+                found[number] = self.group_status(number)
+        for number, status in found.items():
+            followers = [
+                each for each in found.values() if each.leader == number and each.round == status.round
+            ]
+            if status.state == "leads" and status.serves and 2 * len(followers) > len(self.coordinators):
+                return number
+        raise AssertionError("nobody leads, serves and is followed")
 
     def await_leader(self, within_s: float = 30) -> int:
         return eventually(self.leader, "the group has a leader that serves", within_s)
 
     def await_whole(self, within_s: float = 60) -> int:
-        """Every coordinator runs, is reached by the leader, and has what the leader has, but for what is on its way."""
+        """Every coordinator votes, reaches every other one, and has what the leader has, but for what is on its way."""
 
         def whole() -> int:
             leader = self.leader()
-            status = self.group_status(leader)
-            assert all(peer.reached for peer in status.others), "not every coordinator is reached"
-            behind = {
-                number: status.chosen - self.group_status(number).chosen
-                for number in self.coordinators
-                if number != leader
-            }
-            # A decision or two come between the two questions.
-            assert all(slots < 1000 for slots in behind.values()), f"slots behind the leader: {behind}"
+            found = {number: self.group_status(number) for number in self.coordinators}
+            for number, status in found.items():
+                assert status.standing == "votes", f"coordinator {number} {status.standing}"
+                assert all(peer.reached for peer in status.others), f"{number} does not reach every other one"
+                # Some decisions come between two questions.
+                behind = found[leader].chosen - status.chosen
+                assert behind < 1000, f"coordinator {number} is {behind} slots behind"
             return leader
 
         def asked() -> int:
