@@ -74,7 +74,8 @@ class Load {
   void answered(Instant sent, const Status& outcome) {
     --running_;
     if (!outcome) {
-      failure_ = outcome;
+      // The others fail for no reason but this one's.
+      if (failure_) failure_ = outcome;
       return channel_.close();
     }
     const auto now = boot_now();
