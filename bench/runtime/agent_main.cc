@@ -1,4 +1,4 @@
-// bench-agent: a whole agent, as troth-agent is one, but for its databases, which do nothing: markers are kept in memory.
+// bench-agent: a whole agent, as troth-agent is one, but for its databases, which do nothing, at once: markers are kept in memory.
 // Takes troth-agent's settings; of a resource its name counts, and that its kind is mysql.
 #include <memory>
 #include <utility>
@@ -20,7 +20,7 @@ Status serve(Process& process, const agent::AgentSettings& settings) {
   options.journal_directory = process.data().log_path();
   options.audit_path = process.data().audit_path();
   options.openers = [](const agent::ResourceSettings&) {
-    const auto database = std::make_shared<DoNothingDatabase>();
+    const auto database = std::make_shared<DoNothingDatabase>(DoNothingOptions{.prompt = true});
     const auto open = [database] { return database->connect(); };
     return agent::AgentServer::Openers{open, open, {}};
   };

@@ -124,6 +124,12 @@ class Report:
             f"{'p99 ms':>9}{'worst ms':>10}{'syncs/tx':>10}  CPU us by decision; rounds"
         )
 
+    def check_perf(self, size: str, per_s: float, said: str) -> None:
+        self.say(f"etcdctl check perf --load={size}:\n{said}")
+        if not self._options.only:
+            line = {"bench": "decide", "kind": "etcdctl check perf", "load": size, "etcd_per_s": per_s}
+            print(json.dumps(line), flush=True)
+
     def cell(self, kind: str, in_flight: int, troth: dict, etcd: dict | None, path: tuple | None) -> None:
         syncs = max(troth["syncs_per_transaction"])
         ratio = troth["per_s"] / etcd["per_s"] if etcd else None
@@ -177,9 +183,7 @@ def measure(directory: Path, options: argparse.Namespace) -> None:
             etcd = running.enter_context(EtcdStage(directory / "etcd"))
             report.say(f"etcd {etcd.version}, three on loopback, same disk")
             if options.check_perf:
-                report.say(
-                    f"etcdctl check perf --load={options.check_perf}:\n{etcd.check_perf(options.check_perf)}"
-                )
+                report.check_perf(options.check_perf, *etcd.check_perf(options.check_perf))
         stage = None
         if options.only != "etcd":
             stage = running.enter_context(
