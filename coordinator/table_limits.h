@@ -34,7 +34,7 @@ struct TableLimits {
 
   Backoff redrive{std::chrono::seconds{1}, std::chrono::seconds{60}};
   Backoff ask_again{std::chrono::milliseconds{200}, std::chrono::seconds{10}};
-  std::size_t redrives_at_once = 200;  // commits sent again to a returned agent, every `redrive_interval`
+  std::size_t redrives_at_once = 400;  // commits sent again to a returned agent, every `redrive_interval`
   Duration redrive_interval = std::chrono::milliseconds{10};
 
   std::size_t ends_at_once = 256;                               // one store request carries so many, or

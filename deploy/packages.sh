@@ -8,6 +8,7 @@
 # test   what the Python tests import
 # check  format, lint and shell checks (make verify)
 # fuzz   clang with its fuzzer (make fuzz)
+# bench  etcd, and what a client of it is built with: what bench/run.sh decide compares with
 #
 # Needs root, or sudo.
 set -euo pipefail
@@ -39,6 +40,7 @@ readonly test_set=(
 )
 readonly check_set=(git clang-format-19 clang-tidy-19 black shellcheck)
 readonly fuzz_set=(clang-19 libclang-rt-19-dev)
+readonly bench_set=(etcd-server etcd-client libgrpc++-dev protobuf-compiler protobuf-compiler-grpc)
 
 readonly attempts=3
 
@@ -55,7 +57,8 @@ packages_of() {
     test) printf '%s\n' "${test_set[@]}" ;;
     check) printf '%s\n' "${check_set[@]}" ;;
     fuzz) printf '%s\n' "${fuzz_set[@]}" ;;
-    *) fail "unknown set '$1': take build, demo, test, check or fuzz" ;;
+    bench) printf '%s\n' "${bench_set[@]}" ;;
+    *) fail "unknown set '$1': take build, demo, test, check, fuzz or bench" ;;
   esac
 }
 
@@ -81,11 +84,11 @@ forbid_main_cluster() {
 }
 allow_main_cluster() { as_root rm -f "$cluster_drop_in"; }
 
-# Debian's pgbouncer starts as a service, now and at each boot. The tests start one of their own.
-forbid_pooler_service() { as_root systemctl --quiet mask pgbouncer.service >/dev/null 2>&1 || true; }
-leave_pooler_service_off() {
-  as_root systemctl --quiet unmask pgbouncer.service >/dev/null 2>&1 || true
-  as_root systemctl --quiet disable pgbouncer.service >/dev/null 2>&1 || true
+# Debian's pgbouncer and etcd start as services, now and at each boot. Tests and benchmarks start their own.
+forbid_service() { as_root systemctl --quiet mask "$1.service" >/dev/null 2>&1 || true; }
+leave_service_off() {
+  as_root systemctl --quiet unmask "$1.service" >/dev/null 2>&1 || true
+  as_root systemctl --quiet disable "$1.service" >/dev/null 2>&1 || true
 }
 
 install_missing() {
@@ -100,8 +103,14 @@ install_missing() {
   esac
   case " $* " in
     *" pgbouncer "*)
-      forbid_pooler_service
-      tidy="leave_pooler_service_off; $tidy"
+      forbid_service pgbouncer
+      tidy="leave_service_off pgbouncer; $tidy"
+      ;;
+  esac
+  case " $* " in
+    *" etcd-server "*)
+      forbid_service etcd
+      tidy="leave_service_off etcd; $tidy"
       ;;
   esac
   # shellcheck disable=SC2064 # the name of the log is wanted as it is now
@@ -117,7 +126,7 @@ install_missing() {
   return 1
 }
 
-[ $# -gt 0 ] || fail "name at least one set: build, demo, test, check, fuzz"
+[ $# -gt 0 ] || fail "name at least one set: build, demo, test, check, fuzz, bench"
 command -v apt-get >/dev/null || fail "this machine has no apt-get: install by hand what this script lists"
 
 wanted=()

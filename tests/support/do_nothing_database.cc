@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include <sys/eventfd.h>
+
+#include "base/check.h"
+#include "base/runtime/file_descriptor.h"
 #include "participant_agent/dialect/schema.h"
 
 namespace troth {
@@ -49,7 +53,12 @@ class DoNothingConnection final : public DatabaseConnection {
   DoNothingConnection(std::shared_ptr<DoNothingDatabase> database, ConnectionId session)
       : database_(std::move(database)),
         session_(session),
-        cancellation_(std::make_shared<DoNothingCancellation>(database_, session)) {}
+        cancellation_(std::make_shared<DoNothingCancellation>(database_, session)) {
+    if (!database_->options_.prompt) return;
+    // There is input at any time.
+    answers_ = FileDescriptor(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    CHECK(answers_.is_open(), "no descriptor is left");
+  }
 
   ~DoNothingConnection() override {
     const std::lock_guard lock(database_->mutex_);
@@ -63,6 +72,13 @@ class DoNothingConnection final : public DatabaseConnection {
   std::shared_ptr<Cancellation> cancellation() const override { return cancellation_; }
   ConnectionCondition condition() const override { return condition_; }
   bool clean_up() override { return condition_ == ConnectionCondition::kIdle; }
+
+  std::optional<int> descriptor() const override {
+    return answers_.is_open() ? std::optional(answers_.get()) : std::nullopt;
+  }
+  bool start_branch(const BranchWork&) override { return answers_.is_open(); }
+  bool start_finishing(const BranchId&, PreparedEnding) override { return answers_.is_open(); }
+  Arrival arrived() override { return Arrival::kWell; }
 
   WorkResult run_branch(const BranchWork& work) override {
     std::unique_lock lock(database_->mutex_);
@@ -300,11 +316,10 @@ class DoNothingConnection final : public DatabaseConnection {
 
   // Whether an insert at this branch's key, or at this request's, would wait.
   bool is_held(const BranchId& branch, const std::optional<RequestKey>& request) const {
-    const auto meets = [&](const BranchId& other, const MarkerRow& marker) {
-      return other == branch || (request.has_value() && marker.request == request);
-    };
-    const auto runs = [&](const auto& entry) { return meets(entry.first, entry.second); };
-    const auto is_prepared = [&](const auto& entry) { return meets(entry.first, entry.second.marker); };
+    if (database_->running_.contains(branch) || database_->prepared_.contains(branch)) return true;
+    if (!request.has_value()) return false;
+    const auto runs = [&](const auto& entry) { return entry.second.request == request; };
+    const auto is_prepared = [&](const auto& entry) { return entry.second.marker.request == request; };
     return std::ranges::any_of(database_->running_, runs) ||
            std::ranges::any_of(database_->prepared_, is_prepared);
   }
@@ -463,6 +478,7 @@ class DoNothingConnection final : public DatabaseConnection {
   const std::shared_ptr<DoNothingDatabase> database_;
   const ConnectionId session_;
   const std::shared_ptr<DoNothingCancellation> cancellation_;
+  FileDescriptor answers_;  // with `prompt`
   ConnectionCondition condition_ = ConnectionCondition::kIdle;
   std::optional<BranchId> open_;
 };

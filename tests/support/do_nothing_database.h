@@ -19,6 +19,8 @@ namespace troth {
 
 struct DoNothingOptions {
   bool ties = false;
+  // Its sessions answer at once, so an event loop carries them as it does a real driver's; nothing may block then.
+  bool prompt = false;
   // A statement of this text waits until it is cancelled, its session is ended, or `release` is called.
   std::string blocking_statement = "block";
   // A statement of this text is refused, as by a constraint.
