@@ -2,12 +2,14 @@
 """The demo's steps; deploy/demo.sh installs and builds before it, and calls it."""
 
 import argparse
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +20,10 @@ from harness.programs import Program, programs_directory  # noqa: E402
 from harness.sessions import connected, prepared_branches, rows  # noqa: E402
 from harness.waiting import eventually  # noqa: E402
 from throwaway import Fleet, Server  # noqa: E402
+from throwaway.ports import free_port  # noqa: E402
 
+REPLICAS = 3
+TELLERS = 3
 OPENING = 1000_00
 ACCOUNTS = 10
 
@@ -27,12 +32,52 @@ class Surprise(Exception):
     """A step did not show what it should."""
 
 
+class Tellers:
+    """Services that move a cent from Postgres to MySQL again and again. Who gets no answer asks again, with the same request_id."""
+
+    def __init__(self, demo: "Demo") -> None:
+        self.committed: list[tuple[float, str]] = []  # when, and which request
+        self.asked_again = 0
+        self._demo = demo
+        self._enough = threading.Event()
+        self._threads = [threading.Thread(target=self._serve, args=(n,), daemon=True) for n in range(TELLERS)]
+
+    def __enter__(self) -> "Tellers":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def wait_for(self, count: int) -> None:
+        eventually(lambda: len(self.committed) >= count, f"{count} transfers have committed", 30)
+
+    def _serve(self, number: int) -> None:
+        while not self._enough.is_set():
+            request = self._demo.new_request_id()
+            for attempt in itertools.count():
+                done = self._demo.run_troth(
+                    "execute", "--client-name", f"teller{number}", "--request-id", request, "--timeout-ms", "5000",
+                    "--on", "accounts_pg", f"UPDATE account SET cents = cents - 1 WHERE id = {3 + number}",
+                    "--on", "accounts_my", f"UPDATE account SET cents = cents + 1 WHERE id = {3 + number}",
+                )  # fmt: skip
+                self.asked_again += attempt > 0
+                if done.returncode == 0:
+                    self.committed.append((time.monotonic(), request))
+                    break
+                if attempt > 50:
+                    raise Surprise(done.stderr)
+
+
 class Demo:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.fleet = Fleet(directory / "databases", owner=os.getpid())
         self.servers: dict[str, Server] = {}
-        self.coordinator: Program
+        self.coordinators: dict[int, Program] = {}
         self.agents: dict[str, Program] = {}
         self.environment: dict[str, str] = {}
         self.step_number = 0
@@ -69,18 +114,47 @@ class Demo:
                 rows(session, f"INSERT INTO account VALUES {values}")
 
     def start_troth(self) -> None:
-        self.coordinator = Program(
-            "troth-coordinator", self.directory / "coordinator", {"listen": "127.0.0.1:0"}
-        )
-        self.coordinator.init("bank")
-        self.coordinator.start()
-        # A restarted coordinator is found where it was.
-        self.coordinator.settings["listen"] = self.coordinator.address
-        self.environment = {"TROTH_COORDINATOR": self.coordinator.address, "USER": "demo"}
+        self.start_coordinators()
+        self.environment = {"TROTH_COORDINATOR": ",".join(self.addresses()), "USER": "demo"}
+        eventually(self.leader, "one of them leads", 20)
+        self.troth("cluster", "status", show=True, exit_code=None)
         for kind, server in self.servers.items():
             self.start_agent(kind, server)
         eventually(self.all_serve, "both resources serve", 20)
         self.troth("resources", show=True)
+
+    def start_coordinators(self) -> None:
+        replicas = [
+            {
+                "number": number,
+                "address": f"127.0.0.1:{free_port()}",
+                "peer_address": f"127.0.0.1:{free_port()}",
+            }
+            for number in range(1, REPLICAS + 1)
+        ]
+        for own in replicas:
+            number = own["number"]
+            self.coordinators[number] = Program(
+                "troth-coordinator",
+                self.directory / f"coordinator{number}",
+                {"listen": own["address"], "group": {"replica": number}, "replicas": replicas},
+            )
+        first, *others = self.coordinators.values()
+        cluster = first.init("bank")
+        for other in others:
+            other.join(cluster)
+        for coordinator in self.coordinators.values():
+            coordinator.launch()
+        for coordinator in self.coordinators.values():
+            coordinator.wait_ready()
+
+    def addresses(self) -> list[str]:
+        return [each.settings["listen"] for each in self.coordinators.values()]
+
+    def leader(self) -> int | None:
+        """As the coordinators that answer tell it."""
+        done = self.run_troth("--json", "cluster", "status")
+        return json.loads(done.stdout).get("leader")
 
     def start_agent(self, kind: str, server: Server) -> None:
         short = {"postgres": "pg", "mysql": "my"}[kind]
@@ -96,7 +170,7 @@ class Demo:
             directory,
             {
                 "listen": "127.0.0.1:0",
-                "coordinators": [self.coordinator.address],
+                "coordinators": self.addresses(),
                 "times": {"first_inquiry_ms": 500},
                 "resource": [
                     {
@@ -147,12 +221,13 @@ class Demo:
             check=False,
         )
 
-    def troth(self, *arguments: str, exit_code: int = 0, show: bool = False) -> str:
+    def troth(self, *arguments: str, exit_code: int | None = 0, show: bool = False) -> str:
+        """`exit_code` None: whichever."""
         done = self.run_troth(*arguments)
         if show:
             for line in (done.stdout + done.stderr).rstrip().splitlines():
                 self.say(f"| {line}")
-        if done.returncode != exit_code:
+        if exit_code not in (None, done.returncode):
             raise Surprise(
                 f"troth {' '.join(arguments)} ended with {done.returncode}, expected {exit_code}:\n{done.stdout}{done.stderr}"
             )
@@ -205,7 +280,7 @@ class Demo:
     def run(self) -> None:
         self.step("Two databases, each with ten accounts of 1,000.00")
         self.start_databases()
-        self.step("A coordinator, and an agent in front of each database")
+        self.step("Three coordinators, which decide together, and an agent in front of each database")
         self.start_troth()
         self.step("A transfer: one call, both databases")
         self.transfer(2500, "--label", "rent")
@@ -220,8 +295,8 @@ class Demo:
         )
         self.expect_total()
 
-        self.step("The coordinator dies (kill -9) after it has decided, before anybody has heard so")
-        self.kill_coordinator_after_decision()
+        self.step("The leader of the three dies (kill -9) in the middle of transfers")
+        self.kill_leader()
         self.step(
             "An agent dies (kill -9) when it is told to commit: one side has committed, the other has not"
         )
@@ -232,20 +307,35 @@ class Demo:
         self.expect_total()
         self.troth("in-doubt", show=True)
 
-    def kill_coordinator_after_decision(self) -> None:
-        self.coordinator.arm("coordinator.after_choose_durable")
-        self.coordinator.restart()
-        eventually(self.all_serve, "both resources serve", 20)
-        request = self.new_request_id()
-        self.transfer(700, "--client-name", "demo", "--request-id", request, exit_code=3)
-        self.coordinator.expect_exit(-9)
-        for name in self.prepared():
-            self.say(f"in doubt, holding locks:  {name}")
-        self.expect(len(self.prepared()) == 2, "both branches are prepared, nobody has committed")
-        self.restart_and_expect_nothing_in_doubt(self.coordinator)
-        self.say("the same request_id again, as a service does that got no answer:")
-        self.transfer(700, "--client-name", "demo", "--request-id", request)
+    def kill_leader(self) -> None:
+        with Tellers(self) as tellers:
+            tellers.wait_for(20)
+            leader = self.leader()
+            died = time.monotonic()
+            self.coordinators[leader].kill()
+            eventually(lambda: any(at > died + 0.02 for at, _ in tellers.committed), "transfers go on", 20)
+            tellers.wait_for(len(tellers.committed) + 20)
+        # The end of the longest pause: what it had answered before it died may have come a moment later.
+        _, after = max(
+            (later - earlier, later)
+            for (earlier, _), (later, _) in itertools.pairwise(sorted(tellers.committed))
+            if later > died
+        )
+        self.say(
+            f"replica {leader} led, and is gone; the next commit came {(after - died) * 1000:.0f} ms later"
+        )
+        self.expect(len({request for _, request in tellers.committed}) == len(tellers.committed),
+                    f"{len(tellers.committed)} transfers committed; {tellers.asked_again} calls were asked again")  # fmt: skip
+        eventually(lambda: not self.prepared(), "nothing is prepared any more", 30)
+        self.say("nothing is prepared in either database, and the dead one is still dead")
+        moved = self.query("mysql", "SELECT sum(cents) FROM account WHERE id BETWEEN 3 AND 5")[0][0]
+        self.expect(int(moved) == 3 * OPENING + len(tellers.committed),
+                    "each of them stands once in MySQL, however often it was asked for")  # fmt: skip
         self.expect_total()
+        self.troth("cluster", "status", exit_code=5, show=True)
+        self.coordinators[leader].start()
+        eventually(lambda: self.run_troth("cluster", "status").returncode == 0, "all three are well", 20)
+        self.say(f"replica {leader} is back, as a follower")
 
     def kill_agent_before_commit(self) -> str:
         agent = self.agents["postgres"]
@@ -280,7 +370,7 @@ class Demo:
         return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
     def stop(self) -> None:
-        for program in [*self.agents.values(), *([self.coordinator] if hasattr(self, "coordinator") else [])]:
+        for program in [*self.agents.values(), *self.coordinators.values()]:
             if program.runs():
                 program.kill()
         self.fleet.stop()
