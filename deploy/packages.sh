@@ -27,7 +27,7 @@ readonly demo_set=(
   openssl
 )
 readonly test_set=(
-  git openssl python3 python3-pytest python3-pytest-timeout python3-psycopg2 python3-pymysql python3-cryptography
+  git openssl python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-psycopg2 python3-pymysql python3-cryptography
   pgbouncer
   # Debian's python3-thrift imports six without depending on it.
   python3-thrift python3-six thrift-compiler

@@ -19,15 +19,24 @@ _KINDS = ("postgres", "mariadb", "mysql")
 
 @pytest.fixture(scope="session")
 def fleet(pytestconfig: pytest.Config) -> Iterator[harness.Fleet]:
-    """One Postgres, one MariaDB, one MySQL for the whole run, which says what they are."""
+    """One Postgres, one MariaDB, one MySQL for the whole run, or for each of two halves that run at once; it says what they
+    are."""
     Undertaker.of_this_run()
     with harness.Fleet.temporary(owner=os.getpid()) as started:
         started.start({kind: 1 for kind in _KINDS})
-        with pytestconfig.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-            print()
-            for server in started.servers:
-                print(f"{server.name}: {server.version}")
+        versions = [f"{server.name}: {server.version}" for server in started.servers]
+        if hasattr(pytestconfig, "workeroutput"):
+            pytestconfig.workeroutput["servers"] = versions
+        else:
+            with pytestconfig.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+                print("", *versions, sep="\n")
         yield started
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    """Of pytest-xdist: what a half has used."""
+    print("", *getattr(node, "workeroutput", {}).get("servers", []), sep="\n")
 
 
 @pytest.fixture

@@ -52,9 +52,11 @@ labelled() { # PRESET LABEL STAGE
     ctest --test-dir "build/$1" -L "$2" -j "$jobs" --output-on-failure --no-tests=error --output-junit "$out/$3.xml"
 }
 
-pytest() { # STAGE PATH
-  "$python" -m pytest -c tests/pytest.ini --rootdir=tests --junit-xml="$out/$1.xml" "$2"
+pytest() { # STAGE PATH [OPTION...]
+  "$python" -m pytest -c tests/pytest.ini --rootdir=tests --junit-xml="$out/$1.xml" "${@:2}"
 }
+# Whole processes wait more than they compute: two files at a time, each with servers of its own.
+pytest_by_files() { pytest "$@" -n 2 --dist loadfile; }
 
 stage_style() { pytest style tests/style; }
 stage_unit() {
@@ -108,8 +110,8 @@ stage_database() {
 }
 
 stage_harness() { build dev example_process troth_sync_counter && pytest harness tests/harness; }
-stage_integration() { build dev && pytest integration tests/integration; }
-stage_faults() { build dev && pytest faults tests/faults; }
+stage_integration() { build dev && pytest_by_files integration tests/integration; }
+stage_faults() { build dev && pytest_by_files faults tests/faults; }
 
 # A stage whose tests are not written yet would pass by running nothing: it is named instead.
 has_tests() {
