@@ -150,7 +150,6 @@ void GroupAdministration::transfer(consensus::ReplicaId to, Done done) {
     return done(std::move(busy));
   }
   owner_.finish_reign([this, to, done = std::move(done)] {
-    replica_.store().transfer_to(to);
     watch(std::make_shared<Transfer>(Transfer{to, boot_now() + kTransferTime, done}));
   });
 }
@@ -166,6 +165,9 @@ void GroupAdministration::watch(const std::shared_ptr<Transfer>& transfer) {
         ErrorCode::kUnavailable, Effect::kUnknown,
         fmt::format("replica {} does not lead yet: look at the group, and ask again", transfer->to.value)));
   }
+  // Asked again and again: the store does nothing while its successor was not heard of just now, as in the first moments of a
+  // lead, and gives up one that is slow.
+  if (replica_.leads()) replica_.store().transfer_to(transfer->to);
   const auto timer = std::make_shared<asio::steady_timer>(loop_, kLook);
   timer->async_wait(lifetime_.guard([this, timer, transfer](const asio::error_code& stopped) {
     if (!stopped) watch(transfer);
