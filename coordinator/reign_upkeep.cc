@@ -1,5 +1,6 @@
 // What keeps a reign going: its start, its agents, ends and floors, and its orderly end.
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -273,7 +274,7 @@ void TransactionTable::Reign::keep_up(Upkeep upkeep) {
 // ---- shutdown
 
 void TransactionTable::Reign::take(const ShutdownRequested& requested) {
-  if (drained_) return;
+  if (drained_) return end_drain();  // whoever came since is answered, too
   draining_ = true;
   auto& due = upkeep_timers_[Upkeep::kDrain];
   const auto asked = clocks_.now + requested.grace;
@@ -307,8 +308,8 @@ void TransactionTable::Reign::end_drain() {
   call_timers_.clear();
   CHECK(waiting_calls_ == 0, "{} calls wait after the drain", waiting_calls_);
   send_ends();
-  drained_ = true;
-  effects_.emplace_back(DrainFinished{});
+  set_timer(Upkeep::kDrain, upkeep_timers_[Upkeep::kDrain], std::nullopt);
+  if (!std::exchange(drained_, true)) effects_.emplace_back(DrainFinished{});
 }
 
 void TransactionTable::Reign::finish_drain_if_idle() {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/random.h"
 #include "base/runtime/clock.h"
 #include "tests/unit/coordinator_runtime/replica_group.h"
 #include "tests/unit/coordinator_runtime/scripted_peer.h"
@@ -168,6 +169,24 @@ TEST_F(ReplicaTest, BelievesOnlyTheStartThatAnswersAtTheAddress) {
   EXPECT_TRUE(call<wire::Replicas_greet>(hello())) << "it goes on";
   EXPECT_FALSE(group_.member(1).failure);
   EXPECT_TRUE(link().is_up());
+}
+
+TEST_F(ReplicaTest, DamagedMessagesOfTheOneThatItBelievesAreSurvived) {
+  answer_as_replica_2();
+  ASSERT_TRUE(group_.run_until([this] { return peer_->delivered.size() >= 3; }));
+  const auto whole = peer_->delivered;
+  Random random(7);
+  for (int round = 0; round < 300; ++round) {
+    auto message = whole[random.below(whole.size())].message;
+    if (random.one_in(4)) message.resize(random.below(message.size()));
+    for (auto flips = 1 + random.below(3); flips > 0 && !message.empty(); --flips) {
+      auto& byte = message[random.below(message.size())];
+      byte = static_cast<char>(byte ^ (1 << random.below(8)));
+    }
+    tell(2, 4711, std::move(message));
+  }
+  EXPECT_TRUE(call<wire::Replicas_greet>(hello())) << "it goes on";
+  EXPECT_FALSE(group_.member(1).failure);
 }
 
 // ---- calls that others pass on
