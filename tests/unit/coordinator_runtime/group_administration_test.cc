@@ -27,12 +27,18 @@ class GroupAdministrationTest : public testing::Test {
     leader_ = *group_->leader();
     settings_ = group_->settings_of(leader_);
     GroupAdministration::Owner owner;
-    owner.serves = [] { return true; };
+    owner.serves = [this] { return serves_; };
     owner.finish_reign = [this](std::function<void()> then) {
-      if (finishes_at_once_) return then();
-      finished_ = std::move(then);
+      finished_ = [this, then = std::move(then)] {
+        serves_ = false;
+        then();
+      };
+      if (finishes_at_once_) finished_();
     };
-    owner.go_on = [this] { ++went_on_; };
+    owner.go_on = [this] {
+      serves_ = true;
+      ++went_on_;
+    };
     administration_ = std::make_unique<GroupAdministration>(group_->loop(), group_->replica(leader_),
                                                             settings_, kGroupsCluster, std::move(owner));
   }
@@ -72,6 +78,7 @@ class GroupAdministrationTest : public testing::Test {
   std::uint32_t leader_ = 0;
   CoordinatorSettings settings_;
   std::unique_ptr<GroupAdministration> administration_;
+  bool serves_ = true;
   bool finishes_at_once_ = true;
   std::function<void()> finished_;
   int went_on_ = 0;
@@ -147,6 +154,7 @@ TEST_F(GroupAdministrationTest, OneTransferAtATime) {
   const auto first = transfer(other());
   EXPECT_FALSE(first->has_value()) << "what runs is finished first";
   expect_refused(transfer(other()), ErrorCode::kBusy, Effect::kNone, "the lead is being handed over already");
+  ASSERT_TRUE(group_->run_until([this] { return finished_ != nullptr; })) << "its successor answers";
   finished_();
   ASSERT_TRUE(is_answered(first));
   EXPECT_TRUE(**first) << (*first)->error().message;
@@ -158,6 +166,7 @@ TEST_F(GroupAdministrationTest, ATransferThatNobodyTakesGoesOnHereAndMayBeAskedF
   ASSERT_TRUE(group_->come_together());
   finishes_at_once_ = false;
   const auto lost = transfer(other());
+  ASSERT_TRUE(group_->run_until([this] { return finished_ != nullptr; }));
   for (std::uint32_t number = 1; number <= 3; ++number)
     if (number != leader_) group_->stop(number);
   ASSERT_TRUE(group_->run_until([this] { return !group_->replica(leader_).leads(); }));
