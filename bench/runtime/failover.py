@@ -46,6 +46,8 @@ LOGS = ROOT / "out" / "bench" / "failed"
 # Longer than any lease and any election: the others have long gone on when it wakes up.
 _SILENCE_S = 3.0
 _ANSWER_WITHIN_S = 60
+# More than commits in the least age (ten minutes): past it, a coordinator refuses what is new.
+SETTINGS = {"retention": {"keep_records": 100_000_000}}
 
 
 def now_s() -> float:
@@ -178,7 +180,7 @@ class Report:
 
 def measure(directory: Path, options: argparse.Namespace) -> None:
     report = Report(options.json_only)
-    with GroupStage(directory, agent="whole") as stage:
+    with GroupStage(directory, agent="whole", settings=SETTINGS) as stage:
         try:
             with Clients(stage, options.clients) as clients:
                 if options.quiet_seconds:
