@@ -273,6 +273,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
               [&](consensus::Send& in) { send(in); },
               [&](consensus::Deliver& in) { deliver(in); },
               [&](consensus::Lead&) {
+                fill_window();
                 carry_out(engine_.step(GroupEngine::LeadBegun{}));
                 tell_lead(true);
               },
@@ -298,10 +299,11 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     }
   }
 
-  // A change counts a window of slots behind its own: where nobody asks for anything, they are filled.
+  // A change counts a window of slots behind its own: where nobody asks for anything, they are filled. By the next leader, too, for
+  // nobody can change the group again before.
   void fill_window() {
     const auto& membership = replica_->membership();
-    if (!changing_ || membership.newest() != changing_->next) return;
+    if (membership.is_settled(replica_->chosen())) return;
     fillers_ = membership.standing(replica_->chosen()).back().slot.value - replica_->chosen().value;
   }
 
