@@ -9,8 +9,8 @@
 // - once a value is chosen, nothing else is accepted in its slot in a higher ballot;
 // - nobody accepts below what it has promised;
 // - who says that a slot is chosen has what is chosen there;
-// - a slot is counted by the voters of its own configuration, and by nobody else; a change counts a window of slots behind its own, and
-//   nobody proposes further ahead;
+// - a slot is counted by the voters of its own configuration, and by nobody else; a change counts a window of slots behind
+//   its own, and nobody proposes further ahead;
 // - any two quorums that have to meet do, also across a change;
 // - nobody leads whom no elect quorum promised its ballot, and nobody from where it knows to be removed;
 // - epochs rise, and behind an epoch's record nothing is taken that another start, or an older epoch, has asked for [T5] [T8].
