@@ -23,9 +23,11 @@ void ReplicatedLog::lead(const PhaseOne& phase) {
   propose_adopted();
 }
 
+// One that was removed finishes what others had proposed, and begins nothing of its own.
 bool ReplicatedLog::can_propose() const {
   const auto* leading = std::get_if<Leading>(&role_);
-  return leading != nullptr && leading->adopted.empty() && !leading->transfer && has_room(*leading);
+  return leading != nullptr && leading->adopted.empty() && !leading->transfer && is_voter() &&
+         has_room(*leading);
 }
 
 // [C5]

@@ -11,8 +11,16 @@
 // What counts is how far its log had come when it last voted: what a start writes before it votes is nothing that it said, so
 // one that was set back is found out at every start, and not only at the first.
 //
-// Both counts include the replica itself. The first meets every quorum that may have counted it; the second meets every
-// quorum also without it, so that one rotted tail among any number of torn ones is safe. N = 1 has only itself.
+// Both counts include the replica itself. The second meets every quorum also without it, so that one rotted tail among any
+// number of torn ones is safe. N = 1 has only itself.
+//
+// The first does not: of a quorum that counted this replica, W - 1 others, the N - W others that it hears may be none. What
+// they know of it is what leaders told with their heartbeats. So an image is found out that is older than the last heartbeat
+// which one of those heard got from a leader; one that lacks only what was accepted behind that is not. Of three: 1 and 2
+// accept, 3 is cut off or has not had the next heartbeat, 2 is cut off, 1 is set back by just so much and hears 3: both
+// vote, and what 1 and 2 had chosen is lost. To wait for N - W + 2 would close that, and no replica of three could be
+// started while another one is down: an ordinary start would wait for a machine that may never come back, for the sake of a
+// disk that lied. It is not asked for. Where all are there, all are heard.
 //
 // A leader that is not heard may have counted what was lost, and go on to count others that accept in its ballot after they
 // answered. So, unless everybody is heard, an answer counts only from behind a fence: a promise as high as any that was

@@ -184,6 +184,7 @@ void FaultStorm::strike_with(FaultKind kind) {
       return;
     }
     case FaultKind::kSetBackReplica: return set_back_replica();
+    case FaultKind::kLostReplica: return lose_replica();
     case FaultKind::kFrozenLeader:
       // About as long as others wait for it, and longer.
       return simulation_.leader().pause(world.draw(Purpose::kFaults, Duration(100'000), Duration(2'500'000)));
@@ -257,6 +258,24 @@ void FaultStorm::set_back_replica() {
   simulation_.observer().replica_set_back(machine, since);
   world.count_rare(is_wiped ? "a replica came back with an empty disk"
                             : "a replica came back with an older disk");
+}
+
+// Where the others can do without it, also while a last batch of theirs is torn (consensus/standing.h): one of three may not go.
+void FaultStorm::lose_replica() {
+  auto& machine = damaged();
+  const auto* group = simulation_.observer().group();
+  if (group == nullptr || machine.is_lost() || simulation_.swarm().coordinators < 3 ||
+      simulation_.swarm().spares == 0)
+    return;
+  const coordinator::consensus::ReplicaId replica{simulation_.swarm().damaged};
+  const auto is_missed = [&](coordinator::consensus::Slot slot) {
+    const auto& voters = group->configuration(slot).voters;
+    return voters.contains(replica) && voters.size() < 4;
+  };
+  if (is_missed({group->applied().value + 1}) || is_missed({UINT64_MAX})) return;
+  machine.lose();
+  machine.crash(CrashKind::kPowerCut);
+  simulation_.world().count_rare("a replica was lost for good");
 }
 
 // A standby has come nearly as far; what somebody restores is older than some raises of the owner row's counter, which is

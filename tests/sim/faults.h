@@ -37,6 +37,7 @@ class FaultStorm {
   void lose_disk(Machine& machine, FaultKind kind);
   void set_back_coordinator();
   void set_back_replica();
+  void lose_replica();
   void restore(std::size_t database, bool promoted);
   void kill(Machine& machine, bool power_cut);
   // A coordinator or an agent.

@@ -10,6 +10,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/invariants/invariants.h"
 #include "tests/sim/nodes/programs.h"
+#include "tests/sim/operator/group_operator.h"
 #include "tests/sim/operator/new_reign.h"
 #include "tests/sim/operator/operator.h"
 
@@ -51,6 +52,7 @@ Simulation::~Simulation() {
   for (auto& client : clients_)
     client->end();
   operator_->end();
+  if (group_operator_) group_operator_->end();
   for (auto& agent : agents_)
     agent->end();
   for (auto& coordinator : coordinators_)
@@ -72,7 +74,7 @@ std::unique_ptr<Machine> Simulation::machine(std::string name, Node::Boot boot) 
     const auto drawn =
         world_.draw(Purpose::kFaults, Duration(5'000), healed_ ? Duration(100'000) : Duration(3'000'000));
     world_.after(std::max(drawn, node->away_until() - world_.now()), [node] {
-      if (!node->is_up()) node->boot();
+      if (!node->is_up() && !node->is_lost()) node->boot();
     });
   };
   return made;
@@ -90,16 +92,22 @@ coordinator::CoordinatorSettings Simulation::coordinator_settings() const {
     settings.table.retention = swarm_.retention;
     settings.table.least_age = std::min<Duration>(swarm_.retention, std::chrono::seconds(2));
   }
-  for (std::uint32_t i = 0; i < swarm_.coordinators; ++i)
+  for (std::uint32_t i = 0; i < replicas(); ++i)
     settings.group.replicas.push_back({i + 1, coordinator_address(i), peer_address(i)});
+  for (std::uint32_t i = 0; i < swarm_.coordinators; ++i)
+    settings.group.founders += fmt::format("{}{}", i == 0 ? "" : ", ", i + 1);
   return settings;
+}
+
+std::uint32_t Simulation::replicas() const {
+  return swarm_.coordinators == 0 ? 0 : swarm_.coordinators + swarm_.spares;
 }
 
 void Simulation::build_coordinators() {
   CoordinatorPlan plan;
   plan.cluster = ClusterId{kCluster};
   plan.settings = coordinator_settings();
-  for (std::uint32_t i = 0; i < swarm_.coordinators; ++i) {
+  for (std::uint32_t i = 0; i < replicas(); ++i) {
     plan.address = coordinator_address(i);
     plan.settings.group.replica = i + 1;
     coordinators_.push_back(machine(fmt::format("co{}", i + 1), coordinator_program(plan)));
@@ -194,6 +202,7 @@ void Simulation::build() {
     clients_.push_back(machine(std::move(name), client_program(std::move(client), ledger_)));
   }
   hire_operator();
+  if (replicas() > swarm_.coordinators) hire_group_operator();
 }
 
 void Simulation::hire_operator() {
@@ -206,6 +215,18 @@ void Simulation::hire_operator() {
     return observer_->evidence().truth(id).is_committed();
   };
   operator_ = machine("op", operator_program(std::move(plan)));
+}
+
+void Simulation::hire_group_operator() {
+  GroupOperatorPlan plan;
+  plan.coordinators = coordinator_addresses();
+  plan.pause = swarm_.change_pause;
+  plan.least = swarm_.coordinators < 3 ? 1 : 3;
+  plan.doubtful = swarm_.damaged;
+  plan.may_lose = std::ranges::find(swarm_.faults, FaultKind::kLostReplica) != swarm_.faults.end();
+  plan.is_over = [this] { return healed_; };
+  plan.is_lost = [this](std::uint32_t replica) { return coordinators_[replica - 1]->is_lost(); };
+  group_operator_ = machine("gop", group_operator_program(std::move(plan)));
 }
 
 // Every step is judged as it is made; the first that breaks something ends the run.
@@ -272,7 +293,7 @@ void Simulation::heal() {
     machine.disk().heal();
     machine.stay_away({});
     machine.set_wall(Duration::zero());
-    if (!machine.is_up()) machine.boot();
+    if (!machine.is_up() && !machine.is_lost()) machine.boot();
   };
   for (auto& coordinator : coordinators_)
     mend(*coordinator);
@@ -281,6 +302,7 @@ void Simulation::heal() {
   for (auto& client : clients_)
     mend(*client);
   mend(*operator_);
+  if (group_operator_) mend(*group_operator_);
 }
 
 bool Simulation::clients_are_done() const {
@@ -357,6 +379,7 @@ Outcome Simulation::run() {
   for (auto& client : clients_)
     client->boot();
   operator_->boot();
+  if (group_operator_) group_operator_->boot();
   // The cluster is in order before anything goes wrong.
   world_.run_until(std::chrono::seconds(2));
   network_.set_faults(swarm_.network);

@@ -96,8 +96,10 @@ class Simulation {
   std::unique_ptr<Machine> machine(std::string name, Node::Boot boot);
   void build();
   void build_coordinators();
+  [[nodiscard]] std::uint32_t replicas() const;  // members or not
   [[nodiscard]] coordinator::CoordinatorSettings coordinator_settings() const;
   void hire_operator();
+  void hire_group_operator();
   [[nodiscard]] std::vector<std::string> coordinator_addresses() const;
   void watch();
   void heal();
@@ -117,6 +119,7 @@ class Simulation {
   std::vector<std::unique_ptr<Machine>> agents_;
   std::vector<std::unique_ptr<Machine>> clients_;
   std::unique_ptr<Machine> operator_;
+  std::unique_ptr<Machine> group_operator_;  // null: the members do not change
   std::unique_ptr<Observer> observer_;
   CommittedBy committed_;
   bool healed_ = false;

@@ -35,6 +35,7 @@ std::string_view name_of(FaultKind kind) {
     case FaultKind::kFrozenLeader: return "leader frozen";
     case FaultKind::kRottenReplica: return "replica's last batch rots";
     case FaultKind::kSetBackReplica: return "replica's disk set back";
+    case FaultKind::kLostReplica: return "replica lost for good";
   }
   return {};
 }
@@ -108,11 +109,21 @@ void draw_group(Swarm& swarm, Random random) {
   std::erase(swarm.faults, FaultKind::kSetBackReplica);
 }
 
+// Behind everything else: the same seed is the same run where its members do not change.
+void draw_changes(Swarm& swarm, Random random) {
+  if (swarm.coordinators == 0 || random.one_in(2)) return;
+  swarm.spares = 1 + static_cast<std::uint32_t>(random.below(2));
+  swarm.change_pause = Duration(random.between(100'000, 3'000'000));
+  if (swarm.faults.empty() || swarm.coordinators < 3 || !random.one_in(3)) return;
+  swarm.faults.push_back(FaultKind::kLostReplica);
+}
+
 }  // namespace
 
 Swarm draw_swarm(Random& random) {
   auto swarm = draw_cluster(random);
   draw_group(swarm, Random(random.next()));
+  draw_changes(swarm, Random(random.next()));
   return swarm;
 }
 

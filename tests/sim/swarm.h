@@ -49,6 +49,8 @@ enum class FaultKind : std::uint8_t {
   // Of one replica, always the same.
   kRottenReplica,
   kSetBackReplica,
+  // Of the same, where there are others to take its place.
+  kLostReplica,
 };
 inline constexpr std::size_t kFaultKinds = 25;      // that strike any cluster
 inline constexpr std::size_t kGroupFaultKinds = 6;  // and a group besides
@@ -58,6 +60,7 @@ inline constexpr std::size_t kGroupFaultKinds = 6;  // and a group besides
 struct Swarm {
   std::uint32_t coordinators = 0;  // of a group; 0: one, with a store of its own
   std::uint32_t damaged = 0;       // of them: whose disk may be damaged; 0: nobody's
+  std::uint32_t spares = 0;        // besides: members once they are made so; 0: the members do not change
   std::uint32_t agents = 1;
   std::vector<agent::DatabaseKind> databases;
   std::uint32_t clients = 1;
@@ -82,6 +85,7 @@ struct Swarm {
   std::vector<FaultKind> faults;  // that strike; empty: none
   Duration fault_pause{};         // between two, at most
   std::uint32_t mistakes = 0;     // of an operator's resolutions
+  Duration change_pause{};        // between two changes of the group, at most
   Duration safety{};              // how long they do
 };
 

@@ -53,6 +53,7 @@ constexpr std::array kKnobs{
     number<&Swarm::mistakes>("mistakes"),
     number<&Swarm::drift_ppm>("drift_ppm"),
     number<&Swarm::coordinators>("coordinators"),
+    number<&Swarm::spares>("spares"),
     number<&Swarm::agents>("agents", 1),
     number<&Swarm::accounts>("accounts", 2, true),
     number<&Swarm::one_phase>("one_phase"),

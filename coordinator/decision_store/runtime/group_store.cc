@@ -273,8 +273,8 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
               [&](consensus::Send& in) { send(in); },
               [&](consensus::Deliver& in) { deliver(in); },
               [&](consensus::Lead&) {
-                carry_out(engine_.step(GroupEngine::LeadBegun{}));
                 fill_window();
+                carry_out(engine_.step(GroupEngine::LeadBegun{}));
                 tell_lead(true);
               },
               [&](consensus::StopLeading&) {
@@ -299,7 +299,8 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
     }
   }
 
-  // A change counts a window of slots behind its own: where nobody asks for anything, they are filled, by whoever leads then.
+  // A change counts a window of slots behind its own: where nobody asks for anything, they are filled. By the next leader, too, for
+  // nobody can change the group again before.
   void fill_window() {
     const auto& membership = replica_->membership();
     if (!replica_->is_leading() || membership.is_settled(replica_->chosen())) return;

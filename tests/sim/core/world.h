@@ -33,8 +33,9 @@ enum class Purpose : std::uint8_t {
   kSwarm,
   kFaults,
   kOperator,
+  kGroupOperator,
 };
-inline constexpr std::size_t kPurposes = 10;
+inline constexpr std::size_t kPurposes = 11;
 
 // Within [low, high], mostly near the low end.
 [[nodiscard]] Duration draw(Random& random, Duration low, Duration high);

@@ -1,11 +1,13 @@
 #include "tests/sim/invariants/group_memory.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "coordinator/consensus/membership.h"
 #include "coordinator/decision_store/runtime/batch_codec.h"
 #include "coordinator/decision_store/runtime/record_codec.h"
 
@@ -19,13 +21,49 @@ std::string text_of(const Ballot& ballot) {
   return fmt::format("{}.{}", ballot.round, ballot.leader.value);
 }
 
+// How many of these vote in it.
+template <typename Accepted>
+std::size_t votes_in(const Configuration& configuration, const Accepted& accepted) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(configuration.voters, [&](ReplicaId each) { return accepted.contains(each); }));
+}
+
+// Every set of so many of these.
+std::vector<Replicas> sets_of(const Replicas& voters, std::uint32_t size) {
+  const std::vector<ReplicaId> all(voters.begin(), voters.end());
+  std::vector<Replicas> sets;
+  for (std::uint32_t chosen = 0; chosen < (1U << all.size()); ++chosen) {
+    Replicas set;
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if ((chosen >> i & 1U) != 0) set.insert(all[i]);
+    if (set.size() == size) sets.push_back(std::move(set));
+  }
+  return sets;
+}
+
+// Not by the sum that the product looks at: each pair is.
+bool do_meet(const Replicas& some, std::uint32_t some_size, const Replicas& others,
+             std::uint32_t others_size) {
+  const auto those = sets_of(others, others_size);
+  return std::ranges::all_of(sets_of(some, some_size), [&](const Replicas& one) {
+    return std::ranges::all_of(those, [&](const Replicas& other) {
+      return std::ranges::any_of(one, [&](ReplicaId each) { return other.contains(each); });
+    });
+  });
+}
+
+bool do_meet(const Configuration& writers, const Configuration& others) {
+  return do_meet(writers.voters, writers.quorums.write, others.voters, others.quorums.elect) &&
+         do_meet(writers.voters, writers.quorums.write, others.voters, others.quorums.read);
+}
+
 // Nobody: its tickets are none of ours.
 constexpr BatchOrigin kNobody{};
 
 }  // namespace
 
-GroupMemory::GroupMemory(Configuration configuration, std::function<void(std::string_view)> on_rare)
-    : configuration_(std::move(configuration)), on_rare_(std::move(on_rare)), engine_(kNobody, {}) {}
+GroupMemory::GroupMemory(Configuration beginning, std::function<void(std::string_view)> on_rare)
+    : configured_{{Slot{}, std::move(beginning)}}, on_rare_(std::move(on_rare)), engine_(kNobody, {}) {}
 
 void GroupMemory::cut(ReplicaId replica) {
   replicas_[replica].takes_over = true;
@@ -33,7 +71,9 @@ void GroupMemory::cut(ReplicaId replica) {
 
 void GroupMemory::opens(ReplicaId replica) {
   const auto told = replicas_[replica].told;
-  replicas_[replica] = {.promised = {}, .accepted = {}, .told = told, .takes_over = false, .restates = false};
+  const auto said = replicas_[replica].said;
+  replicas_[replica] = {
+      .promised = {}, .said = said, .accepted = {}, .told = told, .takes_over = false, .restates = false};
 }
 
 GroupMemory::Chosen GroupMemory::found(ReplicaId replica, const DurableRecord& record, Broken& broken) {
@@ -88,6 +128,8 @@ void GroupMemory::judge_promise(ReplicaId replica, const Accepted& accepted, Bro
 void GroupMemory::note_proposal(ReplicaId replica, const Accepted& accepted, Broken& broken) {
   const auto& [slot, ballot, entry] = accepted;
   auto& known = replicas_[replica];
+  judge_leader(accepted, broken);
+  led_.insert(ballot);
   auto [at, is_new] = proposals_[slot].try_emplace(ballot, Proposal{entry, {}});
   if (!is_new && at->second.entry != entry)
     broken.push_back(fmt::format("group: ballot {} has two values for slot {}", text_of(ballot), slot.value));
@@ -100,17 +142,88 @@ void GroupMemory::note_proposal(ReplicaId replica, const Accepted& accepted, Bro
 }
 
 GroupMemory::Chosen GroupMemory::count(ReplicaId replica, const DurableRecord& record, Broken& broken) {
+  auto& known = replicas_[replica];
+  if (const auto* promised = std::get_if<Promised>(&record))
+    known.said = std::max(known.said, promised->ballot);
   const auto* accepted = std::get_if<Accepted>(&record);
   if (accepted == nullptr) return {};
   const auto& [slot, ballot, entry] = *accepted;
+  known.said = std::max(known.said, ballot);
   auto& proposal = proposals_[slot].at(ballot);
   proposal.accepted.try_emplace(replica, ++acceptances_);
-  if (proposal.accepted.size() < configuration_.quorums.write || chosen_.contains(slot)) return {};
+  if (chosen_.contains(slot) || !is_chosen(slot, proposal)) return {};
+  judge_chosen(slot, ballot, broken);
   if (leader() && *leader() != ballot.leader) on_rare_("the lead went to another replica");
   if (proposals_[slot].size() > 1 && proposals_[slot].begin()->second.entry != entry)
     on_rare_("a proposal was lost with its leader");
   chosen_.emplace(slot, Value{ballot, entry});
   return apply(broken);
+}
+
+const Configuration& GroupMemory::configuration(Slot slot) const {
+  return std::prev(configured_.upper_bound(slot))->second;
+}
+
+bool GroupMemory::is_settled() const {
+  return configured_.rbegin()->first.value <= applied().value + 1;
+}
+
+bool GroupMemory::is_chosen(Slot slot, const Proposal& proposal) const {
+  const auto& by = configuration(slot);
+  return votes_in(by, proposal.accepted) >= by.quorums.write;
+}
+
+// At the first that is proposed in a ballot: all configurations that may count it had to be asked.
+void GroupMemory::judge_leader(const Accepted& accepted, Broken& broken) const {
+  const auto& [slot, ballot, entry] = accepted;
+  if (slot.value > applied().value + kWindow)
+    broken.push_back(
+        fmt::format("group: slot {} is proposed, and only {} is chosen: who counts it is not known",
+                    slot.value, applied().value));
+  if (led_.contains(ballot)) return;
+  const auto& by = configuration(slot);
+  const auto promised = std::ranges::count_if(by.voters, [&](ReplicaId each) {
+    const auto known = replicas_.find(each);
+    return known != replicas_.end() && known->second.said >= ballot;
+  });
+  if (promised < by.quorums.elect)
+    broken.push_back(
+        fmt::format("group: replica {} leads in ballot {}, which {} of {} voters promised, not {}",
+                    ballot.leader.value, text_of(ballot), promised, by.size(), by.quorums.elect));
+}
+
+// It had to know all slots but the last window of them: a removal that counts by then was known, too. What others had proposed it
+// may finish, and who is going to vote may lead before.
+void GroupMemory::judge_chosen(Slot slot, const Ballot& ballot, Broken& broken) const {
+  const auto votes = [&](const Configuration& each) { return each.voters.contains(ballot.leader); };
+  const auto& proposals = proposals_.at(slot);
+  const bool is_own =
+      proposals.begin()->first == ballot && !std::holds_alternative<NoOp>(proposals.begin()->second.entry);
+  if (!is_own || slot.value <= kWindow || votes(configuration(slot)) ||
+      votes(configuration({slot.value - kWindow})) || votes(configured_.rbegin()->second))
+    return;
+  broken.push_back(fmt::format("group: replica {} has slot {} chosen, and was removed more than {} slots ago",
+                               ballot.leader.value, slot.value, kWindow));
+}
+
+void GroupMemory::take(Slot slot, const ChangeConfiguration& change, Broken& broken) {
+  const auto& before = configured_.rbegin()->second;
+  const auto& next = change.next;
+  if (configured_.rbegin()->first.value > slot.value + 1)
+    return on_rare_("a change of the group came too early, and changed nothing");
+  if (!do_meet(next, next) || !do_meet(before, next) || !do_meet(next, before))
+    broken.push_back(
+        fmt::format("group: behind the change of slot {} two quorums need not meet", slot.value));
+  for (const auto& learner : next.learners)
+    if (!before.everybody().contains(learner)) on_rare_("a learner was added");
+  for (const auto& voter : next.voters)
+    if (before.learners.contains(voter)) on_rare_("a learner was promoted");
+  for (const auto& voter : before.voters)
+    if (!next.voters.contains(voter))
+      on_rare_(voter == chosen_.at(slot).ballot.leader ? "the leader was removed" : "a voter was removed");
+  if (const auto adopted = proposals_.at(slot).size() > 1; adopted)
+    on_rare_("a change of the group was chosen by the next leader");
+  configured_.emplace(Slot{slot.value + kWindow}, next);
 }
 
 GroupMemory::Chosen GroupMemory::apply(Broken& broken) {
@@ -119,6 +232,8 @@ GroupMemory::Chosen GroupMemory::apply(Broken& broken) {
        next = chosen_.find({applied().value + 1})) {
     const auto slot = next->first;
     const auto* command = std::get_if<Command>(&next->second.entry);
+    if (const auto* change = std::get_if<ChangeConfiguration>(&next->second.entry))
+      take(slot, *change, broken);
     if (command == nullptr) {
       static_cast<void>(engine_.step(GroupEngine::SlotPassed{slot}));
       continue;
@@ -217,8 +332,10 @@ bool GroupMemory::hangs_on(ReplicaId replica, std::uint64_t since) const {
   return std::ranges::any_of(chosen_, [&](const auto& chosen) {
     const auto& [slot, value] = chosen;
     const auto& accepted = proposals_.at(slot).at(value.ballot).accepted;
+    const auto& by = configuration(slot);
     const auto own = accepted.find(replica);
-    return own != accepted.end() && own->second > since && accepted.size() <= configuration_.quorums.write;
+    return own != accepted.end() && own->second > since && by.voters.contains(replica) &&
+           votes_in(by, accepted) <= by.quorums.write;
   });
 }
 

@@ -9,6 +9,10 @@
 // - once a value is chosen, nothing else is accepted in its slot in a higher ballot;
 // - nobody accepts below what it has promised;
 // - who says that a slot is chosen has what is chosen there;
+// - a slot is counted by the voters of its own configuration, and by nobody else; a change counts a window of slots behind
+//   its own, and nobody proposes further ahead;
+// - any two quorums that have to meet do, also across a change;
+// - nobody leads whom no elect quorum promised its ballot, and nobody from where it knows to be removed;
 // - epochs rise, and behind an epoch's record nothing is taken that another start, or an older epoch, has asked for [T5] [T8].
 #pragma once
 
@@ -30,9 +34,8 @@ namespace troth::sim {
 
 class GroupMemory {
  public:
-  // Of a group whose members do not change. `on_rare`: told of situations that a run is worth something for.
-  GroupMemory(coordinator::consensus::Configuration configuration,
-              std::function<void(std::string_view)> on_rare);
+  // `beginning`: the group's first configuration. `on_rare`: told of situations that a run is worth something for.
+  GroupMemory(coordinator::consensus::Configuration beginning, std::function<void(std::string_view)> on_rare);
 
   // What comes of it: records that the store has from here, in their order.
   using Chosen = std::vector<coordinator::store::LogRecord>;
@@ -49,7 +52,11 @@ class GroupMemory {
   [[nodiscard]] Chosen durable(coordinator::consensus::ReplicaId replica,
                                const coordinator::consensus::DurableRecord& record, Broken& broken);
 
-  [[nodiscard]] const coordinator::consensus::Configuration& configuration() const { return configuration_; }
+  // By which this slot is counted, as far as what is chosen tells.
+  [[nodiscard]] const coordinator::consensus::Configuration& configuration(
+      coordinator::consensus::Slot slot) const;
+  // Does the last change count for the next slot?
+  [[nodiscard]] bool is_settled() const;
   // Everything up to here is chosen and applied.
   [[nodiscard]] coordinator::consensus::Slot applied() const { return engine_.applied(); }
   [[nodiscard]] const coordinator::store::GroupEngine& engine() const { return engine_; }
@@ -67,6 +74,7 @@ class GroupMemory {
  private:
   struct Replica {
     coordinator::consensus::Ballot promised;
+    coordinator::consensus::Ballot said;  // the highest that it ever had on its disk
     std::map<coordinator::consensus::Slot, coordinator::consensus::Entry> accepted;  // last
     coordinator::consensus::Slot told;  // of it everything was compared with what is chosen
     bool takes_over = false;
@@ -91,16 +99,24 @@ class GroupMemory {
   [[nodiscard]] Chosen apply(Broken& broken);
   void judge_applied(const coordinator::store::Batch& batch, const coordinator::store::LogRecord& record,
                      Broken& broken);
+  // Is it accepted by a write quorum of its configuration?
+  [[nodiscard]] bool is_chosen(coordinator::consensus::Slot slot, const Proposal& proposal) const;
+  void judge_leader(const coordinator::consensus::Accepted& accepted, Broken& broken) const;
+  void judge_chosen(coordinator::consensus::Slot slot, const coordinator::consensus::Ballot& ballot,
+                    Broken& broken) const;
+  void take(coordinator::consensus::Slot slot, const coordinator::consensus::ChangeConfiguration& change,
+            Broken& broken);
   void judge_told(coordinator::consensus::ReplicaId replica, coordinator::consensus::Slot through,
                   Broken& broken);
 
   void note_rare(coordinator::consensus::Slot slot, const coordinator::store::Batch& batch) const;
 
-  coordinator::consensus::Configuration configuration_;
+  std::map<coordinator::consensus::Slot, coordinator::consensus::Configuration> configured_;  // from there on
   std::function<void(std::string_view)> on_rare_;
   std::map<coordinator::consensus::ReplicaId, Replica> replicas_;
   std::map<coordinator::consensus::Slot, std::map<coordinator::consensus::Ballot, Proposal>> proposals_;
   std::map<coordinator::consensus::Slot, Value> chosen_;
+  std::set<coordinator::consensus::Ballot> led_;  // in which something was proposed
   std::uint64_t acceptances_ = 0;
   coordinator::store::GroupEngine engine_;
   std::optional<Epoch> epoch_;

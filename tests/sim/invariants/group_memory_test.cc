@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/consensus/membership.h"
 #include "coordinator/decision_store/runtime/batch_codec.h"
 
 namespace troth::sim {
@@ -40,6 +41,12 @@ Entry commit_of(std::uint32_t epoch, std::uint64_t sequence, ReplicaId by) {
 
 class GroupMemoryTest : public testing::Test {
  protected:
+  GroupMemoryTest() { elect({9, kThird}); }
+  // Everybody promised it, and what is below it.
+  void elect(const Ballot& ballot) {
+    for (const auto replica : {kFirst, kSecond, kThird})
+      static_cast<void>(memory.durable(replica, Promised{ballot}, broken));
+  }
   GroupMemory::Chosen accept(ReplicaId replica, const Accepted& accepted) {
     memory.appended(replica, accepted, broken);
     return memory.durable(replica, accepted, broken);
@@ -146,7 +153,7 @@ TEST_F(GroupMemoryTest, WhatASnapshotSaysIsNotComparedWithWhatWasAcceptedHere) {
   accept(kThird, {{1}, {1, kThird}, NoOp{}});
   choose({{1}, {2, kFirst}, epoch_of(kFirst)});
   memory.appended(kThird, WaitsAfterStart{Duration(150'000)}, broken);
-  memory.appended(kThird, ConfiguredFrom{{1}, memory.configuration()}, broken);
+  memory.appended(kThird, ConfiguredFrom{{1}, memory.configuration({1})}, broken);
   memory.appended(kThird, ChosenThrough{{1}}, broken);
   EXPECT_THAT(broken, IsEmpty());
 }
@@ -166,6 +173,53 @@ TEST_F(GroupMemoryTest, WhatSomebodyElseAskedForUnderTheNewestEpochIsSeen) {
   choose({{1}, {1, kFirst}, epoch_of(kFirst)});
   choose({{2}, {1, kFirst}, commit_of(1, 1, kThird)});
   EXPECT_THAT(broken, ElementsAre(HasSubstr("behind the epoch of another leader")));
+}
+
+TEST_F(GroupMemoryTest, WhoLeadsWithoutItsQuorumIsSeen) {
+  memory.appended(kFirst, Accepted{{1}, {10, kFirst}, NoOp{}}, broken);
+  EXPECT_THAT(broken, ElementsAre(HasSubstr("leads in ballot 10.1, which 0 of 3 voters promised, not 2")));
+}
+
+// What two of three have is chosen before the change counts, and not behind it.
+TEST_F(GroupMemoryTest, EachSlotIsCountedByItsOwnConfiguration) {
+  constexpr ReplicaId kFourth{4};
+  const auto next = with_majorities({kFirst, kSecond, kThird, kFourth});
+  choose({{1}, {1, kFirst}, ChangeConfiguration{next}});
+  EXPECT_FALSE(memory.is_settled());
+  for (Slot slot{2}; slot.value <= kWindow; ++slot.value)
+    choose({slot, {1, kFirst}, NoOp{}});
+  EXPECT_TRUE(memory.is_settled());
+  EXPECT_EQ(memory.configuration({kWindow}).size(), 3U);
+  const Accepted behind{{kWindow + 1}, {1, kFirst}, NoOp{}};
+  choose(behind);
+  EXPECT_EQ(memory.applied(), Slot{kWindow});
+  static_cast<void>(accept(kFourth, behind));
+  EXPECT_EQ(memory.applied(), behind.slot);
+  EXPECT_THAT(broken, IsEmpty());
+}
+
+TEST_F(GroupMemoryTest, AChangeWhoseQuorumsNeedNotMeetIsSeen) {
+  auto next = with_majorities({kFirst, kSecond, kThird});
+  next.voters = {kThird};
+  next.quorums = {.write = 1, .elect = 1, .read = 1};
+  choose({{1}, {1, kFirst}, ChangeConfiguration{next}});
+  EXPECT_THAT(broken, ElementsAre(HasSubstr("behind the change of slot 1 two quorums need not meet")));
+}
+
+TEST_F(GroupMemoryTest, WhatIsProposedBehindTheWindowIsSeen) {
+  memory.appended(kFirst, Accepted{{kWindow + 1}, {1, kFirst}, NoOp{}}, broken);
+  EXPECT_THAT(broken, ElementsAre(HasSubstr("who counts it is not known")));
+}
+
+TEST_F(GroupMemoryTest, WhoLeadsBehindItsRemovalIsSeen) {
+  choose({{1}, {1, kThird}, ChangeConfiguration{with_majorities({kFirst, kSecond})}});
+  for (Slot slot{2}; slot.value <= 2 * kWindow; ++slot.value)
+    choose({slot, {1, kThird}, NoOp{}});
+  EXPECT_THAT(broken, IsEmpty());
+  choose({{2 * kWindow + 1}, {1, kThird}, NoOp{}});
+  EXPECT_THAT(broken, IsEmpty());
+  choose({{2 * kWindow + 2}, {1, kThird}, epoch_of(kThird)});
+  EXPECT_THAT(broken, ElementsAre(HasSubstr("was removed more than 512 slots ago")));
 }
 
 TEST_F(GroupMemoryTest, AStateIsWhatIsChosenOnTopOfItsSnapshot) {

@@ -83,6 +83,9 @@ void check_replica(Machine& machine, const GroupMemory& group, Broken& broken) {
   if (!read) return complain("it cannot be read: " + read.error().message);
   if (restored.chosen > group.applied())
     complain(fmt::format("it takes slot {} for chosen, of {}", restored.chosen.value, group.applied().value));
+  for (const auto& [from, configuration] : restored.configured)
+    if (from.value <= group.applied().value + 1 && configuration != group.configuration(from))
+      complain(fmt::format("from slot {} on it counts by another configuration", from.value));
   if (restored.snapshot.value > 0 && group.state_on(std::move(state)) != group.state_on({}))
     complain(
         fmt::format("its snapshot of slot {} is not what was chosen up to there", restored.snapshot.value));
@@ -91,8 +94,10 @@ void check_replica(Machine& machine, const GroupMemory& group, Broken& broken) {
 void check_group(Simulation& simulation, const GroupMemory& group, Broken& broken) {
   if (const auto open = group.engine().records().counts().open; open > 0)
     broken.push_back(fmt::format("T6: {} decisions are still open in the store", open));
+  if (!group.is_settled())
+    broken.push_back("group: a change of its members was chosen, and is not in effect");
   for (auto& coordinator : simulation.coordinators())
-    check_replica(*coordinator, group, broken);
+    if (!coordinator->is_lost()) check_replica(*coordinator, group, broken);
 }
 
 bool has_committed(const Simulation& simulation, const BranchId& branch, std::size_t database) {

@@ -28,6 +28,9 @@ class Machine final : public Node {
   // Nobody boots it before that; who heals everything does.
   void stay_away(Duration until) { away_until_ = until; }
   [[nodiscard]] Duration away_until() const { return away_until_; }
+  // Nobody ever boots it again.
+  void lose() { is_lost_ = true; }
+  [[nodiscard]] bool is_lost() const { return is_lost_; }
 
   [[nodiscard]] Network& network() { return network_; }
   [[nodiscard]] Disk& disk() { return disk_; }
@@ -36,6 +39,7 @@ class Machine final : public Node {
   Network& network_;
   Disk disk_;
   Duration away_until_{};
+  bool is_lost_ = false;
 };
 
 // Every node is a machine.

@@ -219,28 +219,5 @@ TEST(GroupStoreSetBack, ALeaderWhoseDiskWasWipedVotesNoMore) {
   }
 }
 
-// Its successor does the rest: nobody has to ask for anything, and the next change is not refused for ever.
-TEST(GroupStoreChange, OneThatALeaderBeganAndDidNotEndComesIntoEffectUnderTheNext) {
-  GroupOnDisks group(3);
-  const auto leader = group.leader();
-  consensus::Replicas rest{{1}, {2}, {3}};
-  rest.erase(leader);
-  const auto knows = [&](consensus::ReplicaId id) {
-    return group.store(id).log().membership().newest().voters == rest;
-  };
-  const auto is_settled = [&](consensus::ReplicaId id) {
-    const auto& log = group.store(id).log();
-    return knows(id) && log.membership().is_settled(log.chosen());
-  };
-  group.store(leader).change(consensus::with_majorities(rest), [](const Status&) {});
-  ASSERT_TRUE(group.run_until([&] { return knows(leader) || std::ranges::any_of(rest, knows); }));
-  ASSERT_FALSE(std::ranges::any_of(rest, is_settled));
-  group.stop(leader);
-  const auto stopped = group.now();
-  EXPECT_TRUE(group.run_until([&] { return std::ranges::all_of(rest, is_settled); }));
-  EXPECT_LT(group.now() - stopped, std::chrono::seconds(20))
-      << "not by what an idle leader proposes each second";
-}
-
 }  // namespace
 }  // namespace troth::coordinator::store
