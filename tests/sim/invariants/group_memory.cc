@@ -70,10 +70,14 @@ void GroupMemory::cut(ReplicaId replica) {
 }
 
 void GroupMemory::opens(ReplicaId replica) {
-  const auto told = replicas_[replica].told;
-  const auto said = replicas_[replica].said;
-  replicas_[replica] = {
-      .promised = {}, .said = said, .accepted = {}, .told = told, .takes_over = false, .restates = false};
+  auto& known = replicas_[replica];
+  known = {.promised = {},
+           .said = known.said,
+           .accepted = {},
+           .told = known.told,
+           .takes_over = false,
+           .taken_over = std::move(known.taken_over),
+           .restates = false};
 }
 
 GroupMemory::Chosen GroupMemory::found(ReplicaId replica, const DurableRecord& record, Broken& broken) {
@@ -94,6 +98,8 @@ void GroupMemory::appended(ReplicaId replica, const DurableRecord& record, Broke
     known.promised = std::max(known.promised, promised->ballot);
   } else if (const auto* accepted = std::get_if<Accepted>(&record)) {
     judge_promise(replica, *accepted, broken);
+    if (known.takes_over && accepted->ballot < known.said)
+      known.taken_over.emplace(accepted->slot, accepted->ballot);
     note_proposal(replica, *accepted, broken);
   } else if (const auto* learned = std::get_if<Learned>(&record)) {
     known.accepted[learned->slot] = learned->entry;
@@ -148,6 +154,8 @@ GroupMemory::Chosen GroupMemory::count(ReplicaId replica, const DurableRecord& r
   const auto* accepted = std::get_if<Accepted>(&record);
   if (accepted == nullptr) return {};
   const auto& [slot, ballot, entry] = *accepted;
+  // What was taken over below a promise is no vote: no leader of that ballot hears of it.
+  if (known.taken_over.contains({slot, ballot})) return {};
   known.said = std::max(known.said, ballot);
   auto& proposal = proposals_[slot].at(ballot);
   proposal.accepted.try_emplace(replica, ++acceptances_);

@@ -23,6 +23,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -78,6 +79,8 @@ class GroupMemory {
     std::map<coordinator::consensus::Slot, coordinator::consensus::Entry> accepted;  // last
     coordinator::consensus::Slot told;  // of it everything was compared with what is chosen
     bool takes_over = false;
+    std::set<std::pair<coordinator::consensus::Slot, coordinator::consensus::Ballot>>
+        taken_over;         // below what it had promised
     bool restates = false;  // it is saying again what stands, for its log is going to be cut
   };
   struct Value {

@@ -134,6 +134,19 @@ TEST_F(GroupMemoryTest, WhoseLogWasCutTakesOverOlderAcceptances) {
   EXPECT_THAT(broken, IsEmpty());
 }
 
+// Seed 2971: the leader of that ballot accepted it alone, and another one leads, whom this replica had promised.
+TEST_F(GroupMemoryTest, WhatIsTakenOverBelowAPromiseIsNoVote) {
+  accept(kSecond, {{1}, {2, kSecond}, epoch_of(kSecond)});
+  memory.opens(kFirst);
+  memory.cut(kFirst);
+  EXPECT_THAT(accept(kFirst, {{1}, {2, kSecond}, epoch_of(kSecond)}), IsEmpty());
+  memory.opens(kFirst);
+  EXPECT_THAT(memory.found(kFirst, Accepted{{1}, {2, kSecond}, epoch_of(kSecond)}, broken), IsEmpty());
+  EXPECT_FALSE(accept(kThird, {{1}, {9, kThird}, epoch_of(kThird)}).size() > 0);
+  EXPECT_THAT(accept(kFirst, {{1}, {9, kThird}, epoch_of(kThird)}), testing::SizeIs(1));
+  EXPECT_THAT(broken, IsEmpty());
+}
+
 TEST_F(GroupMemoryTest, WhoTakesForChosenWhatIsNotIsSeen) {
   accept(kFirst, {{1}, {1, kFirst}, NoOp{}});
   memory.appended(kFirst, ChosenThrough{{1}}, broken);
