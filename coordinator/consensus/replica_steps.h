@@ -32,6 +32,8 @@ struct GroupLimits {
 
 struct ReplicaOptions {
   ReplicaId self;
+  // Whom its configuration file names beside it, members or not: they are asked what they know of it (standing.h).
+  Replicas listed{};
   // Random, of this start alone: what answers a question of an earlier start is too old for this one.
   Nonce start{};
   // Of the group: sessions' tokens name it.

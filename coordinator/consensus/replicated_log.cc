@@ -34,7 +34,7 @@ ReplicatedLog::ReplicatedLog(ReplicaOptions options, Restored restored, Random r
       // The batch that was cut may have held a start that others know of.
       start_(restored.start + (restored.cut_tail ? 2 : 1)),
       said_before_(restored.position()),
-      standing_(options.self, said_before_, restored.cut_tail),
+      standing_(options.self, options.listed, said_before_, restored.cut_tail),
       started_(now),
       positions_(restored.positions),
       last_quorum_read_(options.start.value >> 16U),
@@ -177,9 +177,9 @@ Slot ReplicatedLog::accept_entries(Accept& accept) {
 
 void ReplicatedLog::hear_heartbeat(ReplicaId from, const Heartbeat& heartbeat) {
   if (heartbeat.ballot.leader != from) return;
-  if (!acceptor_.may_accept(heartbeat.ballot)) return refuse(from, heartbeat.ballot);
   for (const auto& [replica, position] : heartbeat.positions)
     note_position(replica, position);
+  if (!acceptor_.may_accept(heartbeat.ballot)) return refuse(from, heartbeat.ballot);
   if (!standing_.votes()) return told_chosen(from, heartbeat.ballot, heartbeat.chosen);
   // Whoever leads was elected: what an E quorum promised may be promised here, too.
   if (heartbeat.ballot > promised()) {

@@ -116,6 +116,7 @@ class ReplicatedLog {
   void settle_standing();
   bool take_over_what_was_lost();
   void note_position(ReplicaId of, const LogPosition& position);
+  void compare_with_own(const LogPosition& known);
   [[nodiscard]] LogPosition position(LogWrite durable) const;
 
   // replicated_log_electing.cc

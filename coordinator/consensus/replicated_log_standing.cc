@@ -90,8 +90,16 @@ LogPosition ReplicatedLog::position(LogWrite durable) const {
   return {start_, durable};
 }
 
+// What others know of this replica, heard after it began to vote: where nobody else was to be asked at its start.
+void ReplicatedLog::compare_with_own(const LogPosition& known) {
+  if (standing_.state() == Standing::State::kRecovering || known <= position(written_)) return;
+  standing_.be_set_back();
+  if (is_leading()) step_down("its disk was set back");
+  role_ = Following{};
+}
+
 void ReplicatedLog::note_position(ReplicaId of, const LogPosition& position) {
-  if (of == options_.self) return;
+  if (of == options_.self) return compare_with_own(position);
   auto& known = positions_[of];
   if (position <= known) return;
   known = position;

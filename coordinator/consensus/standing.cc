@@ -5,13 +5,18 @@
 
 namespace troth::coordinator::consensus {
 
-Standing::Standing(ReplicaId self, LogPosition own, bool cut_tail)
-    : self_(self), own_(own), state_(cut_tail ? State::kRecovering : State::kAsking), heard_{self} {}
+Standing::Standing(ReplicaId self, Replicas listed, LogPosition own, bool cut_tail)
+    : self_(self),
+      listed_(std::move(listed)),
+      own_(own),
+      state_(cut_tail ? State::kRecovering : State::kAsking),
+      heard_{self} {}
 
 Replicas Standing::unheard(const Membership& membership, Slot chosen) const {
   const auto voters = voters_of(configurations(membership, chosen));
   const bool all_heard = std::ranges::includes(heard_, voters);
   auto others = voters;
+  if (state_ == State::kAsking) others.insert(listed_.begin(), listed_.end());
   std::erase_if(others, [&](ReplicaId each) {
     const auto told = told_chosen_.find(each);
     return heard_.contains(each) && (all_heard || is_behind_fence(each)) &&
@@ -90,7 +95,8 @@ bool Standing::is_behind_fence(ReplicaId replica) const {
 }
 
 bool Standing::is_enough_for(const Configuration& configuration, bool waited) const {
-  if (configuration.voters == Replicas{self_}) return true;
+  if (configuration.voters == Replicas{self_})
+    return waited || state_ != State::kAsking || std::ranges::includes(heard_, listed_);
   const auto heard = votes_of(heard_, configuration);
   const auto& [write, elect, read] = configuration.quorums;
   // One that does not vote may do so by a change that it does not know: enough to hear of it.

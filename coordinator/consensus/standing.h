@@ -12,7 +12,8 @@
 // one that was set back is found out at every start, and not only at the first.
 //
 // Both counts include the replica itself. The second meets every quorum also without it, so that one rotted tail among any
-// number of torn ones is safe. N = 1 has only itself.
+// number of torn ones is safe. N = 1 has only itself. But a log that says so may be an older image, of before the group grew, or
+// a new one: so those that its file lists beside it are asked as well, and waited for a while.
 //
 // The first does not: of a quorum that counted this replica, W - 1 others, the N - W others that it hears may be none. What
 // they know of it is what leaders told with their heartbeats. So an image is found out that is older than the last heartbeat
@@ -43,7 +44,7 @@ class Standing {
  public:
   enum class State : std::uint8_t { kAsking, kRecovering, kVoting, kSetBack };
 
-  Standing(ReplicaId self, LogPosition own, bool cut_tail);
+  Standing(ReplicaId self, Replicas listed, LogPosition own, bool cut_tail);
 
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] bool votes() const { return state_ == State::kVoting; }
@@ -64,6 +65,8 @@ class Standing {
   [[nodiscard]] bool is_decided(const Membership& membership, Slot chosen, bool waited) const;
   // It votes from here. Of a recovering one what it took over is durable.
   void vote() { state_ = State::kVoting; }
+  // A leader knows it to have said more than its log has. One that recovers knows that of itself.
+  void be_set_back() { state_ = State::kSetBack; }
   // Of a recovering one, what has to be promised and accepted before it votes.
   [[nodiscard]] const Ballot& promised() const { return promised_; }
   [[nodiscard]] const std::map<Slot, std::optional<Accepted>>& accepted() const { return accepted_; }
@@ -84,6 +87,7 @@ class Standing {
   [[nodiscard]] bool is_enough_for(const Configuration& configuration, bool waited) const;
 
   ReplicaId self_;
+  Replicas listed_;
   LogPosition own_;
   State state_;
   std::map<ReplicaId, Begun> begun_;

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/runtime/process.h"
 #include "coordinator/runtime/coordinator_server.h"
 #include "coordinator/runtime/crash_points.h"
@@ -14,6 +16,16 @@ namespace {
 Status serve(Process& process, const CoordinatorSettings& settings) {
   const auto& group = settings.group;
   const auto beginning = group.is_set() ? text_of(group.beginning()) : std::string();
+  if (group.is_set() && process.data().identity().group == kToJoin &&
+      group.beginning().voters == consensus::Replicas{{group.replica}}) {
+    return fail(
+        ErrorCode::kNotOwner, Effect::kNone,
+        fmt::format(
+            "{} was made to join a cluster that there is, and group.founders says that replica {} began its "
+            "group alone: what it had decided is not in here. A replica whose disk is lost is not made "
+            "anew: give a new number to a new directory, and `troth cluster replace` it",
+            process.data().path(), group.replica));
+  }
   if (auto own = process.data().record_member(group.replica, beginning); !own) return own;
   const auto& cluster = process.data().identity().cluster;
   CoordinatorServer::Options options;

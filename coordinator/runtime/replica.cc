@@ -83,6 +83,8 @@ Status Replica::open_store() {
   options.batch = settings.group.batch;
   options.snapshot_after_bytes = settings.log_bytes / 4;
   options.self = self_;
+  for (const auto& [id, link] : links_)
+    options.listed.insert(id);
   options.first = settings.group.beginning();
   options.start = start_;
   options.seed = random_nonce();

@@ -137,6 +137,50 @@ def test_a_disk_that_forgot_does_not_vote_until_another_takes_its_place(
     group.bank.check()
 
 
+def test_one_that_began_the_group_alone_is_found_out_too(servers, workspace) -> None:
+    """An image of before the group grew says that it has nobody to ask; and a new directory would begin it anew."""
+    with Group(workspace, servers, replicas=1) as group:
+        first = group.replicas[1]
+        first.stop(within_s=15)
+        data = _data_of(group, 1)
+        older = data.with_name("older")
+        shutil.copytree(data, older)
+        first.start()
+        _grow(group, [2, 3])
+        work = Workload(group)
+        work.begin()
+        time.sleep(0.2)
+        first.kill()
+        shutil.rmtree(data)
+        older.rename(data)
+        first.start()
+        eventually(lambda: _standing(group, 1) == "set back", "it does not vote")
+        assert group.await_leader() in (2, 3)
+        _settle(group, work)
+
+        first.kill()
+        shutil.rmtree(data)
+        first.join(group.cluster_id)
+        first.launch()
+        assert first.expect_exit(None) > 0
+        assert "was made to join a cluster that there is" in first.tail()
+        del group.replicas[1]
+        group.bank.check()
+
+
+def _grow(group: Group, new: list[int]) -> None:
+    for number in new:
+        group.list_another(number).join(group.cluster_id)
+    # Those that run read their files anew; a group of one pauses for it.
+    group.restart_in_turn()
+    for number in new:
+        group.replicas[number].start()
+    for number in new:
+        voters = sorted(group.voters)
+        group.change(voters, [number])
+        assert group.change([*voters, number]).voters == [*voters, number]
+
+
 def test_a_dead_replica_is_replaced(group: Group) -> None:
     """Killed for good, the leader: the two that are left take another one in."""
     victim = group.leader()
@@ -159,18 +203,9 @@ def test_one_grows_to_three_and_to_five_under_load(servers, workspace) -> None:
     with Group(workspace, servers, replicas=1) as group:
         for voters in ([1, 2, 3], [1, 2, 3, 4, 5]):
             new = [number for number in voters if number not in group.replicas]
-            for number in new:
-                group.list_another(number).join(group.cluster_id)
-            # Those that run read their files anew; a group of one pauses for it.
-            group.restart_in_turn()
-            for number in new:
-                group.replicas[number].start()
             work = Workload(group, number=len(voters))
             work.begin()
-            old = [number for number in voters if number not in new]
-            for added in range(1, len(new) + 1):
-                group.change(old + new[: added - 1], [new[added - 1]])
-                assert group.change(old + new[:added]).voters == old + new[:added]
+            _grow(group, new)
             _settle(group, work)
             eventually(lambda: _all_vote(group, voters), "all vote")
         # Two of five may go.

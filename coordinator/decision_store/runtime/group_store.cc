@@ -135,6 +135,7 @@ class GroupStore::Core : public std::enable_shared_from_this<GroupStore::Core> {
       if (auto taken = restored.take(first); !taken) return taken;
     }
     replica_.emplace(consensus::ReplicaOptions{.self = options_.self,
+                                               .listed = options_.listed,
                                                .start = options_.start,
                                                .timing = options_.timing,
                                                .limits = options_.limits},

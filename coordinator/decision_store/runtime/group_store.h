@@ -45,6 +45,7 @@ struct GroupStoreOptions {
   std::size_t chunk_bytes = std::size_t{256} << 10;  // of another replica's snapshot, in one message
 
   consensus::ReplicaId self;
+  consensus::Replicas listed;      // ReplicaOptions::listed
   consensus::Configuration first;  // of a group that begins; a log that knows better is believed
   consensus::Timing timing;
   consensus::GroupLimits limits;
