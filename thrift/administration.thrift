@@ -87,7 +87,10 @@ struct ChangeGroupRequest {
   4: i32 elect_quorum,
   5: i32 read_quorum,
   6: string reason,
-  7: string operator_name
+  7: string operator_name,
+  /** Who the caller takes the members for. Where either is given and it is not so, nothing is changed (BUSY): it was changed meanwhile. */
+  8: optional list<i32> from_voters,
+  9: optional list<i32> from_learners
 }
 
 struct TransferLeadRequest {

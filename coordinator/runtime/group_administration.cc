@@ -5,6 +5,7 @@
 
 #include <asio/io_context.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/runtime/clock.h"
 #include "base/version.h"
@@ -25,6 +26,13 @@ std::vector<std::int32_t> wire_of(const consensus::Replicas& replicas) {
   for (const auto& replica : replicas)
     numbers.push_back(wire_of(replica));
   return numbers;
+}
+
+consensus::Replicas replicas_of(const std::vector<std::int32_t>& numbers) {
+  consensus::Replicas replicas;
+  for (const auto number : numbers)
+    replicas.insert({static_cast<std::uint32_t>(number)});
+  return replicas;
 }
 
 std::string_view name_of(consensus::Standing::State state) {
@@ -100,12 +108,6 @@ wire::GroupStatus GroupAdministration::status() const {
 // What the request does not say of quorums is the smallest majority; the lease stays as it is.
 Result<consensus::Configuration> GroupAdministration::configuration_of(
     const wire::ChangeGroupRequest& request) const {
-  const auto replicas_of = [](const std::vector<std::int32_t>& numbers) {
-    consensus::Replicas replicas;
-    for (const auto number : numbers)
-      replicas.insert({static_cast<std::uint32_t>(number)});
-    return replicas;
-  };
   auto next = consensus::with_majorities(replicas_of(request.voters));
   next.learners = replicas_of(request.learners);
   const auto set = [](std::uint32_t& quorum, std::int32_t wished) {
@@ -130,20 +132,35 @@ Result<consensus::Configuration> GroupAdministration::configuration_of(
 void GroupAdministration::change(const wire::ChangeGroupRequest& request, Done done) {
   auto next = configuration_of(request);
   if (!next) return done(std::unexpected(std::move(next.error())));
+  if (auto same = check_from(request); !same) return done(std::unexpected(std::move(same.error())));
   if (auto sound = consensus::check_change(replica_.store().log().membership().newest(), *next); !sound)
     return done(std::unexpected(std::move(sound.error())));
-  change_when_learned(*next, boot_now() + kLearnTime, done);
+  change_when_learned(request, *next, boot_now() + kLearnTime, done);
 }
 
-void GroupAdministration::change_when_learned(const consensus::Configuration& next, Instant until,
+// Two operators who look at the same moment would each ask for all that they saw, and the later one would undo the other's change.
+Status GroupAdministration::check_from(const wire::ChangeGroupRequest& request) const {
+  const auto& now = replica_.store().log().membership().newest();
+  const bool same_voters = !request.__isset.from_voters || replicas_of(request.from_voters) == now.voters;
+  const bool same_learners =
+      !request.__isset.from_learners || replicas_of(request.from_learners) == now.learners;
+  if (same_voters && same_learners) return {};
+  return fail(ErrorCode::kBusy, Effect::kNone,
+              fmt::format("the group was changed meanwhile: voters {}; learners {}; look, and ask again",
+                          fmt::join(wire_of(now.voters), ", "), fmt::join(wire_of(now.learners), ", ")));
+}
+
+void GroupAdministration::change_when_learned(const wire::ChangeGroupRequest& request,
+                                              const consensus::Configuration& next, Instant until,
                                               const Done& done) {
+  if (auto same = check_from(request); !same) return done(std::unexpected(std::move(same.error())));
   if (auto learned = check_voters(next); !learned) {
     if (learned.error().code != ErrorCode::kUnavailable || !replica_.leads() || boot_now() >= until)
       return done(std::unexpected(std::move(learned.error())));
     const auto timer = std::make_shared<asio::steady_timer>(loop_, kLook);
     return timer->async_wait(
-        lifetime_.guard([this, timer, next, until, done](const asio::error_code& stopped) {
-          if (!stopped) change_when_learned(next, until, done);
+        lifetime_.guard([this, timer, request, next, until, done](const asio::error_code& stopped) {
+          if (!stopped) change_when_learned(request, next, until, done);
         }));
   }
   replica_.store().change(next, [this, done](const Status& outcome) {

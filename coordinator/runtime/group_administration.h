@@ -45,8 +45,10 @@ class GroupAdministration {
   };
   [[nodiscard]] Result<consensus::Configuration> configuration_of(
       const wire::ChangeGroupRequest& request) const;
+  [[nodiscard]] Status check_from(const wire::ChangeGroupRequest& request) const;
   [[nodiscard]] Status check_voters(const consensus::Configuration& next) const;
-  void change_when_learned(const consensus::Configuration& next, Instant until, const Done& done);
+  void change_when_learned(const wire::ChangeGroupRequest& request, const consensus::Configuration& next,
+                           Instant until, const Done& done);
   void wait_for_successor(const std::shared_ptr<Transfer>& transfer);
   void watch(const std::shared_ptr<Transfer>& transfer);
   void look_again(const std::shared_ptr<Transfer>& transfer,

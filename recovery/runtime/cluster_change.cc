@@ -25,6 +25,15 @@ bool is_final(const Error& error) {
          error.code != ErrorCode::kTimeout;
 }
 
+std::vector<std::int32_t> wire_of(const ReplicaNumbers& replicas) {
+  return {replicas.begin(), replicas.end()};
+}
+
+// Who does not lead knows of members what may be long past.
+std::unexpected<Error> nobody_leads() {
+  return fail(ErrorCode::kUnavailable, Effect::kNone, "no coordinator that answers leads");
+}
+
 class Change {
  public:
   Change(const ChangeClusterCommand& command, const Surroundings& around, Console& console)
@@ -34,15 +43,16 @@ class Change {
   Result<GroupView> carry_out() {
     for (;;) {
       auto view = look_at_group(around_);
-      if (!view && is_final(view.error())) return view;
+      if (!view && is_final(view.error())) return give_up(view.error());
+      if (view && !view->led) view = nobody_leads();
       if (view) {
         const auto step = next_step(view->members(), command_.wish);
-        if (!step) return std::unexpected(step.error());
+        if (!step) return give_up(step.error());
         if (!*step && view->told.settled) return view;
         if (*step) {
           auto done = take(**step, *view);
           if (done) continue;
-          if (is_final(done.error())) return std::unexpected(std::move(done.error()));
+          if (is_final(done.error()) && done.error().effect == Effect::kNone) return give_up(done.error());
           view = std::unexpected(std::move(done.error()));
         }
       }
@@ -52,23 +62,30 @@ class Change {
     }
   }
   [[nodiscard]] const std::vector<std::string>& steps() const { return steps_; }
+  // This command changed nothing, for certain.
+  [[nodiscard]] bool was_needless() const { return steps_.empty() && !unanswered_; }
 
  private:
   Status take(const GroupStep& step, const GroupView& view) {
     const auto coordinator = channel_to_coordinator(around_);
     if (!coordinator) return std::unexpected(coordinator.error());
     if (auto stays = let_another_lead(step, view, **coordinator); !stays) return stays;
+    const auto now = view.members();
+    const auto quorums = quorums_of(now, view.quorums(), step, command_.may_become_majorities);
+    if (!quorums) return std::unexpected(quorums.error());
     wire::ChangeGroupRequest request;
-    for (const auto each : step.next.voters)
-      request.voters.push_back(static_cast<std::int32_t>(each));
-    for (const auto each : step.next.learners)
-      request.learners.push_back(static_cast<std::int32_t>(each));
+    request.voters = wire_of(step.next.voters);
+    request.learners = wire_of(step.next.learners);
+    request.__set_from_voters(wire_of(now.voters));
+    request.__set_from_learners(wire_of(now.learners));
+    request.write_quorum = static_cast<std::int32_t>(quorums->write);
+    request.elect_quorum = static_cast<std::int32_t>(quorums->elect);
+    request.read_quorum = static_cast<std::int32_t>(quorums->read);
     request.reason = command_.reason;
     request.operator_name = around_.operator_name;
     const auto changed = (*coordinator)->call<wire::Administration_change_group>(request, kPatiently);
-    if (!changed) return std::unexpected(changed.error());
-    steps_.push_back(step.what);
-    note(step.what);
+    if (!changed) return not_done(changed.error());
+    was_done(step.what);
     return {};
   }
 
@@ -85,19 +102,30 @@ class Change {
     request.reason = command_.reason;
     request.operator_name = around_.operator_name;
     const auto led = coordinator.call<wire::Administration_transfer_lead>(request, kPatiently);
-    if (!led) return std::unexpected(led.error());
-    note(fmt::format("replica {} leads", stays->replica));
+    if (!led) return not_done(led.error());
+    was_done(fmt::format("replica {} leads", stays->replica));
     return {};
   }
 
+  Status not_done(const Error& error) {
+    if (error.effect != Effect::kNone) unanswered_ = true;
+    return std::unexpected(error);
+  }
+
+  void was_done(const std::string& what) {
+    steps_.push_back(what);
+    note(what);
+  }
+
+  Result<GroupView> give_up(Error why) const {
+    return std::unexpected(ended_early(std::move(why), steps_, unanswered_));
+  }
+
   Result<GroupView> too_late(const Result<GroupView>& view) const {
-    const auto so_far =
-        steps_.empty() ? std::string("no step was taken") : "the last step was: " + steps_.back();
-    return fail(
-        view || view.error().effect == Effect::kNone ? ErrorCode::kTimeout : view.error().code,
-        steps_.empty() && (view || view.error().effect == Effect::kNone) ? Effect::kNone : Effect::kUnknown,
-        fmt::format("not done within {} s; {}{}. The same command goes on from there",
-                    command_.timeout.count(), so_far, view ? "" : "; " + view.error().message));
+    return give_up({.code = ErrorCode::kTimeout,
+                    .effect = Effect::kNone,
+                    .message = fmt::format("not done within {} s{}", command_.timeout.count(),
+                                           view ? "" : ": " + view.error().message)});
   }
 
   // Each reason to wait once.
@@ -111,6 +139,7 @@ class Change {
   const Instant until_;
   std::vector<std::string> steps_;
   std::string noted_;
+  bool unanswered_ = false;  // a call that changes something ended without a word on whether it did
 };
 
 ExitCode nobody_asks(Console& console) {
@@ -127,7 +156,7 @@ ExitCode run(const ChangeClusterCommand& command, const Surroundings& around, Co
   console.answer(
       [&] {
         return fmt::format("{}{}\n\n{}", done_text(command.wish),
-                           change.steps().empty() ? " already; nothing was changed" : "", text_of(*view));
+                           change.was_needless() ? " already; nothing was changed" : "", text_of(*view));
       },
       [&] {
         return Json{{"done", done_text(command.wish)}, {"steps", change.steps()}, {"group", json_of(*view)}};

@@ -54,8 +54,7 @@ ExitCode run(const ClusterStatusCommand& command, const Surroundings& around, Co
     const auto view = look_at_group(around);
     if (!view && view.error().code == ErrorCode::kInvalidArgument) return console.complain(view.error());
     show_again(view, on_terminal, console);
-    console.flush();
-    if (look == command.count) return code_of(view);
+    if (!console.flush() || look == command.count) return code_of(view);
     pollfd waited{.fd = interrupts.fd(), .events = POLLIN, .revents = 0};
     const auto woken = ::poll(&waited, 1, static_cast<int>(command.interval.count()));
     if (woken > 0 || (woken < 0 && errno == EINTR) || interrupts.is_leaving()) return code_of(view);

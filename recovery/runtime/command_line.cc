@@ -387,6 +387,8 @@ void add_change(CLI::App* command, const std::shared_ptr<ChangeClusterCommand>& 
   command->add_option("--timeout", *timeout_s, "Seconds to wait for it; the same command goes on later")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  command->add_flag("--majorities", spec->may_become_majorities,
+                    "Also where quorums of other sizes become majorities by it");
   add_reason(command, spec->reason);
   command->final_callback([=] {
     spec->timeout = std::chrono::seconds(*timeout_s);

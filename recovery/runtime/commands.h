@@ -126,6 +126,7 @@ struct ClusterStatusCommand {
 struct ChangeClusterCommand {
   GroupWish wish;
   std::chrono::seconds timeout{600};
+  bool may_become_majorities = false;  // quorums of other sizes
   std::string reason;
 };
 

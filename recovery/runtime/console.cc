@@ -70,8 +70,9 @@ void Console::note(std::string_view text) {
   errors_.flush();
 }
 
-void Console::flush() {
+bool Console::flush() {
   output_.flush();
+  return output_.good();
 }
 
 Json json_of(const Error& error) {

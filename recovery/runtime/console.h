@@ -40,8 +40,8 @@ class Console {
   void print_json_line(const Json& document);
   // What happens meanwhile, on standard error, at once.
   void note(std::string_view text);
-  // What was printed reaches whoever reads it, now.
-  void flush();
+  // What was printed reaches whoever reads it, now. False: nobody does any more.
+  bool flush();
 
   // What stands beside an error.
   struct Beside {

@@ -31,16 +31,28 @@ ReplicaView ask(std::uint32_t replica, const std::string& address, const Surroun
   return view;
 }
 
-// A leader that does not know yet that it was deposed has an older ballot.
-const wire::GroupStatus& best_of(const std::vector<ReplicaView>& replicas, const wire::GroupStatus& first) {
-  const auto* best = &first;
-  const auto worth = [](const wire::GroupStatus& each) {
-    return std::pair(each.round, each.state == "leads");
-  };
-  for (const auto& each : replicas)
-    if (each.status && each.status->cluster == first.cluster && worth(*each.status) > worth(*best))
-      best = &*each.status;
-  return *best;
+Standpoint standpoint_of(const wire::GroupStatus& status) {
+  Standpoint standpoint{.replica = static_cast<std::uint32_t>(status.replica),
+                        .leader = {},
+                        .leads = status.state == "leads",
+                        .round = status.round,
+                        .chosen = status.chosen};
+  if (status.__isset.leader) standpoint.leader = static_cast<std::uint32_t>(status.leader);
+  return standpoint;
+}
+
+// Sets whose word counts. `first` is among the replicas.
+void believe(GroupView& view, const wire::GroupStatus& first) {
+  std::vector<const wire::GroupStatus*> said;
+  std::vector<Standpoint> standpoints;
+  for (const auto& each : view.replicas) {
+    if (!each.status || each.status->cluster != first.cluster) continue;
+    said.push_back(&*each.status);
+    standpoints.push_back(standpoint_of(*each.status));
+  }
+  const auto best = believed(standpoints);
+  view.told = *said[best.index];
+  view.led = best.leads;
 }
 
 bool holds(const std::vector<std::int32_t>& numbers, std::uint32_t replica) {
@@ -91,6 +103,12 @@ GroupMembers GroupView::members() const {
   return members;
 }
 
+QuorumSizes GroupView::quorums() const {
+  return {.write = static_cast<std::uint32_t>(told.write_quorum),
+          .elect = static_cast<std::uint32_t>(told.elect_quorum),
+          .read = static_cast<std::uint32_t>(told.read_quorum)};
+}
+
 bool GroupView::is_well() const {
   return led && told.serves && told.settled && std::ranges::all_of(replicas, [&](const ReplicaView& each) {
            const auto role = role_in(told, each.replica);
@@ -110,8 +128,7 @@ Result<GroupView> look_at_group(const Surroundings& around) {
   for (const auto& other : first->others)
     view.replicas.push_back(ask(static_cast<std::uint32_t>(other.replica), other.address, around));
   std::ranges::sort(view.replicas, {}, &ReplicaView::replica);
-  view.told = best_of(view.replicas, *first);
-  view.led = view.told.state == "leads";
+  believe(view, *first);
   return view;
 }
 

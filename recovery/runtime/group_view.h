@@ -23,11 +23,12 @@ struct ReplicaView {
 };
 
 struct GroupView {
-  wire::GroupStatus told;  // by the one that knows the most: who leads, else of the newest ballot
-  bool led = false;        // `told` is by one that says that it leads
+  wire::GroupStatus told;  // by the one that knows the most: who leads, else who has come furthest
+  bool led = false;        // `told` is by one that says that it leads, and that nobody left for a newer one
   std::vector<ReplicaView> replicas;
 
   [[nodiscard]] GroupMembers members() const;
+  [[nodiscard]] QuorumSizes quorums() const;
   // Each voter answers and votes, one leads and decides, and no change is under way.
   [[nodiscard]] bool is_well() const;
 };

@@ -99,6 +99,11 @@ def test_it_is_watched(group: Group) -> None:
         assert watching.stdout.readline().endswith("UTC\n")
         watching.terminate()
         assert watching.wait(10) == 0
+    # Or until nobody reads it.
+    with subprocess.Popen([*command, "--interval-ms", "100"], stdout=subprocess.PIPE, text=True) as watching:
+        watching.stdout.readline()
+        watching.stdout.close()
+        assert watching.wait(10) == 0
 
 
 def test_the_lead_is_transferred(group: Group) -> None:

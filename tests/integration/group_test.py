@@ -261,6 +261,19 @@ def test_nobody_votes_who_cannot(group: Group) -> None:
         group.replicas[other].start()
 
 
+def test_a_change_from_what_the_group_is_no_more_is_refused(group: Group) -> None:
+    """Two operators who look at the same moment do not undo each other."""
+    with group.administration(group.leader()) as asked:
+        for stale in ({"from_voters": [1, 2]}, {"from_voters": [1, 2, 3], "from_learners": [4]}):
+            with pytest.raises(TrothError) as refused:
+                asked.change_group(_change([1, 2], **stale))
+            assert (refused.value.code, refused.value.effect) == (Code.BUSY, Effect.NONE)
+            assert "voters 1, 2, 3; learners ;" in refused.value.message
+            assert asked.group_status().voters == [1, 2, 3]
+        same = asked.change_group(_change([1, 2, 3], from_voters=[3, 2, 1], from_learners=[]))
+        assert same.voters == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("change", "code", "why"),
     [

@@ -58,6 +58,19 @@ TEST(GroupChange, WhoIsReplacedGoesLast) {
   EXPECT_EQ(members, (GroupMembers{{1, 3, 4}, {}}));
 }
 
+// Seven is the most that a group has, so there is no room for both; and from each step the same command goes on.
+TEST(GroupChange, InAFullGroupTheOldOneGoesBeforeTheNewOneVotes) {
+  const GroupWish wish{Kind::kReplace, 7, 8};
+  for (int stopped = 0; stopped <= 3; ++stopped) {
+    GroupMembers members{{1, 2, 3, 4, 5, 6, 7}, {}};
+    for (int step = 0; step < stopped; ++step)
+      members = (*next_step(members, wish))->next;
+    const Words all{"replica 8 learns what is chosen", "replica 7 is no member any more", "replica 8 votes"};
+    EXPECT_EQ(carry_out(members, wish), Words(all.begin() + stopped, all.end()));
+    EXPECT_EQ(members, (GroupMembers{{1, 2, 3, 4, 5, 6, 8}, {}}));
+  }
+}
+
 // From wherever an earlier run stopped, the same command ends the same.
 TEST(GroupChange, IsTakenUpWhereverItStopped) {
   for (int stopped = 0; stopped <= 3; ++stopped) {
@@ -106,6 +119,69 @@ TEST(GroupChange, NoStepIsOneThatTheGroupRefuses) {
           if (next_step(members, {kind, one, by})) carry_out(members, {kind, one, by});
         }
   }
+}
+
+// Somebody who chose write 1 of 3 chose what one slow disk costs: nobody else takes that away by the way.
+TEST(GroupChange, QuorumsThatSomebodyChoseStayOrAreAskedFor) {
+  const GroupMembers three{{1, 2, 3}, {}};
+  const QuorumSizes chosen{.write = 1, .elect = 3, .read = 3}, majorities{2, 2, 2};
+  const GroupStep learns{.next = {{1, 2, 3}, {4}}, .what = {}}, votes{.next = {{1, 2, 3, 4}, {}}, .what = {}};
+  EXPECT_EQ(*quorums_of(three, chosen, learns, false), chosen);
+  EXPECT_EQ(*quorums_of(three, majorities, votes, false), (QuorumSizes{3, 3, 3}));
+  EXPECT_EQ(
+      quorums_of(three, chosen, votes, false).error().message,
+      "the quorums are write 1, elect 3, read 3 of 3, and no majorities: a change of those that vote makes "
+      "them majorities; say --majorities if that is meant");
+  EXPECT_EQ(*quorums_of(three, chosen, votes, true), (QuorumSizes{3, 3, 3}));
+}
+
+// "Nothing was changed" is said only where it is known.
+TEST(GroupChange, WhatWasDoneBeforeItEndedIsPartOfItsEffect) {
+  const Error why{.code = ErrorCode::kTimeout, .effect = Effect::kNone, .message = "not done within 1 s"};
+  EXPECT_EQ(ended_early(why, {}, false).effect, Effect::kNone);
+  EXPECT_EQ(ended_early(why, {}, false).message, "not done within 1 s");
+  EXPECT_EQ(ended_early(why, {}, true).effect, Effect::kUnknown);
+  EXPECT_EQ(
+      ended_early(why, {}, true).message,
+      "not done within 1 s; of a step nobody said whether it was done. The same command goes on from there");
+  EXPECT_EQ(ended_early(why, {"a", "b"}, false).effect, Effect::kUnknown);
+  EXPECT_EQ(ended_early(why, {"a", "b"}, false).message,
+            "not done within 1 s; done before: a; b. The same command goes on from there");
+}
+
+// ---- whose word counts
+
+Standpoint follower(std::uint32_t replica, std::uint32_t leader, std::int64_t round, std::int64_t chosen) {
+  return {.replica = replica, .leader = leader, .leads = false, .round = round, .chosen = chosen};
+}
+
+Standpoint leader(std::uint32_t replica, std::int64_t round, std::int64_t chosen) {
+  return {.replica = replica, .leader = replica, .leads = true, .round = round, .chosen = chosen};
+}
+
+Believed of(const std::vector<Standpoint>& all) {
+  return believed(all);
+}
+
+TEST(GroupBelieved, OneThatWasCutOffAndAskedForTheLeadIsNotAskedAboutMembers) {
+  const Standpoint cut_off{.replica = 3, .leader = {}, .leads = false, .round = 90, .chosen = 10};
+  const auto best = of({cut_off, leader(1, 5, 1000), follower(2, 1, 5, 990)});
+  EXPECT_EQ(best.index, 1U);
+  EXPECT_TRUE(best.leads);
+  const auto without = of({cut_off, follower(2, 1, 5, 990)});
+  EXPECT_EQ(without.index, 1U);
+  EXPECT_FALSE(without.leads);
+}
+
+TEST(GroupBelieved, OfTwoLeadersTheNewerOneLeads) {
+  const auto best = of({leader(1, 5, 1000), leader(2, 6, 990)});
+  EXPECT_EQ(best.index, 1U);
+  EXPECT_TRUE(best.leads);
+}
+
+TEST(GroupBelieved, ALeaderThatWasLeftForANewerOneIsNotSaidToLead) {
+  EXPECT_FALSE(of({leader(1, 5, 1000), follower(2, 3, 6, 1001)}).leads);
+  EXPECT_TRUE(of({leader(1, 5, 1000), follower(2, 3, 4, 900)}).leads);
 }
 
 }  // namespace
