@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -10,7 +11,9 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(1, str(ROOT / "bench"))
 
 from counts import SLOT_BYTES, parse_syncs  # noqa: E402
-from harness import Process, Program, eventually, free_port, programs_directory  # noqa: E402
+from harness import Process, ProcessError, Program, eventually, free_port, programs_directory  # noqa: E402
 from harness.thrift_api import Remote  # noqa: E402
 from harness.undertaker import Undertaker  # noqa: E402
 from thrift.Thrift import TException  # noqa: E402
@@ -277,5 +280,24 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def stop_here(number: int, _: object) -> None:
+def carry_out(measure: Callable, options: argparse.Namespace, programs: Path) -> int:
+    """A whole bench, in a directory of its own; its exit code."""
+    if options.check_arguments:
+        return 0
+    os.environ["TROTH_PROGRAMS"] = str(programs)
+    signal.signal(signal.SIGTERM, _stop_here)
+    directory = Path(tempfile.mkdtemp(prefix="troth-bench-"))
+    try:
+        measure(directory, options)
+    except (BenchError, ProcessError, AssertionError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return 0
+
+
+def _stop_here(number: int, _: object) -> None:
     raise SystemExit(128 + number)

@@ -16,10 +16,7 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
-import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -32,10 +29,9 @@ from group_stage import (  # noqa: E402  # first: it shows the others the way to
     GroupStage,
     load,
     resident_bytes,
-    stop_here,
+    carry_out,
 )
 
-from harness import ProcessError  # noqa: E402
 from thrift.Thrift import TException  # noqa: E402
 
 PROGRAMS = Path(os.environ.get("TROTH_PROGRAMS") or ROOT / "build" / "release" / "bin")
@@ -262,24 +258,5 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
-    options = arguments()
-    if options.check_arguments:
-        return 0
-    os.environ["TROTH_PROGRAMS"] = str(PROGRAMS)
-    signal.signal(signal.SIGTERM, stop_here)
-    directory = Path(tempfile.mkdtemp(prefix="troth-bench-"))
-    try:
-        measure(directory, options)
-    except (BenchError, ProcessError, AssertionError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(measure, arguments(), PROGRAMS))
