@@ -93,8 +93,14 @@ class Change {
   Status let_another_lead(const GroupStep& step, const GroupView& view, rpc::BlockingChannel& coordinator) {
     const auto leader = static_cast<std::uint32_t>(view.told.replica);
     if (!view.led || step.next.voters.contains(leader)) return {};
+    const auto is_reached = [&](std::uint32_t replica) {
+      return std::ranges::any_of(view.told.others, [&](const wire::PeerStatus& each) {
+        return static_cast<std::uint32_t>(each.replica) == replica && each.reached;
+      });
+    };
     const auto stays = std::ranges::find_if(view.replicas, [&](const ReplicaView& each) {
-      return step.next.voters.contains(each.replica) && each.status && each.status->standing == "votes";
+      return step.next.voters.contains(each.replica) && each.status && each.status->standing == "votes" &&
+             is_reached(each.replica);
     });
     if (stays == view.replicas.end()) return {};  // the change itself says what is missing
     wire::TransferLeadRequest request;
