@@ -96,6 +96,9 @@ void ReplicatedLog::compare_with_own(const LogPosition& known) {
   standing_.be_set_back();
   if (is_leading()) step_down("its disk was set back");
   role_ = Following{};
+  // That it voted in this start is nothing to ask the next one with.
+  start_write_.reset();
+  append(StandingAsked{said_before_});
 }
 
 void ReplicatedLog::note_position(ReplicaId of, const LogPosition& position) {

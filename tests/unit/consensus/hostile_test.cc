@@ -101,23 +101,6 @@ TEST(Hostile, PositionDoesNotNameAStartThatIsNotDurable) {
   EXPECT_NE(one.log().standing(), Standing::State::kSetBack);
 }
 
-// Attack 26, where nobody was to be asked at the start: a leader's heartbeat shows what this replica had said.
-TEST(Hostile, WhoVotesAndHearsThatItHadSaidMoreIsSetBack) {
-  OneReplica one(3);
-  one.be_allowed_to_vote();
-  const auto beat = [&](std::uint64_t number, LogPosition known) {
-    one.hear(2, Heartbeat{.ballot = {1, {2}},
-                          .number = {number},
-                          .chosen = {},
-                          .sent = {},
-                          .positions = {{kSelf, known}}});
-  };
-  beat(1, {.start = 1, .write = {one.records().size()}});
-  EXPECT_EQ(one.log().standing(), Standing::State::kVoting);
-  beat(2, {.start = 2, .write = {1}});
-  EXPECT_EQ(one.log().standing(), Standing::State::kSetBack);
-}
-
 // Nor is a log whose last batch was lost, and taken over from others.
 TEST(Hostile, StartBehindACutTailIsAboveEveryOneThatWasTold) {
   OneReplica one(3);
